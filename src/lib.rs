@@ -1,0 +1,20 @@
+//! Linchpin: a live-trading engine with one deterministic core. The modules stand in the order in which data meets them.
+
+pub use linchpin_core as core;
+
+pub mod net;
+pub mod venue;
+pub mod ring;
+// core: its own crate, see `src/core`.
+pub mod kill_gate;
+pub mod journal;
+pub mod threads;
+
+pub mod topology;
+
+pub mod config;
+pub mod exchange;
+pub mod program;
+pub mod replay;
+pub mod sys;
+pub mod telemetry;
