@@ -3,11 +3,11 @@
 pub use linchpin_core as core;
 
 pub mod net;
-pub mod venue;
 pub mod ring;
+pub mod venue;
 // core: its own crate, see `src/core`.
-pub mod kill_gate;
 pub mod journal;
+pub mod kill_gate;
 pub mod threads;
 
 pub mod topology;

@@ -1,1 +1,12 @@
-//! (being built)
+//! The operating system made safe.
+//!
+//! Nearly all of the project's `unsafe` is here, one act per block, each behind a function that cannot be misused. What
+//! the rest of the engine knows of the host (time, CPUs, memory, files as memory, signals), it knows through these files.
+//! Nothing here knows of venues, events or the core.
+
+pub mod clock;
+pub mod cpu;
+pub mod gaps;
+pub mod mapping;
+pub mod memory;
+pub mod signal;
