@@ -1,1 +1,20 @@
-//! (being built)
+//! The embedded venue: an exchange in a box that engine, tests and backtests trade against.
+//!
+//! A deterministic library: it is told the time, owns no clock, socket or thread, and shares no code with the engine's core, so that
+//! a bug in one end of the wire cannot hide in the other. The same configuration, commands and times give the same outputs.
+//!
+//! ```text
+//!  front (network) --Command--> engine --Reply / ApiError--> front
+//!                                 |  filters -> book or recorded book -> ledger
+//!                                 '--Output (private, public, depth completions, ended)--> front
+//! ```
+
+pub mod api;
+pub mod decimal;
+pub mod engine;
+pub mod error;
+
+pub use api::*;
+pub use decimal::Decimal;
+pub use engine::Exchange;
+pub use error::{ApiError, SetupError};
