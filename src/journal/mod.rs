@@ -1,1 +1,28 @@
-//! (being built)
+//! The journal: everything that happened, in Processing Order, in files that outlive the process. Payloads are bytes to it.
+//!
+//! ```text
+//!   layout      every offset and size, drawn; docs/JOURNAL.md is printed from it
+//!   header      who wrote this journal; the chain of its segments
+//!   segment     where segments come from and go to: the keeper thread
+//!   writer      append, ~15 ns; roll; seal
+//!   reader      every record in order, verified; how the journal ends: sealed, torn, damaged
+//!   recovery    go on after a crash
+//! ```
+//!
+//! A reader that meets damage stops. It never skips, and never guesses.
+
+pub mod error;
+pub mod header;
+pub mod layout;
+pub mod reader;
+pub mod recovery;
+pub mod segment;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Damage, JournalError, Position};
+pub use header::{SessionHeader, SessionId};
+pub use reader::{End, Reader, Record, Summary};
+pub use writer::{Options, RollCounts, Sealed, Segments, Writer, journal_folder};
