@@ -1,1 +1,23 @@
-//! (being built)
+//! Binance, USD-M futures and spot: one dialect, its differences in `wire::Dialect`.
+//!
+//! ```text
+//! feed     market streams -> events; keeps each book in sync       scan (fixed layouts, hot) -> parse (everything else)
+//! private  the account's stream -> reports
+//! orders   dispatches -> order entry requests; answers -> outcomes
+//! hydrate  REST requests, bodies -> read-backs
+//! wire     names, codes and limits of the venue                     sign  keys       json  tolerant reading
+//! ```
+
+pub mod feed;
+pub mod hydrate;
+pub mod json;
+pub mod market;
+pub mod orders;
+pub mod parse;
+pub mod private;
+pub mod scan;
+pub mod sign;
+pub mod wire;
+
+#[cfg(test)]
+mod recordings;

@@ -1,0 +1,437 @@
+//! The venue's names, codes and limits, both ways, with the section of its documents that says so. Facts only.
+//!
+//! What differs between USD-M futures and spot stands in `Dialect`. A value that we do not know never stops us: it becomes
+//! the safe member of our enum and is counted by the caller (`Known::unknown`).
+//!
+//! Sections are those of developers.binance.com: "USD-M" = Derivatives / USDS Margined Futures, "Spot" = Spot / APIs.
+
+use crate::core::event::{
+    BalanceCause, Execution, OrderKind, PositionSide, RejectReason, Side, TimeInForce, VenueStatus, Verdict,
+};
+use crate::core::instrument::Product;
+
+/// The paths and rules in which the two products differ.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dialect {
+    pub product: Product,
+    pub exchange_info: &'static str,
+    pub time: &'static str,
+    pub depth: &'static str,
+    pub order: &'static str,
+    pub open_orders: &'static str,
+    pub account: &'static str,
+    pub user_trades: &'static str,
+    /// USD-M only: spot has no such rows, and opens its private stream over the WebSocket API.
+    pub position_risk: Option<&'static str>,
+    pub balance: Option<&'static str>,
+    pub listen_key: Option<&'static str>,
+    pub websocket_api: &'static str,
+    /// The largest snapshot: USD-M "Order Book" 1000, Spot "Order book" 5000.
+    pub max_depth_limit: u16,
+    pub bridge: Bridge,
+    /// Streams on one connection: USD-M "Connect" and Spot "WebSocket Streams / General": 1024.
+    pub max_streams: usize,
+}
+
+/// How the first update after a snapshot must meet it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// USD-M "How to manage a local order book correctly": drop `u < lastUpdateId`; then `U <= lastUpdateId <= u`.
+    UpdateSpansSnapshot,
+    /// Spot "How to manage a local order book correctly": drop `u <= lastUpdateId`; then `U <= lastUpdateId + 1 <= u`.
+    UpdateSpansNext,
+}
+
+pub static USD_M: Dialect = Dialect {
+    product: Product::LinearPerpetual,
+    exchange_info: "/fapi/v1/exchangeInfo",
+    time: "/fapi/v1/time",
+    depth: "/fapi/v1/depth",
+    order: "/fapi/v1/order",
+    open_orders: "/fapi/v1/openOrders",
+    account: "/fapi/v3/account",
+    user_trades: "/fapi/v1/userTrades",
+    position_risk: Some("/fapi/v3/positionRisk"),
+    balance: Some("/fapi/v3/balance"),
+    listen_key: Some("/fapi/v1/listenKey"),
+    websocket_api: "/ws-fapi/v1",
+    max_depth_limit: 1000,
+    bridge: Bridge::UpdateSpansSnapshot,
+    max_streams: 1024,
+};
+
+pub static SPOT: Dialect = Dialect {
+    product: Product::Spot,
+    exchange_info: "/api/v3/exchangeInfo",
+    time: "/api/v3/time",
+    depth: "/api/v3/depth",
+    order: "/api/v3/order",
+    open_orders: "/api/v3/openOrders",
+    account: "/api/v3/account",
+    user_trades: "/api/v3/myTrades",
+    position_risk: None,
+    balance: None,
+    listen_key: None,
+    websocket_api: "/ws-api/v3",
+    max_depth_limit: 5000,
+    bridge: Bridge::UpdateSpansNext,
+    max_streams: 1024,
+};
+
+impl Dialect {
+    pub fn of(product: Product) -> &'static Self {
+        match product {
+            Product::LinearPerpetual => &USD_M,
+            Product::Spot => &SPOT,
+        }
+    }
+
+    /// Weight of a depth snapshot. (USD-M "Order Book"; Spot "Order book".)
+    pub fn depth_weight(&self, limit: u16) -> u16 {
+        match (self.product, limit) {
+            (Product::LinearPerpetual, 0..=50) => 2,
+            (Product::LinearPerpetual, 51..=100) => 5,
+            (Product::LinearPerpetual, 101..=500) => 10,
+            (Product::LinearPerpetual, _) => 20,
+            (Product::Spot, 0..=100) => 5,
+            (Product::Spot, 101..=500) => 25,
+            (Product::Spot, 501..=1000) => 50,
+            (Product::Spot, _) => 250,
+        }
+    }
+}
+
+/// A value of the venue in our terms, and whether we knew its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known<T> {
+    pub value: T,
+    pub unknown: bool,
+}
+
+impl<T> Known<T> {
+    const fn yes(value: T) -> Self {
+        Self { value, unknown: false }
+    }
+    const fn no(value: T) -> Self {
+        Self { value, unknown: true }
+    }
+}
+
+/// The side has no safe default: an unknown one is an error of the message.
+pub fn side(text: &str) -> Option<Side> {
+    match text {
+        "BUY" => Some(Side::Buy),
+        "SELL" => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+pub const fn side_text(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    }
+}
+
+pub fn position_side(text: &str) -> Option<PositionSide> {
+    match text {
+        // Spot messages carry none.
+        "BOTH" | "" => Some(PositionSide::Both),
+        "LONG" => Some(PositionSide::Long),
+        "SHORT" => Some(PositionSide::Short),
+        _ => None,
+    }
+}
+
+pub const fn position_side_text(side: PositionSide) -> &'static str {
+    match side {
+        PositionSide::Both => "BOTH",
+        PositionSide::Long => "LONG",
+        PositionSide::Short => "SHORT",
+    }
+}
+
+/// USD-M "Common Definition / Order types"; Spot "ENUM definitions / Order types".
+pub fn order_kind(text: &str) -> Known<OrderKind> {
+    Known::yes(match text {
+        "LIMIT" | "LIMIT_MAKER" => OrderKind::Limit,
+        "MARKET" => OrderKind::Market,
+        "STOP" | "STOP_LOSS_LIMIT" => OrderKind::StopLimit,
+        "STOP_MARKET" | "STOP_LOSS" => OrderKind::StopMarket,
+        "TAKE_PROFIT_LIMIT" => OrderKind::TakeProfitLimit,
+        // USD-M calls the limit kind so, and the market kind TAKE_PROFIT_MARKET. Spot's market kind has the same text: its
+        // private parser says which (see `spot_order_kind`).
+        "TAKE_PROFIT" => OrderKind::TakeProfitLimit,
+        "TAKE_PROFIT_MARKET" => OrderKind::TakeProfitMarket,
+        "TRAILING_STOP_MARKET" => OrderKind::TrailingStop,
+        "LIQUIDATION" => OrderKind::Other,
+        _ => return Known::no(OrderKind::Other),
+    })
+}
+
+pub fn spot_order_kind(text: &str) -> Known<OrderKind> {
+    match text {
+        "TAKE_PROFIT" => Known::yes(OrderKind::TakeProfitMarket),
+        _ => order_kind(text),
+    }
+}
+
+/// `None` for a kind that this product does not take over the order interface.
+pub const fn order_kind_text(product: Product, kind: OrderKind, post_only: bool) -> Option<&'static str> {
+    match (product, kind) {
+        (Product::Spot, OrderKind::Limit) if post_only => Some("LIMIT_MAKER"),
+        (_, OrderKind::Limit) => Some("LIMIT"),
+        (_, OrderKind::Market) => Some("MARKET"),
+        (Product::LinearPerpetual, OrderKind::StopMarket) => Some("STOP_MARKET"),
+        (Product::LinearPerpetual, OrderKind::StopLimit) => Some("STOP"),
+        (Product::LinearPerpetual, OrderKind::TakeProfitMarket) => Some("TAKE_PROFIT_MARKET"),
+        (Product::LinearPerpetual, OrderKind::TakeProfitLimit) => Some("TAKE_PROFIT"),
+        (Product::Spot, OrderKind::StopMarket) => Some("STOP_LOSS"),
+        (Product::Spot, OrderKind::StopLimit) => Some("STOP_LOSS_LIMIT"),
+        (Product::Spot, OrderKind::TakeProfitMarket) => Some("TAKE_PROFIT"),
+        (Product::Spot, OrderKind::TakeProfitLimit) => Some("TAKE_PROFIT_LIMIT"),
+        (_, OrderKind::TrailingStop | OrderKind::Other) => None,
+    }
+}
+
+/// USD-M "Common Definition / Time in force". RPI (retail price improvement) is a post-only kind.
+pub fn time_in_force(text: &str) -> Known<TimeInForce> {
+    Known::yes(match text {
+        "GTC" => TimeInForce::GoodTillCancel,
+        "IOC" => TimeInForce::ImmediateOrCancel,
+        "FOK" => TimeInForce::FillOrKill,
+        "GTX" | "RPI" => TimeInForce::PostOnly,
+        "GTD" => TimeInForce::GoodTillDate,
+        _ => return Known::no(TimeInForce::GoodTillCancel),
+    })
+}
+
+pub const fn time_in_force_text(time_in_force: TimeInForce) -> &'static str {
+    match time_in_force {
+        TimeInForce::GoodTillCancel => "GTC",
+        TimeInForce::ImmediateOrCancel => "IOC",
+        TimeInForce::FillOrKill => "FOK",
+        TimeInForce::PostOnly => "GTX",
+        TimeInForce::GoodTillDate => "GTD",
+    }
+}
+
+/// USD-M "User Data Streams / Event: Order Update" (`x`); Spot "User Data Stream / Execution types".
+pub fn execution(text: &str) -> Known<Execution> {
+    Known::yes(match text {
+        "NEW" => Execution::New,
+        "TRADE" => Execution::Trade,
+        "CANCELED" => Execution::Cancelled,
+        "AMENDMENT" | "REPLACED" => Execution::Replaced,
+        "REJECTED" => Execution::Rejected,
+        "EXPIRED" => Execution::Expired,
+        "TRADE_PREVENTION" => Execution::TradePrevention,
+        "CALCULATED" => Execution::Calculated,
+        _ => return Known::no(Execution::Other),
+    })
+}
+
+/// USD-M "Common Definition / Order status"; Spot "ENUM definitions / Order status".
+pub fn venue_status(text: &str) -> Known<VenueStatus> {
+    Known::yes(match text {
+        "NEW" | "PENDING_NEW" | "NEW_INSURANCE" | "NEW_ADL" => VenueStatus::New,
+        "PARTIALLY_FILLED" => VenueStatus::PartiallyFilled,
+        "FILLED" => VenueStatus::Filled,
+        "CANCELED" => VenueStatus::Cancelled,
+        "REJECTED" => VenueStatus::Rejected,
+        "EXPIRED" | "EXPIRED_IN_MATCH" => VenueStatus::Expired,
+        "PENDING_CANCEL" => VenueStatus::PendingCancel,
+        _ => return Known::no(VenueStatus::Other),
+    })
+}
+
+/// USD-M "Event: Balance and Position Update" (`m`).
+pub fn balance_cause(text: &str) -> Known<BalanceCause> {
+    Known::yes(match text {
+        "ORDER" => BalanceCause::Order,
+        "FUNDING_FEE" => BalanceCause::Funding,
+        "DEPOSIT" | "COIN_SWAP_DEPOSIT" => BalanceCause::Deposit,
+        "WITHDRAW" | "COIN_SWAP_WITHDRAW" | "WITHDRAW_REJECT" => BalanceCause::Withdrawal,
+        "ADJUSTMENT" | "INSURANCE_CLEAR" | "AUTO_EXCHANGE" | "OPTIONS_SETTLE_PROFIT" => {
+            BalanceCause::Adjustment
+        }
+        "ADMIN_DEPOSIT" => BalanceCause::Deposit,
+        "ADMIN_WITHDRAW" => BalanceCause::Withdrawal,
+        "MARGIN_TRANSFER" | "MARGIN_TYPE_CHANGE" | "ASSET_TRANSFER" | "OPTIONS_PREMIUM_FEE" => {
+            BalanceCause::Other
+        }
+        _ => return Known::no(BalanceCause::Other),
+    })
+}
+
+/// Client order ids by which the venue marks its own orders. (USD-M "Event: Order Update", special client order ids.)
+pub const LIQUIDATION_PREFIX: &str = "autoclose-";
+pub const ADL_PREFIX: &str = "adl_autoclose";
+
+/// Which limit a usage report is about: the `bucket` of `RateUsage`.
+pub mod bucket {
+    pub const REQUEST_WEIGHT: u8 = 0;
+    pub const ORDERS_10S: u8 = 1;
+    pub const ORDERS_1M: u8 = 2;
+    pub const ORDERS_1D: u8 = 3;
+    pub const RAW_REQUESTS: u8 = 4;
+    pub const CONNECTIONS: u8 = 5;
+
+    /// From a `rateLimits` entry. (USD-M and Spot "exchangeInfo / rateLimits"; WebSocket API "Rate limits".)
+    pub fn of(kind: &str, interval: &str, count: u64) -> Option<u8> {
+        Some(match (kind, interval, count) {
+            ("REQUEST_WEIGHT", "MINUTE", 1) => REQUEST_WEIGHT,
+            ("ORDERS", "SECOND", 10) => ORDERS_10S,
+            ("ORDERS", "MINUTE", 1) => ORDERS_1M,
+            ("ORDERS", "DAY", 1) => ORDERS_1D,
+            ("RAW_REQUESTS", _, _) => RAW_REQUESTS,
+            ("CONNECTIONS", _, _) => CONNECTIONS,
+            _ => return None,
+        })
+    }
+
+    /// From a REST answer's header, name in lower case. (USD-M and Spot "General Info / Limits".)
+    pub fn of_header(name: &str) -> Option<u8> {
+        Some(match name {
+            "x-mbx-used-weight-1m" => REQUEST_WEIGHT,
+            "x-mbx-order-count-10s" => ORDERS_10S,
+            "x-mbx-order-count-1m" => ORDERS_1M,
+            "x-mbx-order-count-1d" => ORDERS_1D,
+            _ => return None,
+        })
+    }
+}
+
+/// Codes that callers look at themselves.
+pub const NO_SUCH_ORDER: i32 = -2013;
+pub const UNKNOWN_ORDER_SENT: i32 = -2011;
+pub const INVALID_TIMESTAMP: i32 = -1021;
+pub const INVALID_LISTEN_KEY: i32 = -1125;
+
+/// What an order request's answer proves. (USD-M "Error Codes" and "General Info / HTTP Return Codes", Spot "Errors".)
+///
+/// The HTTP status speaks first: 5xx means that the venue does not know, whatever else it says, except for the system
+/// throttle (-1008), which is documented as a refusal. The rule for what nobody listed: a 4xx is a refusal, anything else is unknown.
+pub fn verdict(status: u16, code: i32, message: &str) -> (Verdict, RejectReason) {
+    use RejectReason as R;
+    use Verdict::{Accepted, Rejected, Unknown};
+    match (status, code) {
+        (200, 0) => return (Accepted, R::None),
+        (418 | 429, _) | (_, -1003 | -1008 | -1015) => return (Rejected, R::RateLimited),
+        // The web application firewall: the request never arrived.
+        (403, _) => return (Rejected, R::RateLimited),
+        (_, -1006 | -1007) | (408, _) => return (Unknown, R::NoAnswer),
+        (500..=599, _) | (_, -1000 | -1001) => return (Unknown, R::VenueDown),
+        (400..=499, _) => {}
+        _ => return (Unknown, R::Other),
+    }
+    let reason = match code {
+        -1002 | -1022 | -1099 | -1125 | -2014 | -2015 | -2017 => R::Key,
+        -1021 | -5028 => R::Clock,
+        -1016 | -2016 | -4108 | -4140 | -5024 => R::VenueDown,
+        -1013 | -1111 => R::Filter,
+        -4116 => R::DuplicateId,
+        -2010 => new_order_rejected(message),
+        -2011 | -2013 => R::UnknownOrder,
+        -2018 | -2019 | -2024 | -2027 | -2028 | -4050 | -4051 => R::Balance,
+        -2021 | -5021 | -5022 => R::WouldTake,
+        -2022 | -2026 | -4118 => R::ReduceOnly,
+        -2025 | -4045 => R::Filter,
+        // Prices and quantities against the filters, one code for each way to miss them.
+        -4008..=-4001 | -4013..=-4010 | -4014 | -4016 | -4023 | -4024 | -4029 | -4030 => R::Filter,
+        -4131 | -4164 | -4183 | -4184 | -5029 => R::Filter,
+        -4046 | -4059 | -5027 => R::NoChange,
+        -4015 | -4028 | -4060 | -4061 | -4120 | -5025 | -1014 | -1020 => R::BadRequest,
+        -1199..=-1100 => R::BadRequest,
+        _ => R::Other,
+    };
+    (Rejected, reason)
+}
+
+/// Spot puts its reasons into the message of -2010. (Spot "Errors / Messages for -1010, -2010, -2011".)
+fn new_order_rejected(message: &str) -> RejectReason {
+    use RejectReason as R;
+    if message.contains("insufficient balance") {
+        R::Balance
+    } else if message.contains("immediately match") || message.contains("immediately trigger") {
+        R::WouldTake
+    } else if message.contains("Duplicate order") {
+        R::DuplicateId
+    } else if message.contains("Market is closed") {
+        R::VenueDown
+    } else {
+        R::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_of_answers_has_its_verdict() {
+        use RejectReason as R;
+        use Verdict::{Accepted, Rejected, Unknown};
+        for (status, code, message, expected) in [
+            (200, 0, "", (Accepted, R::None)),
+            (400, -1021, "", (Rejected, R::Clock)),
+            (400, -1022, "", (Rejected, R::Key)),
+            (401, -2015, "", (Rejected, R::Key)),
+            (400, -2019, "", (Rejected, R::Balance)),
+            (400, -2022, "", (Rejected, R::ReduceOnly)),
+            (400, -2011, "", (Rejected, R::UnknownOrder)),
+            (400, -4014, "", (Rejected, R::Filter)),
+            (400, -4164, "", (Rejected, R::Filter)),
+            (400, -4116, "", (Rejected, R::DuplicateId)),
+            (400, -5022, "", (Rejected, R::WouldTake)),
+            (400, -5027, "", (Rejected, R::NoChange)),
+            (400, -2010, "Account has insufficient balance for requested action.", (Rejected, R::Balance)),
+            (400, -2010, "Order would immediately match and take.", (Rejected, R::WouldTake)),
+            (400, -1102, "", (Rejected, R::BadRequest)),
+            (400, -987_654, "", (Rejected, R::Other)),
+            (400, -1007, "", (Unknown, R::NoAnswer)),
+            (400, -1006, "", (Unknown, R::NoAnswer)),
+            (429, -1003, "", (Rejected, R::RateLimited)),
+            (418, -1003, "", (Rejected, R::RateLimited)),
+            (403, 0, "", (Rejected, R::RateLimited)),
+            (503, -1008, "", (Rejected, R::RateLimited)),
+            (503, 0, "Unknown error, please check your request or try again later.", (Unknown, R::VenueDown)),
+            (500, -4014, "", (Unknown, R::VenueDown)),
+            (504, -1007, "", (Unknown, R::NoAnswer)),
+            (0, 0, "", (Unknown, R::Other)),
+        ] {
+            assert_eq!(verdict(status, code, message), expected, "{status} {code} {message}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_we_write_is_read_back_as_itself() {
+        for side_ in [Side::Buy, Side::Sell] {
+            assert_eq!(side(side_text(side_)), Some(side_));
+        }
+        for value in [PositionSide::Both, PositionSide::Long, PositionSide::Short] {
+            assert_eq!(position_side(position_side_text(value)), Some(value));
+        }
+        use TimeInForce as T;
+        for value in [T::GoodTillCancel, T::ImmediateOrCancel, T::FillOrKill, T::PostOnly, T::GoodTillDate] {
+            assert_eq!(time_in_force(time_in_force_text(value)), Known::yes(value));
+        }
+        use OrderKind as K;
+        for kind in
+            [K::Limit, K::Market, K::StopLimit, K::StopMarket, K::TakeProfitLimit, K::TakeProfitMarket]
+        {
+            let text = order_kind_text(Product::LinearPerpetual, kind, false).unwrap();
+            assert_eq!(order_kind(text), Known::yes(kind));
+            let text = order_kind_text(Product::Spot, kind, false).unwrap();
+            assert_eq!(spot_order_kind(text), Known::yes(kind));
+        }
+    }
+
+    #[test]
+    fn what_we_do_not_know_is_safe_and_marked() {
+        assert_eq!(execution("SOMETHING"), Known::no(Execution::Other));
+        assert_eq!(venue_status("SOMETHING"), Known::no(VenueStatus::Other));
+        assert_eq!(order_kind("SOMETHING"), Known::no(OrderKind::Other));
+        assert_eq!(side("SOMETHING"), None);
+    }
+}
