@@ -20,6 +20,8 @@ pub mod segment;
 pub mod writer;
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod tests;
 
 pub use error::{Damage, JournalError, Position};

@@ -5,7 +5,7 @@
 //! | end | what stands there | what it means |
 //! |---|---|---|
 //! | `Sealed` | a sealing record, and nothing after it | the session ended on purpose |
-//! | `Torn` | the last segment, never closed: zeros, or the beginning of one record and zeros | the process was killed here; everything before is good |
+//! | `Torn` | the last segment, never closed: zeros, or the beginning of one record and zeros, or a cut between two records | the process was killed here; everything before is good |
 //! | `Damaged` | anything else: a record that fails with more behind it, a closed segment that does not verify, a broken chain | the bytes are not what was written |
 //!
 //! At damage the reader stops with an error that names file and byte. It never skips a record and never goes on in a next file.
