@@ -116,7 +116,7 @@ impl Inbox {
         }
     }
 
-    /// Room for the next read: never empty. Call it only after [`next`](Self::next) said that nothing whole is left.
+    /// Room for the next read: never empty. Call it only after [`next_message`](Self::next_message) said that nothing whole is left.
     #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
@@ -145,7 +145,7 @@ impl Inbox {
 
     /// The next whole message, or `None` until more bytes come.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<Item>, FrameError> {
+    pub fn next_message(&mut self) -> Result<Option<Item>, FrameError> {
         loop {
             let Some(header) = Header::read(self.unread())? else { return Ok(None) };
             self.check(&header)?;
@@ -163,7 +163,7 @@ impl Inbox {
         }
     }
 
-    /// The bytes of a message that `next` just gave.
+    /// The bytes of a message that `next_message` just gave.
     #[inline]
     pub fn payload(&self, item: &Item) -> &[u8] {
         match &item.place {
@@ -262,7 +262,7 @@ impl Inbox {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
-        // A frame over the bound is refused by `next` before this is reached; the limit here is the second lock on that door.
+        // A frame over the bound is refused by `next_message` before this is reached; the limit here is the second lock on that door.
         let limit = self.max_message.saturating_add(HEADER_MAX).max(self.buffer.len());
         let needed = needed.min(limit);
         if needed > self.buffer.len() {
@@ -399,7 +399,7 @@ mod tests {
             space[..count].copy_from_slice(&rest[..count]);
             inbox.filled(count);
             rest = &rest[count..];
-            while let Some(item) = inbox.next()? {
+            while let Some(item) = inbox.next_message()? {
                 got.push((item.kind, inbox.payload(&item).to_vec()));
             }
             assert!(inbox.buffer.len() <= capacity.max(LIMIT + HEADER_MAX));

@@ -311,7 +311,7 @@ impl WebSocket {
             return None;
         }
         loop {
-            match self.inbox.next() {
+            match self.inbox.next_message() {
                 Ok(Some(item)) if matches!(item.kind, Kind::Text | Kind::Binary) => return Some(item),
                 Ok(Some(item)) => {
                     self.control(&item, now);
