@@ -1,0 +1,217 @@
+//! Request limits as the exchange counts them: weight per address and minute, orders per account and 10 seconds and minute.
+//!
+//! Windows are aligned to the clock (a minute window ends at the next full minute). Over the weight limit is 429 with the seconds until the
+//! window ends; who goes on asking gets 418, and the ban doubles each time ("IP limits": two minutes up to three days).
+//! Everything is bounded: addresses and accounts are few, and an idle address is forgotten when the table is full.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// How much is allowed. The defaults are what the exchange's `exchangeInfo` states for USD-M futures.
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    pub weight_per_minute: u32,
+    pub orders_per_10_seconds: u32,
+    pub orders_per_minute: u32,
+    /// How many refused requests in one window turn 429 into a ban.
+    pub refusals_before_ban: u32,
+    pub first_ban_ms: u64,
+    pub longest_ban_ms: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            weight_per_minute: 2400,
+            orders_per_10_seconds: 300,
+            orders_per_minute: 1200,
+            refusals_before_ban: 20,
+            first_ban_ms: 2 * 60_000,
+            longest_ban_ms: 3 * 24 * 3_600_000,
+        }
+    }
+}
+
+/// Why a request is not served now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// 429: the weight of this minute is used up.
+    Weight { retry_after_ms: u64 },
+    /// 418: the address is banned until this time.
+    Banned { until_ms: u64, retry_after_ms: u64 },
+    /// 429 and -1015: too many orders in this interval.
+    Orders { limit: u32, interval: &'static str, retry_after_ms: u64 },
+}
+
+/// Orders counted in the two current windows of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderCounts {
+    pub per_10_seconds: u32,
+    pub per_minute: u32,
+}
+
+pub struct Limits {
+    pub config: LimitsConfig,
+    addresses: BTreeMap<IpAddr, Address>,
+    accounts: BTreeMap<u32, Account>,
+}
+
+#[derive(Default)]
+struct Address {
+    minute: Window,
+    refusals: u32,
+    banned_until_ms: u64,
+    bans: u32,
+}
+
+#[derive(Default)]
+struct Account {
+    ten_seconds: Window,
+    minute: Window,
+}
+
+/// A count that belongs to one aligned interval.
+#[derive(Default)]
+struct Window {
+    index: u64,
+    count: u32,
+}
+
+const TEN_SECONDS: u64 = 10_000;
+const MINUTE: u64 = 60_000;
+const MOST_ADDRESSES: usize = 1024;
+
+impl Limits {
+    pub fn new(config: LimitsConfig) -> Self {
+        Self { config, addresses: BTreeMap::new(), accounts: BTreeMap::new() }
+    }
+
+    /// Counts a request of `weight`; returns the weight used in this minute.
+    pub fn request(&mut self, now_ms: u64, address: IpAddr, weight: u32) -> Result<u32, Over> {
+        if self.addresses.len() >= MOST_ADDRESSES && !self.addresses.contains_key(&address) {
+            self.addresses.retain(|_, seen| seen.banned_until_ms > now_ms || seen.minute.index == now_ms / MINUTE);
+        }
+        let seen = self.addresses.entry(address).or_default();
+        if seen.banned_until_ms > now_ms {
+            return Err(Over::Banned { until_ms: seen.banned_until_ms, retry_after_ms: seen.banned_until_ms - now_ms });
+        }
+        if seen.minute.advance(now_ms, MINUTE) {
+            seen.refusals = 0;
+        }
+        if seen.minute.count.saturating_add(weight) <= self.config.weight_per_minute {
+            seen.minute.count += weight;
+            return Ok(seen.minute.count);
+        }
+        seen.refusals += 1;
+        if seen.refusals <= self.config.refusals_before_ban {
+            return Err(Over::Weight { retry_after_ms: MINUTE - now_ms % MINUTE });
+        }
+        let length = self.config.first_ban_ms.saturating_mul(1 << seen.bans.min(20)).min(self.config.longest_ban_ms);
+        seen.bans += 1;
+        seen.refusals = 0;
+        seen.banned_until_ms = now_ms + length;
+        Err(Over::Banned { until_ms: seen.banned_until_ms, retry_after_ms: length })
+    }
+
+    /// Weight used by `address` in this minute.
+    pub fn weight_used(&mut self, now_ms: u64, address: IpAddr) -> u32 {
+        self.addresses.get_mut(&address).map_or(0, |seen| {
+            seen.minute.advance(now_ms, MINUTE);
+            seen.minute.count
+        })
+    }
+
+    /// Counts one order request of an account.
+    pub fn order(&mut self, now_ms: u64, account: u32) -> Result<OrderCounts, Over> {
+        let windows = self.accounts.entry(account).or_default();
+        windows.ten_seconds.advance(now_ms, TEN_SECONDS);
+        windows.minute.advance(now_ms, MINUTE);
+        if windows.ten_seconds.count >= self.config.orders_per_10_seconds {
+            let retry_after_ms = TEN_SECONDS - now_ms % TEN_SECONDS;
+            return Err(Over::Orders { limit: self.config.orders_per_10_seconds, interval: "10 SECOND", retry_after_ms });
+        }
+        if windows.minute.count >= self.config.orders_per_minute {
+            let retry_after_ms = MINUTE - now_ms % MINUTE;
+            return Err(Over::Orders { limit: self.config.orders_per_minute, interval: "MINUTE", retry_after_ms });
+        }
+        windows.ten_seconds.count += 1;
+        windows.minute.count += 1;
+        Ok(OrderCounts { per_10_seconds: windows.ten_seconds.count, per_minute: windows.minute.count })
+    }
+
+    /// Orders that the account has counted in the current windows.
+    pub fn orders_counted(&mut self, now_ms: u64, account: u32) -> OrderCounts {
+        self.accounts.get_mut(&account).map_or(OrderCounts::default(), |windows| {
+            windows.ten_seconds.advance(now_ms, TEN_SECONDS);
+            windows.minute.advance(now_ms, MINUTE);
+            OrderCounts { per_10_seconds: windows.ten_seconds.count, per_minute: windows.minute.count }
+        })
+    }
+}
+
+impl Window {
+    /// Moves to the window that holds `now_ms`; true if it is a new one.
+    fn advance(&mut self, now_ms: u64, length: u64) -> bool {
+        let index = now_ms / length;
+        if index == self.index {
+            return false;
+        }
+        *self = Window { index, count: 0 };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn limits() -> Limits {
+        Limits::new(LimitsConfig {
+            weight_per_minute: 10,
+            orders_per_10_seconds: 2,
+            orders_per_minute: 3,
+            refusals_before_ban: 2,
+            first_ban_ms: 120_000,
+            longest_ban_ms: 200_000,
+        })
+    }
+
+    #[test]
+    fn weight_is_counted_per_aligned_minute() {
+        let mut limits = limits();
+        assert_eq!(limits.request(60_500, HERE, 4), Ok(4));
+        assert_eq!(limits.request(61_000, HERE, 6), Ok(10));
+        assert_eq!(limits.request(119_000, HERE, 1), Err(Over::Weight { retry_after_ms: 1_000 }));
+        assert_eq!(limits.request(120_000, HERE, 1), Ok(1));
+    }
+
+    #[test]
+    fn who_goes_on_after_429_is_banned_and_the_next_ban_is_longer() {
+        let mut limits = limits();
+        assert_eq!(limits.request(0, HERE, 10), Ok(10));
+        for _ in 0..2 {
+            assert_eq!(limits.request(1, HERE, 1), Err(Over::Weight { retry_after_ms: 59_999 }));
+        }
+        assert_eq!(limits.request(1, HERE, 1), Err(Over::Banned { until_ms: 120_001, retry_after_ms: 120_000 }));
+        assert_eq!(limits.request(120_000, HERE, 1), Err(Over::Banned { until_ms: 120_001, retry_after_ms: 1 }));
+        assert_eq!(limits.request(120_001, HERE, 10), Ok(10));
+        for _ in 0..2 {
+            limits.request(120_002, HERE, 1).expect_err("429");
+        }
+        assert_eq!(limits.request(120_002, HERE, 1), Err(Over::Banned { until_ms: 320_002, retry_after_ms: 200_000 }));
+    }
+
+    #[test]
+    fn orders_are_counted_per_account_in_both_windows() {
+        let mut limits = limits();
+        assert_eq!(limits.order(1, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
+        assert_eq!(limits.order(2, 7), Ok(OrderCounts { per_10_seconds: 2, per_minute: 2 }));
+        assert_eq!(limits.order(3, 7), Err(Over::Orders { limit: 2, interval: "10 SECOND", retry_after_ms: 9_997 }));
+        assert_eq!(limits.order(3, 8), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
+        assert_eq!(limits.order(10_000, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 3 }));
+        assert_eq!(limits.order(20_000, 7), Err(Over::Orders { limit: 3, interval: "MINUTE", retry_after_ms: 40_000 }));
+        assert_eq!(limits.orders_counted(60_000, 7), OrderCounts::default());
+    }
+}
