@@ -13,6 +13,8 @@ pub mod api;
 pub mod decimal;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "embedded-venue")]
+pub mod front;
 
 pub use api::*;
 pub use decimal::Decimal;

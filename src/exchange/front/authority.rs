@@ -19,11 +19,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
-use tokio_rustls::rustls;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tokio_rustls::rustls;
 
 /// Life of a server certificate. Short: it is never on disk, and a new one costs less than a millisecond.
 const SERVER_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -50,13 +50,20 @@ impl Authority {
 
     fn open(dir: &Path, bundle_file: &Path) -> anyhow::Result<Self> {
         let shown = bundle_file.display();
-        let mode = fs::metadata(bundle_file).with_context(|| format!("cannot read {shown}"))?.permissions().mode();
+        let mode =
+            fs::metadata(bundle_file).with_context(|| format!("cannot read {shown}"))?.permissions().mode();
         if mode & 0o077 != 0 {
-            bail!("{shown} can be read by others (mode {:03o}); make it private: chmod 600 {shown}", mode & 0o777);
+            bail!(
+                "{shown} can be read by others (mode {:03o}); make it private: chmod 600 {shown}",
+                mode & 0o777
+            );
         }
         let bundle = fs::read_to_string(bundle_file).with_context(|| format!("cannot read {shown}"))?;
         let Some((key_pem, certificate_pem)) = split_bundle(&bundle) else {
-            bail!("{shown} is not a key followed by a certificate; remove {} to make a new authority", dir.display());
+            bail!(
+                "{shown} is not a key followed by a certificate; remove {} to make a new authority",
+                dir.display()
+            );
         };
         KeyPair::from_pem(key_pem).with_context(|| format!("the key in {shown} cannot be used"))?;
 
@@ -77,7 +84,10 @@ impl Authority {
 
     /// A TLS server configuration that always presents a certificate with at least half of its life left.
     pub fn server_config(self: &Arc<Self>) -> anyhow::Result<rustls::ServerConfig> {
-        let resolver = FreshCertificate { authority: self.clone(), current: Mutex::new((Instant::now(), self.issue()?)) };
+        let resolver = FreshCertificate {
+            authority: self.clone(),
+            current: Mutex::new((Instant::now(), self.issue()?)),
+        };
         let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .context("TLS protocol versions")?
@@ -104,7 +114,8 @@ impl Authority {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
-        let certificate = parameters.signed_by(&server_key, &issuer).context("signing a server certificate")?;
+        let certificate =
+            parameters.signed_by(&server_key, &issuer).context("signing a server certificate")?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
         let signing_key = ring::sign::any_supported_type(&key).context("loading the server key")?;
         Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signing_key)))
@@ -173,7 +184,8 @@ fn authority_parameters() -> CertificateParams {
 fn split_bundle(bundle: &str) -> Option<(&str, &str)> {
     let at = bundle.find("-----BEGIN CERTIFICATE-----")?;
     let (key, certificate) = bundle.split_at(at);
-    (key.contains("PRIVATE KEY") && certificate.contains("-----END CERTIFICATE-----")).then_some((key, certificate))
+    (key.contains("PRIVATE KEY") && certificate.contains("-----END CERTIFICATE-----"))
+        .then_some((key, certificate))
 }
 
 #[cfg(test)]

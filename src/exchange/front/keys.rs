@@ -12,7 +12,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding};
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding,
+};
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
@@ -45,7 +47,10 @@ impl KeyRing {
         let shown = file.display();
         let mode = fs::metadata(file).with_context(|| format!("cannot read {shown}"))?.permissions().mode();
         if mode & 0o077 != 0 {
-            bail!("{shown} can be read by others (mode {:03o}); make it private: chmod 600 {shown}", mode & 0o777);
+            bail!(
+                "{shown} can be read by others (mode {:03o}); make it private: chmod 600 {shown}",
+                mode & 0o777
+            );
         }
         let text = Zeroizing::new(fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?);
         Self::parse(&text).with_context(|| format!("in the API keys file {shown}"))
@@ -55,7 +60,9 @@ impl KeyRing {
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         // The parser's own message would quote the line, and the line may be a secret.
         let Ok(written) = toml::from_str::<KeysFile>(text) else {
-            bail!("not a list of [[key]] tables with api_key, kind (\"hmac\" or \"ed25519\"), account, and secret or public_key");
+            bail!(
+                "not a list of [[key]] tables with api_key, kind (\"hmac\" or \"ed25519\"), account, and secret or public_key"
+            );
         };
         let mut keys = Vec::<ApiKey>::new();
         for (index, key) in written.key.into_iter().enumerate() {
@@ -67,8 +74,12 @@ impl KeyRing {
                 bail!("key {number}: its api_key appears twice");
             }
             let proof = match (key.kind.as_str(), key.secret, key.public_key, key.private_key) {
-                ("hmac", Some(secret), None, None) if !secret.is_empty() => Proof::Hmac(Zeroizing::new(secret.into_bytes())),
-                ("hmac", ..) => bail!("key {number}: an hmac key has a secret, and no public_key or private_key"),
+                ("hmac", Some(secret), None, None) if !secret.is_empty() => {
+                    Proof::Hmac(Zeroizing::new(secret.into_bytes()))
+                }
+                ("hmac", ..) => {
+                    bail!("key {number}: an hmac key has a secret, and no public_key or private_key")
+                }
                 ("ed25519", None, Some(public), _) => match VerifyingKey::from_public_key_pem(&public) {
                     Ok(public) => Proof::Ed25519(Box::new(public)),
                     Err(_) => bail!("key {number}: public_key is not an Ed25519 public key in PEM form"),
@@ -77,10 +88,14 @@ impl KeyRing {
                     let private = Zeroizing::new(private);
                     match SigningKey::from_pkcs8_pem(&private) {
                         Ok(private) => Proof::Ed25519(Box::new(private.verifying_key())),
-                        Err(_) => bail!("key {number}: private_key is not an Ed25519 private key in PKCS#8 PEM form"),
+                        Err(_) => bail!(
+                            "key {number}: private_key is not an Ed25519 private key in PKCS#8 PEM form"
+                        ),
                     }
                 }
-                ("ed25519", ..) => bail!("key {number}: an ed25519 key has a public_key or private_key, and no secret"),
+                ("ed25519", ..) => {
+                    bail!("key {number}: an ed25519 key has a public_key or private_key, and no secret")
+                }
                 (other, ..) => bail!("key {number}: kind is \"{other}\"; it must be \"hmac\" or \"ed25519\""),
             };
             keys.push(ApiKey { api_key: key.api_key, account: key.account, proof });
@@ -220,7 +235,8 @@ mod tests {
              secret='NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j'\n",
         )
         .expect("parses");
-        let key = ring.find("vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A").expect("known");
+        let key =
+            ring.find("vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A").expect("known");
         let payload = b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559";
         let signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71";
         assert!(key.verifies(payload, signature));
@@ -255,7 +271,10 @@ mod tests {
             ("[[key]]\nkind='hmac'\naccount=1\napi_key='0123456789abcdef'\nsecret='hunter2", "kind"),
             ("[[key]]\nkind='hmac'\naccount=1\napi_key='short'\nsecret='hunter2'", "key 1: api_key"),
             ("[[key]]\nkind='rsa'\naccount=1\napi_key='0123456789abcdef'\nsecret='hunter2'", "rsa"),
-            ("[[key]]\nkind='ed25519'\naccount=1\napi_key='0123456789abcdef'\npublic_key='hunter2'", "public_key"),
+            (
+                "[[key]]\nkind='ed25519'\naccount=1\napi_key='0123456789abcdef'\npublic_key='hunter2'",
+                "public_key",
+            ),
         ] {
             let refused = KeyRing::parse(text).err().expect("refused").to_string();
             assert!(refused.contains(names), "{refused}");

@@ -89,11 +89,15 @@ impl Limits {
     /// Counts a request of `weight`; returns the weight used in this minute.
     pub fn request(&mut self, now_ms: u64, address: IpAddr, weight: u32) -> Result<u32, Over> {
         if self.addresses.len() >= MOST_ADDRESSES && !self.addresses.contains_key(&address) {
-            self.addresses.retain(|_, seen| seen.banned_until_ms > now_ms || seen.minute.index == now_ms / MINUTE);
+            self.addresses
+                .retain(|_, seen| seen.banned_until_ms > now_ms || seen.minute.index == now_ms / MINUTE);
         }
         let seen = self.addresses.entry(address).or_default();
         if seen.banned_until_ms > now_ms {
-            return Err(Over::Banned { until_ms: seen.banned_until_ms, retry_after_ms: seen.banned_until_ms - now_ms });
+            return Err(Over::Banned {
+                until_ms: seen.banned_until_ms,
+                retry_after_ms: seen.banned_until_ms - now_ms,
+            });
         }
         if seen.minute.advance(now_ms, MINUTE) {
             seen.refusals = 0;
@@ -106,7 +110,8 @@ impl Limits {
         if seen.refusals <= self.config.refusals_before_ban {
             return Err(Over::Weight { retry_after_ms: MINUTE - now_ms % MINUTE });
         }
-        let length = self.config.first_ban_ms.saturating_mul(1 << seen.bans.min(20)).min(self.config.longest_ban_ms);
+        let length =
+            self.config.first_ban_ms.saturating_mul(1 << seen.bans.min(20)).min(self.config.longest_ban_ms);
         seen.bans += 1;
         seen.refusals = 0;
         seen.banned_until_ms = now_ms + length;
@@ -128,11 +133,19 @@ impl Limits {
         windows.minute.advance(now_ms, MINUTE);
         if windows.ten_seconds.count >= self.config.orders_per_10_seconds {
             let retry_after_ms = TEN_SECONDS - now_ms % TEN_SECONDS;
-            return Err(Over::Orders { limit: self.config.orders_per_10_seconds, interval: "10 SECOND", retry_after_ms });
+            return Err(Over::Orders {
+                limit: self.config.orders_per_10_seconds,
+                interval: "10 SECOND",
+                retry_after_ms,
+            });
         }
         if windows.minute.count >= self.config.orders_per_minute {
             let retry_after_ms = MINUTE - now_ms % MINUTE;
-            return Err(Over::Orders { limit: self.config.orders_per_minute, interval: "MINUTE", retry_after_ms });
+            return Err(Over::Orders {
+                limit: self.config.orders_per_minute,
+                interval: "MINUTE",
+                retry_after_ms,
+            });
         }
         windows.ten_seconds.count += 1;
         windows.minute.count += 1;
@@ -194,13 +207,22 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(limits.request(1, HERE, 1), Err(Over::Weight { retry_after_ms: 59_999 }));
         }
-        assert_eq!(limits.request(1, HERE, 1), Err(Over::Banned { until_ms: 120_001, retry_after_ms: 120_000 }));
-        assert_eq!(limits.request(120_000, HERE, 1), Err(Over::Banned { until_ms: 120_001, retry_after_ms: 1 }));
+        assert_eq!(
+            limits.request(1, HERE, 1),
+            Err(Over::Banned { until_ms: 120_001, retry_after_ms: 120_000 })
+        );
+        assert_eq!(
+            limits.request(120_000, HERE, 1),
+            Err(Over::Banned { until_ms: 120_001, retry_after_ms: 1 })
+        );
         assert_eq!(limits.request(120_001, HERE, 10), Ok(10));
         for _ in 0..2 {
             limits.request(120_002, HERE, 1).expect_err("429");
         }
-        assert_eq!(limits.request(120_002, HERE, 1), Err(Over::Banned { until_ms: 320_002, retry_after_ms: 200_000 }));
+        assert_eq!(
+            limits.request(120_002, HERE, 1),
+            Err(Over::Banned { until_ms: 320_002, retry_after_ms: 200_000 })
+        );
     }
 
     #[test]
@@ -208,10 +230,16 @@ mod tests {
         let mut limits = limits();
         assert_eq!(limits.order(1, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
         assert_eq!(limits.order(2, 7), Ok(OrderCounts { per_10_seconds: 2, per_minute: 2 }));
-        assert_eq!(limits.order(3, 7), Err(Over::Orders { limit: 2, interval: "10 SECOND", retry_after_ms: 9_997 }));
+        assert_eq!(
+            limits.order(3, 7),
+            Err(Over::Orders { limit: 2, interval: "10 SECOND", retry_after_ms: 9_997 })
+        );
         assert_eq!(limits.order(3, 8), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
         assert_eq!(limits.order(10_000, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 3 }));
-        assert_eq!(limits.order(20_000, 7), Err(Over::Orders { limit: 3, interval: "MINUTE", retry_after_ms: 40_000 }));
+        assert_eq!(
+            limits.order(20_000, 7),
+            Err(Over::Orders { limit: 3, interval: "MINUTE", retry_after_ms: 40_000 })
+        );
         assert_eq!(limits.orders_counted(60_000, 7), OrderCounts::default());
     }
 }

@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Bytes that one frame costs beside its payload: header, TLS record share, queue slot.
 const FRAME_COST: usize = 64;
@@ -70,11 +70,11 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Closes after everything that is queued has been written.
-    pub fn close(&self, code: CloseCode, reason: &'static str) {
+    /// Closes after everything that is queued has been written. A close frame has room for 123 bytes of `reason`.
+    pub fn close(&self, code: CloseCode, reason: impl Into<Utf8Bytes>) {
         if self.state.get() == State::Open {
             self.state.set(State::Closing);
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+            let frame = CloseFrame { code, reason: reason.into() };
             self.queue.borrow_mut().push_back(Message::Close(Some(frame)));
             self.changed.notify_one();
         }
@@ -95,8 +95,9 @@ impl Outbox {
         self.bytes.get()
     }
 
-    pub fn is_open(&self) -> bool {
-        self.state.get() == State::Open
+    /// Whether the writer has nothing to do: neither a frame nor a cut.
+    pub fn is_empty(&self) -> bool {
+        self.queue.borrow().is_empty() && !self.is_cut()
     }
 
     pub fn is_cut(&self) -> bool {
@@ -151,7 +152,7 @@ mod tests {
         for _ in 0..9 {
             outbox.text("x".repeat(40));
         }
-        assert!(outbox.is_open());
+        assert!(!outbox.is_cut());
         outbox.text("x".repeat(40));
         assert!(outbox.is_cut());
         assert!(matches!(outbox.next(), Some(Next::Cut)));

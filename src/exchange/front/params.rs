@@ -153,12 +153,17 @@ pub fn malformed(name: &str) -> ApiError {
 }
 
 fn illegal(name: &str, range: &str) -> ApiError {
-    ApiError::with(-1100, format!("Illegal characters found in parameter '{name}'; legal range is '{range}'."))
+    ApiError::with(
+        -1100,
+        format!("Illegal characters found in parameter '{name}'; legal range is '{range}'."),
+    )
 }
 
 fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    [whole, fraction].iter().all(|part| (1..=20).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
+    [whole, fraction]
+        .iter()
+        .all(|part| (1..=20).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, ApiError> {
@@ -172,7 +177,8 @@ fn decode(text: &str) -> Result<Cow<'_, str>, ApiError> {
         bytes.push(match byte {
             b'+' => b' ',
             b'%' => {
-                let mut digit = || rest.next().and_then(|byte| (byte as char).to_digit(16)).ok_or_else(broken);
+                let mut digit =
+                    || rest.next().and_then(|byte| (byte as char).to_digit(16)).ok_or_else(broken);
                 (digit()? * 16 + digit()?) as u8
             }
             other => other,
@@ -228,12 +234,21 @@ mod tests {
 
     #[test]
     fn each_refusal_has_the_documented_code_and_names_the_parameter() {
-        let (params, _) = Params::from_http("empty=&price=1e5&n=12x&b=maybe&deep=0.1234567891&neg=-1", "").expect("reads");
+        let (params, _) =
+            Params::from_http("empty=&price=1e5&n=12x&b=maybe&deep=0.1234567891&neg=-1", "").expect("reads");
         let told = |error: ApiError, code: i32, text: &str| {
             assert_eq!((error.code, &*error.msg), (code, text));
         };
-        told(params.mandatory("gone").expect_err("-1102"), -1102, "Mandatory parameter 'gone' was not sent, was empty/null, or malformed.");
-        told(params.mandatory("empty").expect_err("-1102"), -1102, "Mandatory parameter 'empty' was not sent, was empty/null, or malformed.");
+        told(
+            params.mandatory("gone").expect_err("-1102"),
+            -1102,
+            "Mandatory parameter 'gone' was not sent, was empty/null, or malformed.",
+        );
+        told(
+            params.mandatory("empty").expect_err("-1102"),
+            -1102,
+            "Mandatory parameter 'empty' was not sent, was empty/null, or malformed.",
+        );
         told(params.optional("empty").expect_err("-1105"), -1105, "Parameter 'empty' was empty.");
         told(
             params.decimal("price").expect_err("-1100"),
@@ -241,7 +256,11 @@ mod tests {
             r"Illegal characters found in parameter 'price'; legal range is '^([0-9]{1,20})(\.[0-9]{1,20})?$'.",
         );
         assert_eq!(params.decimal("neg").expect_err("-1100").code, -1100);
-        told(params.integer("n").expect_err("-1100"), -1100, "Illegal characters found in parameter 'n'; legal range is '^[0-9]{1,20}$'.");
+        told(
+            params.integer("n").expect_err("-1100"),
+            -1100,
+            "Illegal characters found in parameter 'n'; legal range is '^[0-9]{1,20}$'.",
+        );
         told(params.boolean("b").expect_err("-1130"), -1130, "Data sent for parameter 'b' is not valid.");
         assert_eq!(params.decimal("deep").expect_err("-1111").code, -1111);
         assert_eq!(Params::from_http("a=%zz", "").expect_err("broken").code, -1100);

@@ -1,0 +1,296 @@
+//! The WebSocket API: requests and answers on one connection, signed one by one or after `session.logon`.
+//!
+//! A request is `{"id":..,"method":..,"params":{..}}`; its answer repeats the id and carries `status`, `result` or `error`, and `rateLimits`
+//! (unless `returnRateLimits` is false). Answers come in the order of requests, but for `depth`, which may wait. The private events of
+//! a command go to the private stream, a socket of its own, in the engine's order; which of the two a client sees first is open, as at the exchange.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+
+use super::super::ApiError;
+use super::answers::{self, Ask, Security};
+use super::floor::Floor;
+use super::hub::Connection;
+use super::json::{Object, array, string};
+use super::keys::ApiKey;
+use super::params::{Params, Signed};
+use super::refusal::Refusal;
+use super::shapes::{Version, rate_limit};
+use super::socket::drive;
+
+/// Requests are limited by weight; this only stops a flood.
+const MESSAGES_PER_SECOND: u32 = 10_000;
+
+/// Method names as documented ("Websocket API": trade, account, user data streams, market data, general).
+const METHODS: &[(&str, Ask)] = &[
+    ("ping", Ask::Ping),
+    ("time", Ask::Time),
+    ("depth", Ask::Depth),
+    ("ticker.book", Ask::BookTicker),
+    ("ticker.price", Ask::PriceTicker),
+    ("order.place", Ask::Place),
+    ("order.test", Ask::TestPlace),
+    ("order.modify", Ask::Modify),
+    ("order.cancel", Ask::Cancel),
+    ("order.status", Ask::QueryOrder),
+    ("account.status", Ask::Account(Version::V2)),
+    ("v2/account.status", Ask::Account(Version::V3)),
+    ("account.balance", Ask::Balance),
+    ("v2/account.balance", Ask::Balance),
+    ("account.position", Ask::PositionRisk(Version::V2)),
+    ("v2/account.position", Ask::PositionRisk(Version::V3)),
+    ("userDataStream.start", Ask::StartListenKey),
+    ("userDataStream.ping", Ask::RenewListenKey),
+    ("userDataStream.stop", Ask::CloseListenKey),
+];
+
+/// One API connection.
+struct Api {
+    floor: Rc<Floor>,
+    connection: Rc<Connection>,
+    peer: IpAddr,
+    connected_since_ms: u64,
+    /// `?returnRateLimits=false` of the connection.
+    return_rate_limits: bool,
+    session: RefCell<Option<Session>>,
+}
+
+#[derive(Clone)]
+struct Session {
+    api_key: String,
+    authorized_since_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: String,
+    #[serde(borrow, default)]
+    params: BTreeMap<String, &'a RawValue>,
+}
+
+/// A request that has passed the limits and the lock.
+struct Admitted<'a> {
+    key: Option<&'a ApiKey>,
+    ask: Ask,
+}
+
+pub async fn serve<S>(
+    socket: WebSocketStream<S>,
+    floor: Rc<Floor>,
+    connection: Rc<Connection>,
+    peer: IpAddr,
+    return_rate_limits: bool,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let number = floor.hub.borrow_mut().join(connection.clone());
+    let connected_since_ms = floor.now_ms();
+    let session = RefCell::new(None);
+    let api = Rc::new(Api { floor, connection, peer, connected_since_ms, return_rate_limits, session });
+    drive(socket, &api.floor, &api.connection, MESSAGES_PER_SECOND, |text| api.clone().take(text)).await;
+    api.floor.hub.borrow_mut().leave(number);
+    api.floor.drained();
+}
+
+impl Api {
+    fn take(self: Rc<Self>, text: &str) {
+        let request: Request<'_> = match serde_json::from_str(text) {
+            Ok(request) => request,
+            Err(error) => {
+                let refusal = ApiError::with(-1135, format!("Invalid JSON request: {error}")).into();
+                return self.answer("null", Err(refusal), None, true);
+            }
+        };
+        let id = request.id.map_or("null", RawValue::get);
+        if !is_id(id) {
+            let refusal = ApiError::new(
+                -1135,
+                "Invalid 'id' in JSON request; expected an integer, a string of at most 36 characters, or null.",
+            );
+            return self.answer("null", Err(refusal.into()), None, true);
+        }
+        let (params, signed) = match Params::from_object(&request.params) {
+            Ok(read) => read,
+            Err(error) => return self.answer(id, Err(error.into()), None, true),
+        };
+        let with_limits =
+            params.raw("returnRateLimits").map_or(self.return_rate_limits, |wanted| wanted != "false");
+        let result = match request.method.as_str() {
+            "session.logon" => self.logon(&params, &signed),
+            "session.status" => self.weigh(2).map(|()| self.status()),
+            "session.logout" => self.weigh(2).map(|()| {
+                self.session.replace(None);
+                self.status()
+            }),
+            method => match self.admit(method, &params, &signed) {
+                Ok(Admitted { ask: Ask::Depth, .. }) => {
+                    let (api, id) = (self.clone(), id.to_owned());
+                    tokio::task::spawn_local(async move {
+                        let result = answers::depth(&api.floor, &params).await;
+                        api.answer(&id, result.map_err(Refusal::from), None, with_limits);
+                    });
+                    return;
+                }
+                Ok(admitted) => {
+                    let result = answers::answer(&self.floor, admitted.ask, admitted.key, &params);
+                    let counted = admitted.key.filter(|_| admitted.ask.is_order()).map(|key| key.account);
+                    return self.answer(id, result.map_err(Refusal::from), counted, with_limits);
+                }
+                Err(refusal) => Err(refusal),
+            },
+        };
+        self.answer(id, result, None, with_limits);
+    }
+
+    fn admit<'a>(&'a self, method: &str, params: &Params, signed: &Signed) -> Result<Admitted<'a>, Refusal> {
+        let Some(&(_, ask)) = METHODS.iter().find(|(name, _)| *name == method) else {
+            self.weigh(1)?;
+            return Err(ApiError::with(
+                -1020,
+                format!("This operation is not supported: method '{method}'."),
+            )
+            .into());
+        };
+        self.weigh(ask.weight(params))?;
+        let key = match ask.security() {
+            Security::Open => None,
+            Security::Key => Some(match params.raw("apiKey") {
+                Some(api_key) => self.floor.identify(Some(api_key))?,
+                None => self.session_key()?,
+            }),
+            // A signature of its own counts before the session.
+            Security::Signed => Some(match (params.raw("apiKey"), &signed.signature) {
+                (None, None) => {
+                    let key = self.session_key()?;
+                    self.floor.in_time(params)?;
+                    key
+                }
+                (api_key, _) => self.authenticate(api_key, params, signed)?,
+            }),
+        };
+        if let (true, Some(key)) = (ask.is_order(), key) {
+            let counted = self.floor.count_order(key.account);
+            counted
+                .map_err(|over| Refusal::over(over, self.floor.config.limits.weight_per_minute, self.peer))?;
+        }
+        Ok(Admitted { key, ask })
+    }
+
+    fn logon(&self, params: &Params, signed: &Signed) -> Result<String, Refusal> {
+        self.weigh(2)?;
+        let key = self.authenticate(params.raw("apiKey"), params, signed)?;
+        if !key.is_ed25519() {
+            return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported.").into());
+        }
+        let session = Session { api_key: key.api_key.clone(), authorized_since_ms: self.floor.now_ms() };
+        self.session.replace(Some(session));
+        Ok(self.status())
+    }
+
+    fn authenticate(
+        &self,
+        api_key: Option<&str>,
+        params: &Params,
+        signed: &Signed,
+    ) -> Result<&ApiKey, Refusal> {
+        let api_key = api_key.filter(|key| !key.is_empty()).ok_or_else(|| ApiError::mandatory("apiKey"))?;
+        Ok(self.floor.authenticate(Some(api_key), params, signed)?)
+    }
+
+    fn session_key(&self) -> Result<&ApiKey, Refusal> {
+        let session = self.session.borrow();
+        let session = session.as_ref().ok_or_else(|| ApiError::mandatory("apiKey"))?;
+        Ok(self.floor.identify(Some(&session.api_key))?)
+    }
+
+    fn status(&self) -> String {
+        let session = self.session.borrow();
+        let (api_key, since) = match &*session {
+            Some(session) => (string(&session.api_key), session.authorized_since_ms.to_string()),
+            None => ("null".into(), "null".into()),
+        };
+        Object::new()
+            .plain("apiKey", api_key)
+            .plain("authorizedSince", since)
+            .plain("connectedSince", self.connected_since_ms)
+            .plain("returnRateLimits", self.return_rate_limits)
+            .plain("serverTime", self.floor.now_ms())
+            .close()
+    }
+
+    fn weigh(&self, weight: u32) -> Result<(), Refusal> {
+        let counted = self.floor.weigh(self.peer, weight);
+        counted
+            .map(drop)
+            .map_err(|over| Refusal::over(over, self.floor.config.limits.weight_per_minute, self.peer))
+    }
+
+    fn answer(&self, id: &str, result: Result<String, Refusal>, order_of: Option<u32>, with_limits: bool) {
+        let mut out = Object::with_capacity(768).plain("id", id);
+        out = match &result {
+            Ok(result) => out.plain("status", 200).plain("result", result),
+            Err(refusal) => {
+                let mut error =
+                    Object::new().plain("code", refusal.error.code).text("msg", &refusal.error.msg);
+                if let Some(retry_after_ms) = refusal.retry_after_ms {
+                    let now = self.floor.now_ms();
+                    let data = Object::new()
+                        .plain("serverTime", now)
+                        .plain("retryAfter", now + retry_after_ms)
+                        .close();
+                    error = error.plain("data", data);
+                }
+                out.plain("status", refusal.status).plain("error", error.close())
+            }
+        };
+        if with_limits {
+            out = out.plain("rateLimits", self.rate_limits(order_of));
+        }
+        self.connection.outbox.text(out.close());
+    }
+
+    /// `order_of`: the account whose order counts belong to the answer.
+    fn rate_limits(&self, order_of: Option<u32>) -> String {
+        let mut limits = self.floor.limits.borrow_mut();
+        let now = self.floor.now_ms();
+        let weight = rate_limit(
+            "REQUEST_WEIGHT",
+            "MINUTE",
+            1,
+            limits.config.weight_per_minute,
+            Some(limits.weight_used(now, self.peer)),
+        );
+        let Some(account) = order_of else { return array([weight]) };
+        let counts = limits.orders_counted(now, account);
+        array([
+            rate_limit(
+                "ORDERS",
+                "SECOND",
+                10,
+                limits.config.orders_per_10_seconds,
+                Some(counts.per_10_seconds),
+            ),
+            rate_limit("ORDERS", "MINUTE", 1, limits.config.orders_per_minute, Some(counts.per_minute)),
+            weight,
+        ])
+    }
+}
+
+/// "INT / STRING / null", as it stands in the request.
+fn is_id(raw: &str) -> bool {
+    match raw.as_bytes().first() {
+        Some(b'"') => raw.chars().count() <= 36 + 2,
+        Some(b'n') => true,
+        Some(b'-' | b'0'..=b'9') => !raw.contains(['.', 'e', 'E']),
+        _ => false,
+    }
+}

@@ -1,0 +1,340 @@
+//! Who listens to what: takes the engine's outputs in order and puts each on the connections that subscribed to it.
+//!
+//! Order on every socket is the engine's order. A message is made once per form (raw or combined) and shared. A recording's messages go out byte for byte.
+//! Depth at 100, 250 and 500 ms is gathered here; the update ids still join without a gap.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use hyper::body::Bytes;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::super::*;
+use super::outbox::Outbox;
+use super::shapes::{self, Places};
+use super::streams::{Address, Feed, Subscription};
+
+/// One WebSocket, as far as deliveries are concerned.
+pub struct Connection {
+    pub outbox: Outbox,
+    pub address: Address,
+    /// Whether events are wrapped as `{"stream":...,"data":...}`.
+    pub combined: Cell<bool>,
+    pub subscriptions: RefCell<Vec<Subscription>>,
+    /// Private events that the client wants; empty: all (`&events=` of the private address).
+    pub events: Vec<String>,
+    /// When the writer last got a frame out.
+    pub progress: Cell<Instant>,
+}
+
+impl Connection {
+    pub fn new(address: Address, combined: bool, events: Vec<String>, outbox_limit: usize) -> Rc<Connection> {
+        Rc::new(Connection {
+            outbox: Outbox::new(outbox_limit),
+            address,
+            combined: Cell::new(combined),
+            subscriptions: RefCell::default(),
+            events,
+            progress: Cell::new(Instant::now()),
+        })
+    }
+
+    pub fn has_market(&self) -> bool {
+        self.subscriptions.borrow().iter().any(|subscription| subscription.feed.is_market())
+    }
+}
+
+pub struct Hub {
+    connections: BTreeMap<u64, Rc<Connection>>,
+    next_connection: u64,
+    places: BTreeMap<Symbol, Places>,
+    gathering: BTreeMap<(Symbol, u32), Gathered>,
+    depth_waiters: BTreeMap<DepthTicket, oneshot::Sender<DepthSnapshot>>,
+    ended: Option<Ending>,
+}
+
+/// Depth changes since the last push of one speed.
+struct Gathered {
+    diff: DepthDiff,
+    bids: BTreeMap<Decimal, Decimal>,
+    asks: BTreeMap<Decimal, Decimal>,
+    due_ms: u64,
+}
+
+/// The reason in the close frame (code 1001) behind a recording's last message.
+pub const RECORDING_ENDED: &str = "recording ended";
+/// The beginning of the reason in the close frame (code 1011) where a recording's line cannot be used; the line's number and what is wrong follow.
+pub const RECORDING_DAMAGED: &str = "recording damaged";
+
+impl Hub {
+    pub fn new(specs: &[SymbolSpec]) -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            next_connection: 0,
+            places: specs.iter().map(|spec| (spec.symbol.clone(), Places::of(spec))).collect(),
+            gathering: BTreeMap::new(),
+            depth_waiters: BTreeMap::new(),
+            ended: None,
+        }
+    }
+
+    pub fn join(&mut self, connection: Rc<Connection>) -> u64 {
+        self.next_connection += 1;
+        self.connections.insert(self.next_connection, connection);
+        self.next_connection
+    }
+
+    pub fn leave(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+    }
+
+    pub fn connections(&self) -> impl Iterator<Item = &Rc<Connection>> {
+        self.connections.values()
+    }
+
+    /// The decimals of a symbol's texts; an unknown one's do not matter.
+    pub fn places(&self, symbol: &str) -> Places {
+        self.places.get(symbol).copied().unwrap_or(Places { price: 8, quantity: 8 })
+    }
+
+    pub fn known(&self, symbol: &str) -> Option<Symbol> {
+        self.places.get_key_value(symbol).map(|(symbol, _)| symbol.clone())
+    }
+
+    pub fn await_depth(&mut self, ticket: DepthTicket) -> oneshot::Receiver<DepthSnapshot> {
+        let (sender, receiver) = oneshot::channel();
+        self.depth_waiters.retain(|_, waiter| !waiter.is_closed());
+        self.depth_waiters.insert(ticket, sender);
+        receiver
+    }
+
+    pub fn ended(&self) -> Option<&Ending> {
+        self.ended.as_ref()
+    }
+
+    /// Bytes that wait for the slowest reader.
+    pub fn most_waiting(&self) -> usize {
+        self.connections.values().map(|connection| connection.outbox.bytes()).max().unwrap_or(0)
+    }
+
+    /// Puts one output where it belongs.
+    pub fn deliver(&mut self, output: Output) {
+        match output {
+            Output::Recorded(recorded) => self.recorded(&recorded),
+            Output::Depth(diff) => {
+                let text = || shapes::depth_update(&diff, self.places(&diff.symbol));
+                self.market(&diff.symbol, |feed| feed == Feed::Depth { every_ms: 0 }, text);
+                self.gather(diff);
+            }
+            Output::BookTicker(ticker) => {
+                let text = || shapes::book_ticker(&ticker, self.places(&ticker.symbol));
+                self.market(&ticker.symbol, |feed| feed == Feed::BookTicker, text);
+            }
+            Output::Trade(trade) => {
+                let text = || shapes::trade(&trade, self.places(&trade.symbol));
+                self.market(&trade.symbol, |feed| feed == Feed::Trade, text);
+            }
+            Output::AggTrade(trade) => {
+                let text = || shapes::agg_trade(&trade, self.places(&trade.symbol));
+                self.market(&trade.symbol, |feed| feed == Feed::AggTrade, text);
+            }
+            Output::MarkPrice(mark) => {
+                let second = mark.event_time_ms / 1000;
+                let due =
+                    |feed| matches!(feed, Feed::MarkPrice { every_s } if second % u64::from(every_s) == 0);
+                self.market(&mark.symbol, due, || shapes::mark_price(&mark));
+            }
+            Output::Order(account, update) => {
+                let places = self.places(&update.order.symbol);
+                if update.execution == ExecutionType::Trade {
+                    self.private(account, "TRADE_LITE", &shapes::trade_lite(&update, places));
+                }
+                self.private(account, "ORDER_TRADE_UPDATE", &shapes::order_update(&update, places));
+            }
+            Output::Account(account, update) => {
+                let text = shapes::account_update(&update, |symbol| self.places(symbol));
+                self.private(account, "ACCOUNT_UPDATE", &text);
+            }
+            Output::DepthReady(ticket, snapshot) => {
+                if let Some(waiter) = self.depth_waiters.remove(&ticket) {
+                    // The client that asked may have gone.
+                    let _ = waiter.send(snapshot);
+                }
+            }
+            Output::Ended(ending) => {
+                self.ended = Some(ending);
+                for connection in self.connections.values().filter(|connection| connection.has_market()) {
+                    self.tell_end(connection);
+                }
+            }
+        }
+    }
+
+    /// Closes a market connection if the recording is over, behind everything that is still to be written.
+    pub fn tell_end(&self, connection: &Connection) {
+        match &self.ended {
+            None => {}
+            Some(Ending::Complete { .. }) => connection.outbox.close(CloseCode::Away, RECORDING_ENDED),
+            Some(Ending::BadLine { file, line, why }) => {
+                let name = file.rsplit('/').next().unwrap_or(file);
+                let mut reason = format!("{RECORDING_DAMAGED}: line {line} of {name}: {why}");
+                let mut end = reason.len().min(123);
+                while !reason.is_char_boundary(end) {
+                    end -= 1;
+                }
+                reason.truncate(end);
+                connection.outbox.close(CloseCode::Error, reason);
+            }
+        }
+    }
+
+    /// Sends `text` (an event named `event`) to the account's private streams.
+    pub fn private(&self, account: AccountId, event: &str, text: &str) {
+        let feed = Feed::User { account: u32::from(account.0) };
+        for connection in self.connections.values() {
+            if !connection.events.is_empty() && !connection.events.iter().any(|wanted| wanted == event) {
+                continue;
+            }
+            for subscription in connection.subscriptions.borrow().iter().filter(|found| found.feed == feed) {
+                let framed = if connection.combined.get() {
+                    combined(&subscription.name, text)
+                } else {
+                    text.to_owned()
+                };
+                connection.outbox.text(framed);
+            }
+        }
+    }
+
+    /// When gathered depth is to be pushed next.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.gathering.values().map(|gathered| gathered.due_ms).min()
+    }
+
+    /// Pushes the gathered depth whose time has come; `best` gives the top of a book.
+    pub fn push_due(&mut self, now_ms: u64, mut best: impl FnMut(&str, u32) -> Option<DepthSnapshot>) {
+        while let Some(key) =
+            self.gathering.iter().find(|(_, gathered)| gathered.due_ms <= now_ms).map(|(key, _)| key.clone())
+        {
+            let Some(gathered) = self.gathering.remove(&key) else { return };
+            let (symbol, every_ms) = key;
+            let places = self.places(&symbol);
+            let mut diff = gathered.diff;
+            diff.bids = gathered.bids.into_iter().rev().collect();
+            diff.asks = gathered.asks.into_iter().collect();
+            self.market(
+                &symbol,
+                |feed| feed == Feed::Depth { every_ms },
+                || shapes::depth_update(&diff, places),
+            );
+            for levels in [5, 10, 20] {
+                let wanted = |feed| feed == Feed::PartialDepth { levels, every_ms };
+                if !self.anyone(&symbol, wanted) {
+                    continue;
+                }
+                let Some(snapshot) = best(&symbol, levels) else { continue };
+                let top = DepthDiff { bids: snapshot.bids, asks: snapshot.asks, ..diff.clone() };
+                self.market(&symbol, wanted, || shapes::depth_update(&top, places));
+            }
+        }
+    }
+
+    fn recorded(&self, recorded: &RecordedFrame) {
+        let mut whole: Option<Utf8Bytes> = None;
+        for connection in self.connections.values() {
+            for subscription in connection.subscriptions.borrow().iter() {
+                if !subscription.feed.takes(recorded.kind)
+                    || subscription.symbol.as_ref() != Some(&recorded.symbol)
+                {
+                    continue;
+                }
+                if whole.is_none() {
+                    // The recording's reader has parsed it as JSON, so it is text.
+                    whole = Utf8Bytes::try_from(Bytes::from_owner(recorded.frame.clone())).ok();
+                }
+                let Some(whole) = &whole else { return };
+                let data = || Bytes::from(whole.clone()).slice(recorded.data.clone());
+                let frame = match connection.combined.get() {
+                    true if *subscription.name == *recorded.stream => whole.clone(),
+                    true => match std::str::from_utf8(&data()) {
+                        Ok(data) => combined(&subscription.name, data).into(),
+                        Err(_) => return,
+                    },
+                    false => match Utf8Bytes::try_from(data()) {
+                        Ok(data) => data,
+                        Err(_) => return,
+                    },
+                };
+                connection.outbox.text(frame);
+            }
+        }
+    }
+
+    fn market(&self, symbol: &Symbol, wanted: impl Fn(Feed) -> bool, text: impl FnOnce() -> String) {
+        let mut text = Some(text);
+        let mut raw: Option<Utf8Bytes> = None;
+        for connection in self.connections.values() {
+            for subscription in connection.subscriptions.borrow().iter() {
+                if !wanted(subscription.feed) || subscription.symbol.as_ref() != Some(symbol) {
+                    continue;
+                }
+                if let Some(make) = text.take() {
+                    raw = Some(make().into());
+                }
+                let Some(raw) = &raw else { return };
+                let frame = if connection.combined.get() {
+                    combined(&subscription.name, raw).into()
+                } else {
+                    raw.clone()
+                };
+                connection.outbox.text(frame);
+            }
+        }
+    }
+
+    fn anyone(&self, symbol: &Symbol, wanted: impl Fn(Feed) -> bool) -> bool {
+        self.connections.values().any(|connection| {
+            let subscriptions = connection.subscriptions.borrow();
+            subscriptions.iter().any(|found| wanted(found.feed) && found.symbol.as_ref() == Some(symbol))
+        })
+    }
+
+    fn gather(&mut self, diff: DepthDiff) {
+        for every_ms in [100, 250, 500] {
+            let key = (diff.symbol.clone(), every_ms);
+            let wanted = |feed| match feed {
+                Feed::Depth { every_ms: at } | Feed::PartialDepth { every_ms: at, .. } => at == every_ms,
+                _ => false,
+            };
+            if !self.gathering.contains_key(&key) && !self.anyone(&diff.symbol, wanted) {
+                continue;
+            }
+            let interval = u64::from(every_ms);
+            let gathered = self.gathering.entry(key).or_insert_with(|| Gathered {
+                diff: DepthDiff { bids: Vec::new(), asks: Vec::new(), ..diff.clone() },
+                bids: BTreeMap::new(),
+                asks: BTreeMap::new(),
+                due_ms: (diff.event_time_ms / interval + 1) * interval,
+            });
+            gathered.diff.last_update_id = diff.last_update_id;
+            gathered.diff.event_time_ms = diff.event_time_ms;
+            gathered.diff.transaction_time_ms = diff.transaction_time_ms;
+            gathered.bids.extend(diff.bids.iter().copied());
+            gathered.asks.extend(diff.asks.iter().copied());
+        }
+    }
+}
+
+fn combined(stream: &str, data: &str) -> String {
+    let mut text = String::with_capacity(stream.len() + data.len() + 24);
+    text.push_str("{\"stream\":\"");
+    text.push_str(stream);
+    text.push_str("\",\"data\":");
+    text.push_str(data);
+    text.push('}');
+    text
+}

@@ -1,0 +1,117 @@
+//! REST: paths, and the headers around every answer.
+//!
+//! The order of checks is the exchange's: address limits, path, API key, time, signature, order limits, then the parameters of the endpoint itself.
+
+use std::net::IpAddr;
+
+use hyper::Method;
+use hyper::http::request::Parts;
+
+use super::super::ApiError;
+use super::answers::{self, Ask, Security};
+use super::floor::Floor;
+use super::keys::ApiKey;
+use super::params::Params;
+use super::refusal::Refusal;
+use super::server::{Answer, json, number, refused};
+use super::shapes::Version;
+
+/// Every endpoint, as documented under "USDⓈ-M Futures".
+const ENDPOINTS: &[(&str, &str, Ask)] = &[
+    ("GET", "/fapi/v1/ping", Ask::Ping),
+    ("GET", "/fapi/v1/time", Ask::Time),
+    ("GET", "/fapi/v1/exchangeInfo", Ask::ExchangeInfo),
+    ("GET", "/fapi/v1/depth", Ask::Depth),
+    ("GET", "/fapi/v1/trades", Ask::Trades),
+    ("GET", "/fapi/v1/ticker/bookTicker", Ask::BookTicker),
+    ("GET", "/fapi/v1/ticker/price", Ask::PriceTicker),
+    ("GET", "/fapi/v2/ticker/price", Ask::PriceTicker),
+    ("GET", "/fapi/v1/premiumIndex", Ask::PremiumIndex),
+    ("POST", "/fapi/v1/listenKey", Ask::StartListenKey),
+    ("PUT", "/fapi/v1/listenKey", Ask::RenewListenKey),
+    ("DELETE", "/fapi/v1/listenKey", Ask::CloseListenKey),
+    ("GET", "/fapi/v1/account", Ask::Account(Version::V1)),
+    ("GET", "/fapi/v2/account", Ask::Account(Version::V2)),
+    ("GET", "/fapi/v3/account", Ask::Account(Version::V3)),
+    ("GET", "/fapi/v2/balance", Ask::Balance),
+    ("GET", "/fapi/v3/balance", Ask::Balance),
+    ("GET", "/fapi/v1/positionRisk", Ask::PositionRisk(Version::V1)),
+    ("GET", "/fapi/v2/positionRisk", Ask::PositionRisk(Version::V2)),
+    ("GET", "/fapi/v3/positionRisk", Ask::PositionRisk(Version::V3)),
+    ("POST", "/fapi/v1/order", Ask::Place),
+    ("POST", "/fapi/v1/order/test", Ask::TestPlace),
+    ("PUT", "/fapi/v1/order", Ask::Modify),
+    ("DELETE", "/fapi/v1/order", Ask::Cancel),
+    ("DELETE", "/fapi/v1/allOpenOrders", Ask::CancelAll),
+    ("GET", "/fapi/v1/order", Ask::QueryOrder),
+    ("GET", "/fapi/v1/openOrder", Ask::OpenOrder),
+    ("GET", "/fapi/v1/openOrders", Ask::OpenOrders),
+    ("GET", "/fapi/v1/allOrders", Ask::AllOrders),
+    ("GET", "/fapi/v1/userTrades", Ask::UserTrades),
+    ("POST", "/fapi/v1/leverage", Ask::SetLeverage),
+    ("GET", "/fapi/v1/positionSide/dual", Ask::PositionMode),
+    ("POST", "/fapi/v1/positionSide/dual", Ask::SetPositionMode),
+    ("GET", "/fapi/v1/multiAssetsMargin", Ask::MultiAssetsMode),
+    ("GET", "/fapi/v1/commissionRate", Ask::CommissionRate),
+    ("GET", "/fapi/v1/leverageBracket", Ask::LeverageBracket),
+];
+
+pub async fn serve(head: &Parts, body: &[u8], peer: IpAddr, floor: &Floor) -> Answer {
+    let mut counted_for = None;
+    let mut answer = match answer(head, body, peer, floor, &mut counted_for).await {
+        Ok(text) => json(200, text),
+        Err(refusal) => refused(&refusal),
+    };
+    let now = floor.now_ms();
+    let mut limits = floor.limits.borrow_mut();
+    number(answer.headers_mut(), "x-mbx-used-weight-1m", u64::from(limits.weight_used(now, peer)));
+    if let Some(account) = counted_for {
+        let counts = limits.orders_counted(now, account);
+        number(answer.headers_mut(), "x-mbx-order-count-10s", u64::from(counts.per_10_seconds));
+        number(answer.headers_mut(), "x-mbx-order-count-1m", u64::from(counts.per_minute));
+    }
+    answer
+}
+
+async fn answer(
+    head: &Parts,
+    body: &[u8],
+    peer: IpAddr,
+    floor: &Floor,
+    counted_for: &mut Option<u32>,
+) -> Result<String, Refusal> {
+    let (method, path) = (&head.method, head.uri.path());
+    let weigh = |weight| {
+        let counted = floor.weigh(peer, weight);
+        counted.map_err(|over| Refusal::over(over, floor.config.limits.weight_per_minute, peer))
+    };
+    let Some(ask) = endpoint(method, path) else {
+        weigh(1)?;
+        return Err(ApiError::with(-5000, format!("Path {path}, Method {method} is invalid")).into());
+    };
+    let body = std::str::from_utf8(body)
+        .map_err(|_| ApiError::new(-1100, "Illegal characters found in a parameter."))?;
+    let (params, signed) = Params::from_http(head.uri.query().unwrap_or(""), body)?;
+    weigh(ask.weight(&params))?;
+
+    let api_key = head.headers.get("x-mbx-apikey").and_then(|value| value.to_str().ok());
+    let key: Option<&ApiKey> = match ask.security() {
+        Security::Open => None,
+        Security::Key => Some(floor.identify(api_key)?),
+        Security::Signed => Some(floor.authenticate(api_key, &params, &signed)?),
+    };
+    if let (true, Some(key)) = (ask.is_order(), key) {
+        *counted_for = Some(key.account);
+        let counted = floor.count_order(key.account);
+        counted.map_err(|over| Refusal::over(over, floor.config.limits.weight_per_minute, peer))?;
+    }
+    if ask == Ask::Depth {
+        return Ok(answers::depth(floor, &params).await?);
+    }
+    Ok(answers::answer(floor, ask, key, &params)?)
+}
+
+fn endpoint(method: &Method, path: &str) -> Option<Ask> {
+    let found = ENDPOINTS.iter().find(|(verb, at, _)| *at == path && *verb == method.as_str());
+    found.map(|(_, _, ask)| *ask)
+}

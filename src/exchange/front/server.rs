@@ -1,0 +1,260 @@
+//! The doors: TCP, TLS, HTTP, and the switch to WebSockets, by path.
+//!
+//! One port serves REST (`/fapi/...`), streams (`/ws`, `/stream`, and the same under `/public`, `/market`, `/private`) and the WebSocket API (`/ws-fapi/v1`).
+//! Connections, request bodies and header sizes are bounded; whatever is malformed ends its own connection only.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::super::ApiError;
+use super::floor::Floor;
+use super::hub::Connection;
+use super::params::Params;
+use super::refusal::Refusal;
+use super::streams::Address;
+use super::{api_socket, market_socket, rest, shapes, socket};
+
+const LARGEST_BODY: usize = 64 * 1024;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const MOST_CONNECTIONS: usize = 1024;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Accepts for ever; with `tls` every connection begins with a handshake.
+pub async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    floor: Rc<Floor>,
+    open: Rc<Cell<usize>>,
+) {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: wait for some to come back instead of spinning.
+                eprintln!("linchpin-venue: cannot accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if open.get() >= MOST_CONNECTIONS {
+            continue;
+        }
+        let _ = stream.set_nodelay(true);
+        let held = Held::new(&open);
+        let (floor, tls) = (floor.clone(), tls.clone());
+        tokio::task::spawn_local(async move {
+            let _held = held;
+            match tls {
+                None => speak_http(stream, peer, floor).await,
+                Some(tls) => {
+                    // A client that does not trust us, or that speaks no TLS, is its own problem.
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                        speak_http(stream, peer, floor).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// One place among [`MOST_CONNECTIONS`].
+struct Held(Rc<Cell<usize>>);
+
+impl Held {
+    fn new(open: &Rc<Cell<usize>>) -> Held {
+        open.set(open.get() + 1);
+        Held(open.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+async fn speak_http<S>(stream: S, peer: SocketAddr, floor: Rc<Floor>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let address = peer.ip();
+    let service = service_fn(move |request| {
+        let floor = floor.clone();
+        async move { Ok::<_, Infallible>(serve(request, address, floor).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60)).max_headers(64);
+    // An error here is a client that broke off or spoke no HTTP.
+    let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+}
+
+async fn serve(request: Request<Incoming>, peer: IpAddr, floor: Rc<Floor>) -> Answer {
+    if let Some(door) = Door::of(request.uri().path(), request.uri().query().unwrap_or("")) {
+        return match upgrade(request, door, peer, floor) {
+            Ok(answer) => answer,
+            Err(refusal) => refused(&refusal),
+        };
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        let error = ApiError::with(-1101, format!("Request body is larger than {LARGEST_BODY} bytes."));
+        return refused(&Refusal { status: 413, error, retry_after_ms: None });
+    };
+    rest::serve(&head, &body.to_bytes(), peer, &floor).await
+}
+
+/// What a WebSocket's path leads to.
+struct Door {
+    kind: DoorKind,
+    address: Address,
+}
+
+enum DoorKind {
+    Streams { combined: bool, names: Vec<String>, listen_key: Option<String>, events: Vec<String> },
+    Api { return_rate_limits: bool },
+}
+
+impl Door {
+    fn of(path: &str, query: &str) -> Option<Door> {
+        if path == "/ws-fapi/v1" || path == "/ws-fapi/v1/" {
+            let return_rate_limits = !query.split('&').any(|pair| pair == "returnRateLimits=false");
+            return Some(Door { kind: DoorKind::Api { return_rate_limits }, address: Address::Unified });
+        }
+        let (address, rest) =
+            [("/public", Address::Public), ("/market", Address::Market), ("/private", Address::Private)]
+                .into_iter()
+                .find_map(|(prefix, address)| Some((address, path.strip_prefix(prefix)?)))
+                .unwrap_or((Address::Unified, path));
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (query, _) = Params::from_http(query, "").ok()?;
+        let split =
+            |names: &str| names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let (combined, names): (bool, Vec<String>) = match rest {
+            "/ws" => (false, Vec::new()),
+            "/stream" => (true, query.raw("streams").map(split).unwrap_or_default()),
+            other => (false, split(&decoded(other.strip_prefix("/ws/")?))),
+        };
+        let listen_key = query.raw("listenKey").map(str::to_owned);
+        let events = query.raw("events").map(split).unwrap_or_default();
+        Some(Door { kind: DoorKind::Streams { combined, names, listen_key, events }, address })
+    }
+}
+
+/// `%40` is how some clients write the `@` of a stream's name.
+fn decoded(path: &str) -> String {
+    path.replace("%40", "@").replace("%2F", "/")
+}
+
+fn upgrade(
+    mut request: Request<Incoming>,
+    door: Door,
+    peer: IpAddr,
+    floor: Rc<Floor>,
+) -> Result<Answer, Refusal> {
+    let accept = accept_key(&request)?;
+    if floor.is_shutting_down() {
+        return Err(Refusal {
+            status: 503,
+            error: ApiError::new(-1016, "This service is no longer available."),
+            retry_after_ms: None,
+        });
+    }
+    if let DoorKind::Streams { listen_key: Some(key), .. } = &door.kind
+        && floor.listen_keys.borrow().account(floor.now_ms(), key).is_none()
+    {
+        return Err(ApiError::INVALID_LISTEN_KEY.into());
+    }
+    let upgrading = hyper::upgrade::on(&mut request);
+    tokio::task::spawn_local(async move {
+        let Ok(upgraded) = upgrading.await else { return };
+        let io = TokioIo::new(upgraded);
+        let socket =
+            WebSocketStream::from_raw_socket(io, Role::Server, Some(socket::websocket_config())).await;
+        match door.kind {
+            DoorKind::Api { return_rate_limits } => {
+                let connection = Connection::new(door.address, false, Vec::new(), floor.config.outbox_limit);
+                api_socket::serve(socket, floor, connection, peer, return_rate_limits).await;
+            }
+            DoorKind::Streams { combined, mut names, listen_key, events } => {
+                let limit = match door.address {
+                    Address::Private => floor.config.outbox_limit,
+                    _ => floor.outbox_limit(),
+                };
+                names.extend(listen_key);
+                let connection = Connection::new(door.address, combined, events, limit);
+                market_socket::serve(socket, floor, connection, names).await;
+            }
+        }
+    });
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(answer)
+}
+
+/// The handshake's answer to the client's key, if it is a WebSocket handshake at all.
+fn accept_key(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
+    let has = |name: header::HeaderName, word: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    let wrong =
+        |text: &'static str| Refusal { status: 400, error: ApiError::new(-1000, text), retry_after_ms: None };
+    if request.method() != Method::GET
+        || !has(header::UPGRADE, "websocket")
+        || !has(header::CONNECTION, "upgrade")
+    {
+        return Err(wrong("This path speaks WebSocket: send an Upgrade request."));
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err(wrong("Only WebSocket version 13 is supported."));
+    }
+    let key = request
+        .headers()
+        .get(header::SEC_WEBSOCKET_KEY)
+        .ok_or_else(|| wrong("Sec-WebSocket-Key is missing."))?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
+        .map_err(|_| wrong("Sec-WebSocket-Key is malformed."))
+}
+
+pub(super) fn json(status: u16, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    answer
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Answer {
+    let mut answer = json(refusal.status, shapes::error(&refusal.error));
+    if let Some(retry_after_ms) = refusal.retry_after_ms {
+        number(answer.headers_mut(), "retry-after", retry_after_ms.div_ceil(1000));
+    }
+    answer
+}
+
+pub(super) fn number(headers: &mut HeaderMap, name: &'static str, value: u64) {
+    headers.insert(name, HeaderValue::from(value));
+}
