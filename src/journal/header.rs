@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::error::{Damage, JournalError};
 use super::layout::{self, HEADER_SIZE, MAGIC, METADATA_ROOM, VERSION, header_at as at, u32_at, u64_at};
+use crate::sys::checksum::crc32c;
 
 /// Names one session, in every segment of its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -208,7 +209,7 @@ pub(super) const OPENINGS: [(Opening, u32); 3] =
 
 /// Over the page without the checksum itself.
 fn page_checksum(page: &[u8; HEADER_SIZE]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&page[..at::CHECKSUM]), &page[at::CHECKSUM + 4..])
+    crc32c(crc32c(0, &page[..at::CHECKSUM]), &page[at::CHECKSUM + 4..])
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -17,6 +17,8 @@
 //! The salt of a segment is its header's checksum, and the header holds session, segment number and the chain to the segment before. So a record
 //! that once stood in another segment, or another session, never passes. A word of zeros is "nothing here yet".
 
+use crate::sys::checksum::crc32c;
+
 /// First bytes of every segment, stored last when a segment is begun.
 pub const MAGIC: [u8; 8] = *b"LINCHPIN";
 /// The layout that this build writes, and the only one that it reads.
@@ -99,7 +101,7 @@ pub const fn split_commit_word(word: u32) -> (u8, usize) {
 /// Two records that differ in the commit word alone begin from different states, so the word is covered although it is not in `rest`.
 #[inline]
 pub fn checksum(salt: u32, commit: u32, rest: &[u8]) -> u32 {
-    crc32c::crc32c_append(salt ^ commit, rest)
+    crc32c(salt ^ commit, rest)
 }
 
 /// The largest payload that a segment of this size can hold.

@@ -4,6 +4,7 @@
 //! the rest of the engine knows of the host (time, CPUs, memory, files as memory, signals), it knows through these files.
 //! Nothing here knows of venues, events or the core.
 
+pub mod checksum;
 pub mod clock;
 pub mod cpu;
 pub mod gaps;
