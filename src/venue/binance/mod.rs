@@ -8,6 +8,7 @@
 //! wire     names, codes and limits of the venue                     sign  keys       json  tolerant reading
 //! ```
 
+pub mod book_sync;
 pub mod feed;
 pub mod hydrate;
 pub mod json;
