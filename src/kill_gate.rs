@@ -19,6 +19,16 @@
 //!
 //! The proof is a model: `RUSTFLAGS="--cfg loom" cargo test --no-default-features --lib kill_gate`.
 //! Hot.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 use crossbeam_utils::CachePadded;
 
@@ -126,11 +136,12 @@ impl GateControl {
                 // Nothing to change. The present epoch is that of the last change, so its confirmation says the same.
                 return epoch;
             }
-            let changed = pack(Epoch(epoch.0 + 1), wanted);
+            let next_epoch = Epoch(epoch.0.wrapping_add(1));
+            let changed = pack(next_epoch, wanted);
             // Release: pairs with the Acquire in `GateCheck::look`; what led to the change is visible to who obeys it.
             // Relaxed on failure: the new guess is checked by the next exchange.
             match self.shared.word.compare_exchange(word, changed, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return Epoch(epoch.0 + 1),
+                Ok(_) => return next_epoch,
                 Err(now) => word = now,
             }
         }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -27,6 +27,11 @@ pub(super) struct Authority {
 impl Authority {
     /// `name` is what the server's certificate carries.
     pub fn new(name: &str) -> Self {
+        Self::with_versions(name, rustls::ALL_VERSIONS)
+    }
+
+    /// As `new`; the server speaks these versions of TLS only.
+    pub fn with_versions(name: &str, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -37,7 +42,7 @@ impl Authority {
             CertificateParams::new([name.to_owned()]).unwrap().signed_by(&server_key, &issuer).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(

@@ -1,5 +1,15 @@
 //! A connected stream, plain or under TLS, that knows when its bytes left the socket.
 //! Hot.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 use std::io::{self, IoSlice, Read, Write};
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The owner calls [`poll`](WebSocket::poll) once a pass (it drives the phases, sends what waits, pings) and then
-//! [`read`](WebSocket::read) until it gives nothing. Both are told the time and never block; each has bounded work: at most
-//! one message is handed out a call, and no more is read for it than the largest message.
+//! [`read`](WebSocket::read) until it gives nothing. Both are told the time and never block; each has bounded work: a read
+//! hands out at most one message and takes at most [`READ_STEPS`] steps, whatever the peer sends.
 //!
 //! Pings are answered. A peer that is silent for too long is given up, but only after a read has found nothing: a thread
 //! that was itself asleep does not blame the peer. What is sent is queued up to a bound and then refused, never dropped.
@@ -74,6 +74,10 @@ impl Default for WebSocketOptions {
         }
     }
 }
+
+/// How many reads of the socket and control frames one `read` deals with before it lets others have their turn. A message of
+/// the largest size is several calls' work.
+pub const READ_STEPS: u32 = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -161,6 +165,8 @@ pub struct WebSocket {
     /// When the ping that is under way was sent.
     pinged_at: Option<u64>,
     round_trip: Option<u64>,
+    /// The last read ended because nothing more was there, not because its steps were used up.
+    drained: bool,
     /// Known while closing, final when closed.
     ending: Option<Closed>,
 }
@@ -192,6 +198,7 @@ impl WebSocket {
             next_ping: u64::MAX,
             pinged_at: None,
             round_trip: None,
+            drained: true,
             ending: None,
         };
         if endpoint.is_tls() && socket.tls.is_none() {
@@ -295,8 +302,16 @@ impl WebSocket {
         &self.endpoint
     }
 
-    /// The socket, to register with a `mio::Poll` for threads that park. Edge-triggered readiness is complete only when a
-    /// read gave `None`: part of what arrived may wait in our buffers. There is none before `poll` and after the end.
+    /// Everything that had arrived was read. A read that gives `None` without this ran out of steps: go on in the next pass,
+    /// and do not park.
+    #[inline]
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// The socket, to register with a `mio::Poll` for threads that park: registered once while connecting, it stays so. Its
+    /// readiness is edge-triggered, so park only when a read gave `None` and [`is_drained`](Self::is_drained): part of what
+    /// arrived may wait in our buffers. There is none after the end.
     pub fn source(&mut self) -> Option<&mut TcpStream> {
         match &mut self.connecting {
             Some(connecting) => connecting.source(),
@@ -310,7 +325,8 @@ impl WebSocket {
         if !matches!(self.phase, Phase::Open | Phase::Closing) {
             return None;
         }
-        loop {
+        self.drained = true;
+        for _ in 0..READ_STEPS {
             match self.inbox.next_message() {
                 Ok(Some(item)) if matches!(item.kind, Kind::Text | Kind::Binary) => return Some(item),
                 Ok(Some(item)) => {
@@ -330,6 +346,8 @@ impl WebSocket {
                 }
             }
         }
+        self.drained = false;
+        None
     }
 
     /// One read of the socket; false if nothing came.

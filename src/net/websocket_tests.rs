@@ -13,7 +13,7 @@ use super::frame::FrameError;
 use super::http::{HttpClient, HttpError, HttpOptions, HttpRequest, Method};
 use super::test_peer::{Authority, peer, plain_peer, raw_peer, read_head, reset, tls_peer};
 use super::tls::TlsClient;
-use super::websocket::{Closed, Phase, SendError, WebSocket, WebSocketOptions};
+use super::websocket::{Closed, Phase, READ_STEPS, SendError, WebSocket, WebSocketOptions};
 use crate::sys::clock::Clock;
 
 const SECOND: u64 = 1_000_000_000;
@@ -111,11 +111,13 @@ fn converse(mut client: Client) {
 }
 
 #[test]
-fn a_conversation_over_tls() {
-    let authority = Authority::new("localhost");
-    let peer = tls_peer(&authority, echo);
-    converse(Client::open(peer.address, Some(&authority.client()), options()));
-    assert_eq!(peer.findings(), 50);
+fn a_conversation_over_each_version_of_tls() {
+    for version in rustls::ALL_VERSIONS {
+        let authority = Authority::with_versions("localhost", &[version]);
+        let peer = tls_peer(&authority, echo);
+        converse(Client::open(peer.address, Some(&authority.client()), options()));
+        assert_eq!(peer.findings(), 50);
+    }
 }
 
 #[test]
@@ -123,6 +125,37 @@ fn a_conversation_without_tls() {
     let peer = plain_peer(echo);
     converse(Client::open(peer.address, None, options()));
     assert_eq!(peer.findings(), 50);
+}
+
+#[test]
+fn a_thread_that_parks_on_readiness_misses_nothing() {
+    let authority = Authority::new("localhost");
+    let peer = tls_peer(&authority, echo);
+    let mut client = Client::start(peer.address, Some(&authority.client()), options());
+    let mut poll = mio::Poll::new().unwrap();
+    let mut events = mio::Events::with_capacity(8);
+    let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+    poll.registry().register(client.socket.source().unwrap(), mio::Token(0), both).unwrap();
+    let mut got = 0;
+    let mut sent = 0;
+    while got < 20 {
+        let now = client.now();
+        client.socket.poll(now);
+        while client.socket.read(now).unwrap().is_some() {
+            got += 1;
+        }
+        assert!(client.socket.is_drained());
+        if client.socket.is_open() && sent == got && got < 20 {
+            client.socket.send_text(b"again").unwrap();
+            sent += 1;
+        }
+        if got < 20 {
+            poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+            assert!(!events.is_empty(), "nobody woke us in phase {:?}", client.socket.phase());
+        }
+    }
+    client.socket.abort();
+    assert_eq!(peer.findings(), 20);
 }
 
 #[test]
@@ -224,6 +257,27 @@ fn a_ping_is_answered_with_its_own_payload_and_ours_measures_the_round_trip() {
     client.ended();
     let (pings, pong) = peer.findings();
     assert_eq!((pings, pong.as_deref()), (1, Some(&b"are you there"[..])));
+}
+
+#[test]
+fn a_flood_of_pings_takes_no_more_than_its_steps_and_hides_nothing_behind_it() {
+    let peer = raw_peer(b"", |mut stream| {
+        let mut flood = [0x89, 0].repeat(3 * READ_STEPS as usize);
+        flood.extend([0x81, 3, b'e', b'n', b'd']);
+        stream.write_all(&flood).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut client = Client::open(peer.address, None, options());
+    let mut interrupted = 0;
+    let text = client.until(|socket, now| {
+        let text = socket.read(now).unwrap().map(|message| message.payload.to_vec());
+        interrupted += u32::from(!socket.is_drained());
+        text
+    });
+    assert_eq!(text, b"end");
+    assert!(interrupted >= 2, "{interrupted}");
+    client.socket.abort();
+    peer.findings();
 }
 
 #[test]

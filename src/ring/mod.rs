@@ -6,6 +6,16 @@
 //!
 //! [`atomic`] is the one place that names atomics, so that models can run the code that uses them under `loom`.
 //! Hot.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 pub mod atomic;
 

@@ -6,6 +6,16 @@
 //!
 //! It must never be read by the core: time reaches the core as a stamp in an event.
 //! Hot.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,14 +39,13 @@ impl Clock {
     /// Nanoseconds since the unix epoch. Never less than an earlier call's answer on the same thread.
     #[inline]
     pub fn now(&self) -> u64 {
-        let elapsed = self.counter.delta_as_nanos(self.anchor_raw, self.counter.raw());
-        self.anchor_unix.wrapping_add(elapsed)
+        self.at(self.counter.raw())
     }
 
     /// How far this clock is ahead of the system's time now, in nanoseconds (negative: behind). Cold.
     pub fn offset_to_system(&self) -> i64 {
         let (raw, unix) = anchor(&self.counter);
-        let ours = self.anchor_unix + self.counter.delta_as_nanos(self.anchor_raw, raw);
+        let ours = self.at(raw);
         ours.wrapping_sub(unix) as i64
     }
 
@@ -45,8 +54,13 @@ impl Clock {
     #[must_use]
     pub fn reanchored(&self) -> Self {
         let (anchor_raw, system_unix) = anchor(&self.counter);
-        let ours = self.anchor_unix + self.counter.delta_as_nanos(self.anchor_raw, anchor_raw);
-        Self { counter: self.counter.clone(), anchor_raw, anchor_unix: system_unix.max(ours) }
+        let anchor_unix = system_unix.max(self.at(anchor_raw));
+        Self { counter: self.counter.clone(), anchor_raw, anchor_unix }
+    }
+
+    #[inline]
+    fn at(&self, raw: u64) -> u64 {
+        self.anchor_unix.wrapping_add(self.counter.delta_as_nanos(self.anchor_raw, raw))
     }
 }
 
@@ -59,15 +73,27 @@ impl Default for Clock {
 /// The counter and the system's time at one moment: of several pairs, the one read within the shortest span, so that a
 /// thread put aside between the two reads does not become a constant error.
 fn anchor(counter: &quanta::Clock) -> (u64, u64) {
-    let read = || {
-        let before = counter.raw();
-        let unix = system_nanos();
-        let after = counter.raw();
-        (after.saturating_sub(before), before + after.saturating_sub(before) / 2, unix)
-    };
-    let (_, raw, unix) =
-        (0..16).map(|_| read()).min_by_key(|(span, ..)| *span).expect("sixteen reads were made");
-    (raw, unix)
+    let mut best = read_pair(counter);
+    for _ in 0..15 {
+        let pair = read_pair(counter);
+        if pair.span < best.span {
+            best = pair;
+        }
+    }
+    (best.raw, best.unix)
+}
+
+struct Pair {
+    raw: u64,
+    unix: u64,
+    span: u64,
+}
+
+fn read_pair(counter: &quanta::Clock) -> Pair {
+    let before = counter.raw();
+    let unix = system_nanos();
+    let span = counter.raw().saturating_sub(before);
+    Pair { raw: before.wrapping_add(span / 2), unix, span }
 }
 
 fn system_nanos() -> u64 {
