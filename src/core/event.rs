@@ -9,6 +9,9 @@
 //! time (`now`) are given by the core thread where the rings merge, and stand beside the event in the journal.
 //! Hot.
 
+mod encoding;
+
+use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::coded;
 use crate::id::{AssetId, ClientOrderId, InstrumentId, VenueId, VenueOrderId};
 use crate::instrument::InstrumentDefinition;

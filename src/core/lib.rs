@@ -19,4 +19,8 @@ pub mod time;
 pub mod dispatch;
 pub mod event;
 pub mod instrument;
-// record follows
+pub mod intent;
+pub mod limits;
+pub mod record;
+
+pub mod state;

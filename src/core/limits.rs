@@ -1,0 +1,87 @@
+//! The core's configuration: every limit and every deadline, checked once outside and read here. Its hash is in the journal.
+
+use alloc::vec::Vec;
+
+use crate::id::VenueId;
+use crate::num::{Notional, Quantity};
+use crate::time::Nanos;
+
+/// Hard bounds of the tables, so that ids stay small.
+pub const MAX_VENUES: usize = 8;
+pub const MAX_INSTRUMENTS: usize = 256;
+pub const MAX_STRATEGIES: usize = 16;
+/// Order keys of one strategy.
+pub const MAX_SLOTS: usize = 1024;
+/// Intents of one turn; a strategy that wants more waits for the next event.
+pub const MAX_INTENTS: usize = 64;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// The first five characters of every client order id of this run.
+    pub run_tag: [u8; 5],
+    pub venues: Vec<VenueLimits>,
+    pub instruments: Vec<InstrumentLimits>,
+    pub strategies: Vec<StrategyLimits>,
+    /// Rows of the order table; terminal orders stay known until their row is needed.
+    pub order_rows: u32,
+    /// Levels a side that a book keeps; the farthest falls off.
+    pub book_levels: u32,
+    pub settle_quiet: Nanos,
+    pub settle_max: Nanos,
+    /// A request not confirmed by the private stream for so long is asked about.
+    pub confirmation_timeout: Nanos,
+    /// How long a new order may be invisible at the venue before "not found" means "never was".
+    pub visibility_delay: Nanos,
+    /// Questions about one doubt before a person is needed.
+    pub recovery_attempts: u32,
+    /// Trading starts enabled (a demo), or waits for an operator.
+    pub trading_enabled: bool,
+    /// The run starts killed: the flag of an earlier run was not reset.
+    pub killed: bool,
+    /// Events between two state hashes in the journal; zero: only the last.
+    pub state_hash_every: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct VenueLimits {
+    pub buckets: Vec<BucketLimit>,
+}
+
+/// A token bucket: `burst` tokens at most, `refill` more per `interval`. In no window of `interval` go out more than
+/// `burst + refill`, so the two together stay within the venue's published limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketLimit {
+    pub burst: u32,
+    pub refill: u32,
+    pub interval: Nanos,
+    /// Tokens drawn by New, Replace, Cancel.
+    pub costs: [u16; 3],
+    /// Tokens that only a Cancel may take.
+    pub cancel_reserve: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstrumentLimits {
+    pub venue: VenueId,
+    /// Fat finger.
+    pub max_order_quantity: Quantity,
+    pub max_order_notional: Notional,
+    /// Long or short, all working orders assumed filled.
+    pub max_position: Quantity,
+    pub max_open_orders: u32,
+    /// Distance of a limit price from the trusted reference, in 1/10,000.
+    pub collar: u32,
+    /// Market data older than this is stale.
+    pub stale_after: Nanos,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StrategyLimits {
+    /// Instruments it may trade, by index.
+    pub instruments: Vec<u16>,
+    pub max_open_orders: u32,
+    /// Intents per second that are taken for a runaway loop.
+    pub max_intents_per_second: u32,
+    /// In the quote asset at `CASH_DECIMALS`; realised and unrealised. Zero: no limit.
+    pub max_daily_loss: i64,
+}

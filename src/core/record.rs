@@ -1,0 +1,262 @@
+//! What is kept besides events and dispatches: each decision, in a form that a replay re-derives byte for byte.
+//!
+//! ```text
+//! code 1 | fields of the decision
+//! ```
+//! Hot.
+
+use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::coded;
+use crate::event::{HydrationScope, RequestKind, Side};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::num::{Price, Quantity};
+
+coded! {
+    /// The journal's record kinds. The journal itself knows only the number.
+    pub enum RecordKind {
+        Event = 1 "event",
+        Dispatch = 2 "dispatch",
+        Decision = 3 "decision",
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// One intent: what was wished, what risk said, what the queue did with it.
+    Intent(IntentRecord),
+    /// A pending command left the queue without being sent.
+    Closed { key: OrderKey, request: RequestKind, why: CloseReason },
+    /// A gate opened or closed.
+    Gate { gate: Gate, venue: VenueId, instrument: InstrumentId, open: bool },
+    /// Something that a person may have to look at.
+    Incident { kind: IncidentKind, instrument: InstrumentId, order: OrderIndex, ours: i64, theirs: i64 },
+    /// A question to the venue, off the hot path.
+    Ask(Ask),
+    /// Hash of the whole state after this event.
+    StateHash { hash: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntentRecord {
+    pub key: OrderKey,
+    pub instrument: InstrumentId,
+    pub request: RequestKind,
+    pub side: Side,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub verdict: RiskReason,
+    pub admission: Admission,
+}
+
+coded! {
+    /// What risk answered: allowed, or the one reason why not.
+    pub enum RiskReason {
+        Allowed = 0 "allowed",
+        TradingDisabled = 1 "trading_disabled",
+        Killed = 2 "killed",
+        Draining = 3 "draining",
+        InstrumentUnknown = 4 "instrument_unknown",
+        InstrumentHalted = 5 "instrument_halted",
+        OffTickRange = 6 "price_filter",
+        OffLotRange = 7 "lot_size",
+        BelowMinNotional = 8 "min_notional",
+        OutsidePercentPrice = 9 "percent_price",
+        OrderTooLarge = 10 "max_order_quantity",
+        OrderNotionalTooLarge = 11 "max_order_notional",
+        OutsideCollar = 12 "price_collar",
+        NoReferencePrice = 13 "no_reference_price",
+        TooManyOpenOrders = 14 "max_open_orders",
+        PositionLimit = 15 "max_position",
+        DailyLoss = 16 "daily_loss",
+        IntentRate = 17 "intent_rate",
+        DuplicateOrder = 18 "duplicate_order",
+        SelfCross = 19 "self_cross",
+        MarketNotTrusted = 20 "market_not_trusted",
+        Unsettled = 21 "unsettled",
+        NoSuchOrder = 22 "no_such_order",
+        NotOurInstrument = 23 "not_our_instrument",
+        BadSlot = 24 "bad_slot",
+        Unsupported = 25 "unsupported",
+    }
+}
+
+coded! {
+    /// What the dominance table did with an allowed intent.
+    pub enum Admission {
+        /// Risk denied it, so that it never came here.
+        None = 0 "none",
+        Entered = 1 "entered",
+        Replaced = 2 "replaced",
+        /// A pending New took the Replace's price and quantity.
+        Folded = 3 "folded",
+        /// A Cancel removed a pending New: nothing was ever sent.
+        Removed = 4 "removed",
+        Discarded = 5 "discarded",
+        QueueFull = 6 "queue_full",
+    }
+}
+
+coded! {
+    pub enum CloseReason {
+        /// Its target is no longer in a state where it means something.
+        Stale = 0 "stale",
+        /// A kill or a drain purged it.
+        Purged = 1 "purged",
+    }
+}
+
+coded! {
+    /// The gates that stop a path rather than a trade.
+    pub enum Gate {
+        Trading = 0 "trading",
+        Kill = 1 "kill",
+        MarketLink = 2 "market_link",
+        PrivateLink = 3 "private_link",
+        OrderEntryLink = 4 "order_entry_link",
+        Account = 5 "account",
+        Book = 6 "book",
+        Recovery = 7 "recovery",
+        Journal = 8 "journal",
+        Clock = 9 "clock",
+        Operator = 10 "operator",
+    }
+}
+
+coded! {
+    pub enum IncidentKind {
+        /// A fill on an order that was already terminal: applied to the position, and looked into.
+        LateFill = 0 "late_fill",
+        /// A report about an order that we do not know.
+        ExternalOrder = 1 "external_order",
+        /// Our position and the venue's disagree: both numbers are here.
+        PositionMismatch = 2 "position_mismatch",
+        ConfirmationOverdue = 3 "confirmation_overdue",
+        UnknownOutcome = 4 "unknown_outcome",
+        /// An invariant is broken: our bug. The kill switch trips.
+        InvariantBroken = 5 "invariant_broken",
+        /// A table is full: the gate shuts.
+        CapacityExhausted = 6 "capacity_exhausted",
+        /// The book's update chain broke inside the core: a silent hole upstream.
+        BookChainBroken = 7 "book_chain_broken",
+        /// A report that contradicts what is known.
+        Contradiction = 8 "contradiction",
+        RecoveryExhausted = 9 "recovery_exhausted",
+    }
+}
+
+/// What the requester is asked to read from the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub number: u64,
+    pub venue: VenueId,
+    pub scope: HydrationScope,
+    pub instrument: InstrumentId,
+    pub client_order_id: ClientOrderId,
+}
+
+impl Decision {
+    #[inline]
+    pub fn encode(&self, slot: &mut [u8]) -> usize {
+        let mut to = Encoder::new(slot);
+        match self {
+            Self::Intent(r) => {
+                to.bytes([
+                    1,
+                    r.key.strategy.0,
+                    r.request.code(),
+                    r.side.code(),
+                    r.verdict.code(),
+                    r.admission.code(),
+                ]);
+                to.u16(r.key.slot);
+                to.u16(r.instrument.0);
+                to.i64(r.price.raw());
+                to.i64(r.quantity.raw());
+            }
+            Self::Closed { key, request, why } => {
+                to.bytes([2, key.strategy.0, request.code(), why.code()]);
+                to.u16(key.slot);
+            }
+            Self::Gate { gate, venue, instrument, open } => {
+                to.bytes([3, gate.code(), venue.0, u8::from(*open)]);
+                to.u16(instrument.0);
+            }
+            Self::Incident { kind, instrument, order, ours, theirs } => {
+                to.bytes([4, kind.code()]);
+                to.u16(instrument.0);
+                to.u32(order.0);
+                to.i64(*ours);
+                to.i64(*theirs);
+            }
+            Self::Ask(ask) => {
+                to.bytes([5, ask.venue.0, ask.scope.code()]);
+                to.u16(ask.instrument.0);
+                to.u64(ask.number);
+                to.bytes(ask.client_order_id.0);
+            }
+            Self::StateHash { hash } => {
+                to.u8(6);
+                to.u64(*hash);
+            }
+        }
+        to.length()
+    }
+
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut from = Decoder::new(payload);
+        let decision = match from.u8()? {
+            1 => {
+                let [strategy, request, side, verdict, admission] = from.bytes()?;
+                let slot = from.u16()?;
+                Self::Intent(IntentRecord {
+                    key: OrderKey { strategy: StrategyId(strategy), slot },
+                    instrument: InstrumentId(from.u16()?),
+                    request: RequestKind::from_code(request)?,
+                    side: Side::from_code(side)?,
+                    price: Price::new(from.i64()?),
+                    quantity: Quantity::new(from.i64()?),
+                    verdict: RiskReason::from_code(verdict)?,
+                    admission: Admission::from_code(admission)?,
+                })
+            }
+            2 => {
+                let [strategy, request, why] = from.bytes()?;
+                Self::Closed {
+                    key: OrderKey { strategy: StrategyId(strategy), slot: from.u16()? },
+                    request: RequestKind::from_code(request)?,
+                    why: CloseReason::from_code(why)?,
+                }
+            }
+            3 => {
+                let [gate, venue, open] = from.bytes()?;
+                Self::Gate {
+                    gate: Gate::from_code(gate)?,
+                    venue: VenueId(venue),
+                    instrument: InstrumentId(from.u16()?),
+                    open: open != 0,
+                }
+            }
+            4 => Self::Incident {
+                kind: IncidentKind::from_code(from.u8()?)?,
+                instrument: InstrumentId(from.u16()?),
+                order: OrderIndex(from.u32()?),
+                ours: from.i64()?,
+                theirs: from.i64()?,
+            },
+            5 => {
+                let [venue, scope] = from.bytes()?;
+                Self::Ask(Ask {
+                    venue: VenueId(venue),
+                    scope: HydrationScope::from_code(scope)?,
+                    instrument: InstrumentId(from.u16()?),
+                    number: from.u64()?,
+                    client_order_id: ClientOrderId(from.bytes()?),
+                })
+            }
+            6 => Self::StateHash { hash: from.u64()? },
+            other => return Err(DecodeError::UnknownCode { field: "decision", code: u64::from(other) }),
+        };
+        from.finish()?;
+        Ok(decision)
+    }
+}

@@ -1,0 +1,681 @@
+//! Execution state: orders, fills, positions, exposure, and what is in doubt about them.
+//!
+//! Every change of an order goes through `change`, which keeps the sums (exposure, open counts, live list) true.
+//! Hot.
+
+use alloc::vec::Vec;
+
+use crate::event::{
+    Event, Execution, Hydration, HydrationPhase, NotSent, OrderReport, PositionReport, RejectReason,
+    ReportFlags, RequestKind, RequestOutcome, Side, VenueStatus, Verdict,
+};
+use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::limits::{Configuration, MAX_SLOTS};
+use crate::num::{Cash, Notional, Quantity};
+use crate::record::IncidentKind;
+use crate::state::market::MarketState;
+use crate::state::order::{Confirmation, Inflight, NewRow, Order, OrderState, OrderTable};
+use crate::state::position::Position;
+use crate::state::queue::Queue;
+use crate::state::throttle::Throttle;
+use crate::state::{Finding, Findings};
+use crate::time::Nanos;
+
+/// Pending commands of all keys together.
+const QUEUE_CAPACITY: usize = 4096;
+/// Private events kept while a hydration runs.
+const BUFFERED_EVENTS: usize = 1024;
+
+#[derive(Clone, Debug)]
+pub struct ExecutionState {
+    pub orders: OrderTable,
+    /// Key -> the newest order in it.
+    slots: Vec<OrderIndex>,
+    strategies: usize,
+    instruments: usize,
+    /// Rows: strategies, then the external owner. Columns: instruments.
+    positions: Vec<Position>,
+    /// All owners together.
+    totals: Vec<Position>,
+    exposures: Vec<Exposure>,
+    open_by_strategy: Vec<u32>,
+    /// The venue's position and ours disagree: no new risk here until a person has looked.
+    inconsistent: Vec<bool>,
+    instrument_venues: Vec<VenueId>,
+    visibility_delay: Nanos,
+    hydration: HydrationProgress,
+    buffered: Vec<Event>,
+    buffered_from: usize,
+    /// The buffer overflowed: the hydration under way cannot be trusted.
+    buffer_lost: bool,
+    pub queue: Queue,
+    pub throttle: Throttle,
+    pub counters: ExecutionCounters,
+}
+
+#[derive(Clone, Debug, Default)]
+struct HydrationProgress {
+    running: Option<VenueId>,
+    completed_before: bool,
+    /// Orders named by the hydration under way.
+    seen: Vec<OrderIndex>,
+    positions_seen: Vec<InstrumentId>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// What could still be bought and sold if every working order filled.
+    pub working_buy: Quantity,
+    pub working_sell: Quantity,
+    pub open_orders: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecutionCounters {
+    pub reports: u64,
+    pub fills: u64,
+    pub duplicates: u64,
+    pub stale_reports: u64,
+    pub late_fills: u64,
+    pub rejects: u64,
+    pub unknown_outcomes: u64,
+    pub external_orders: u64,
+    pub contradictions: u64,
+    pub accepted: u64,
+    pub cancelled: u64,
+    pub expired: u64,
+    pub not_sent: u64,
+}
+
+impl ExecutionState {
+    pub fn new(configuration: &Configuration) -> Self {
+        let strategies = configuration.strategies.len();
+        let instruments = configuration.instruments.len();
+        Self {
+            orders: OrderTable::new(configuration.order_rows),
+            slots: alloc::vec![OrderIndex::NONE; strategies * MAX_SLOTS],
+            strategies,
+            instruments,
+            positions: alloc::vec![Position::default(); (strategies + 1) * instruments],
+            totals: alloc::vec![Position::default(); instruments],
+            exposures: alloc::vec![Exposure::default(); instruments],
+            open_by_strategy: alloc::vec![0; strategies + 1],
+            inconsistent: alloc::vec![false; instruments],
+            instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
+            visibility_delay: configuration.visibility_delay,
+            hydration: HydrationProgress {
+                seen: Vec::with_capacity(configuration.order_rows as usize),
+                positions_seen: Vec::with_capacity(instruments),
+                ..HydrationProgress::default()
+            },
+            buffered: Vec::with_capacity(BUFFERED_EVENTS),
+            buffered_from: 0,
+            buffer_lost: false,
+            queue: Queue::new(QUEUE_CAPACITY),
+            throttle: Throttle::new(configuration),
+            counters: ExecutionCounters::default(),
+        }
+    }
+
+    /// The newest order in a slot, live or not.
+    #[inline]
+    pub fn in_slot(&self, key: OrderKey) -> Option<(OrderIndex, &Order)> {
+        let index = *self.slots.get(self.slot_at(key)?)?;
+        self.orders.order(index).filter(|order| order.key == key).map(|order| (index, order))
+    }
+
+    /// The live order in a slot.
+    #[inline]
+    pub fn live_in_slot(&self, key: OrderKey) -> Option<(OrderIndex, &Order)> {
+        self.in_slot(key).filter(|(_, order)| order.is_live())
+    }
+
+    pub fn position(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<&Position> {
+        self.positions.get(self.position_at(strategy, instrument)?)
+    }
+
+    /// All owners together.
+    #[inline]
+    pub fn total(&self, instrument: InstrumentId) -> Option<&Position> {
+        self.totals.get(instrument.index())
+    }
+
+    pub fn totals(&self) -> impl Iterator<Item = (InstrumentId, &Position)> {
+        self.totals.iter().enumerate().map(|(at, position)| (InstrumentId(at as u16), position))
+    }
+
+    #[inline]
+    pub fn exposure(&self, instrument: InstrumentId) -> Exposure {
+        self.exposures.get(instrument.index()).copied().unwrap_or_default()
+    }
+
+    pub fn open_orders_of(&self, strategy: StrategyId) -> u32 {
+        self.open_by_strategy.get(self.owner_row(strategy)).copied().unwrap_or(0)
+    }
+
+    pub fn is_inconsistent(&self, instrument: InstrumentId) -> bool {
+        self.inconsistent.get(instrument.index()).copied().unwrap_or(true)
+    }
+
+    /// Registers a dispatched New: the order's life begins.
+    pub(crate) fn begin(&mut self, new: NewRow, inflight: Inflight) -> Option<OrderIndex> {
+        let index = self.orders.insert(new)?;
+        if let Some(at) = self.slot_at(new.key)
+            && let Some(slot) = self.slots.get_mut(at)
+        {
+            *slot = index;
+        }
+        // A fresh row counts for nothing until here: account for it as a change from nothing.
+        self.account_for(index, Quantity::ZERO, false);
+        self.change(index, |order| order.inflight = Some(inflight));
+        Some(index)
+    }
+
+    /// The one way to change an order.
+    #[inline]
+    pub(crate) fn change<R>(&mut self, index: OrderIndex, act: impl FnOnce(&mut Order) -> R) -> Option<R> {
+        let order = self.orders.order_mut(index)?;
+        let (working, live) = (order.working(), order.is_live());
+        let result = act(order);
+        self.account_for(index, working, live);
+        Some(result)
+    }
+
+    fn account_for(&mut self, index: OrderIndex, working_before: Quantity, live_before: bool) {
+        let Some(order) = self.orders.order(index) else { return };
+        let (working, live) = (order.working(), order.is_live());
+        let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
+        let row = self.owner_row(strategy);
+        if let Some(exposure) = self.exposures.get_mut(instrument.index()) {
+            let sum = match side {
+                Side::Buy => &mut exposure.working_buy,
+                Side::Sell => &mut exposure.working_sell,
+            };
+            *sum += working - working_before;
+            if live != live_before {
+                let step = |count: u32| {
+                    if live { count.saturating_add(1) } else { count.saturating_sub(1) }
+                };
+                exposure.open_orders = step(exposure.open_orders);
+                if let Some(open) = self.open_by_strategy.get_mut(row) {
+                    *open = step(*open);
+                }
+            }
+        }
+        if live_before && !live {
+            self.orders.retire(index);
+        }
+    }
+
+    /// One report of the private stream, or of a read-back.
+    pub(crate) fn apply_report(
+        &mut self,
+        now: Nanos,
+        event: &Event,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) {
+        self.counters.reports += 1;
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let index = match self.orders.find(&report.client_order_id) {
+            Some(index) => index,
+            None => match self.adopt(now, event, report, findings) {
+                Some(index) => index,
+                None => return,
+            },
+        };
+        if hydrated && self.hydration.running.is_some() {
+            self.hydration.seen.push(index);
+        }
+        self.apply_fill(index, report, findings);
+        if !report.flags.has(ReportFlags::TRADE_ONLY) {
+            self.apply_status(index, event.event_time, report, findings);
+        }
+    }
+
+    /// Someone else's order on our account: shown and counted, touched by no strategy.
+    fn adopt(
+        &mut self,
+        now: Nanos,
+        event: &Event,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) -> Option<OrderIndex> {
+        let new = NewRow {
+            client_order_id: report.client_order_id,
+            key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+            instrument: event.instrument,
+            venue: event.venue,
+            side: report.side,
+            position_side: crate::event::PositionSide::Both,
+            kind: report.kind,
+            time_in_force: report.time_in_force,
+            reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
+            price: report.price,
+            quantity: report.quantity,
+            created: now,
+        };
+        if event.instrument.index() >= self.instruments {
+            return None;
+        }
+        self.counters.external_orders += 1;
+        let index = self.orders.insert(new);
+        let kind =
+            if index.is_some() { IncidentKind::ExternalOrder } else { IncidentKind::CapacityExhausted };
+        findings.add(Finding {
+            kind,
+            instrument: event.instrument,
+            order: index.unwrap_or(OrderIndex::NONE),
+            ours: 0,
+            theirs: report.quantity.raw(),
+        });
+        let index = index?;
+        self.account_for(index, Quantity::ZERO, false);
+        // What filled before we knew of it is in the hydrated position, not in ours.
+        let before = report.cumulative_quantity - report.last_quantity;
+        self.change(index, |order| {
+            // Its key is its row: nobody's slot.
+            order.key.slot = index.0 as u16;
+            order.filled = before;
+            order.cumulative = before;
+            if report.flags.has(ReportFlags::HYDRATED) {
+                order.filled = report.cumulative_quantity;
+                order.cumulative = report.cumulative_quantity;
+            }
+        });
+        Some(index)
+    }
+
+    /// The money part: each trade once, in whatever order they come.
+    fn apply_fill(&mut self, index: OrderIndex, report: &OrderReport, findings: &mut Findings) {
+        let Some(order) = self.orders.order(index) else { return };
+        let read_back = report.execution == Execution::Status;
+        // A read-back that knows of more than we applied: the missing part, at the price it states.
+        let (quantity, price) = if read_back {
+            let missing = report.cumulative_quantity - order.filled;
+            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
+            (missing.max(Quantity::ZERO), price)
+        } else {
+            (report.last_quantity, report.last_price)
+        };
+        if !quantity.is_positive() {
+            return;
+        }
+        let known = !read_back && report.trade_id != 0 && order.knows_trade(report.trade_id);
+        let ceiling = order.cumulative.max(report.cumulative_quantity);
+        let beyond_ceiling = order.filled + quantity > ceiling;
+        if known || (!read_back && beyond_ceiling) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        let was_terminal = order.state.is_terminal();
+        let late = was_terminal && order.state != OrderState::Filled && ceiling > order.cumulative;
+        let (side, instrument, strategy, ordered) =
+            (order.side, order.instrument, order.key.strategy, order.quantity);
+        if order.filled + quantity > ordered.max(report.quantity) {
+            self.counters.contradictions += 1;
+            findings.add(Finding {
+                kind: IncidentKind::Contradiction,
+                instrument,
+                order: index,
+                ours: ordered.raw(),
+                theirs: (order.filled + quantity).raw(),
+            });
+            return;
+        }
+        self.counters.fills += 1;
+        self.change(index, |order| {
+            order.filled += quantity;
+            order.fill_notional += price.notional(quantity);
+            order.cumulative = ceiling;
+            if report.trade_id != 0 {
+                order.note_trade(report.trade_id);
+            }
+        });
+        let maker = report.flags.has(ReportFlags::MAKER);
+        let fee = Cash::from_wire(report.fee);
+        let own = self.position_at(strategy, instrument).and_then(|at| self.positions.get_mut(at));
+        let total = self.totals.get_mut(instrument.index());
+        for position in own.into_iter().chain(total) {
+            position.fill(side, price, quantity);
+            position.maker_fills += u64::from(maker);
+            // A read-back does not say what the missing part cost in fees.
+            if !read_back {
+                position.fees += fee;
+            }
+        }
+        if late {
+            self.counters.late_fills += 1;
+            findings.add(Finding {
+                kind: IncidentKind::LateFill,
+                instrument,
+                order: index,
+                ours: 0,
+                theirs: quantity.raw(),
+            });
+        }
+    }
+
+    /// The life part: state, terms, inflight request, confirmation.
+    fn apply_status(
+        &mut self,
+        index: OrderIndex,
+        stamp: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        if order.state.is_terminal() {
+            return;
+        }
+        let lower = report.cumulative_quantity < order.cumulative;
+        let older = stamp < order.reported;
+        let ends = matches!(
+            report.status,
+            VenueStatus::Filled | VenueStatus::Cancelled | VenueStatus::Rejected | VenueStatus::Expired
+        );
+        // An ending cannot be undone by what came before it, however late it is told.
+        if (lower || older) && !ends {
+            self.counters.stale_reports += 1;
+            return;
+        }
+        let before = order.state;
+        let contradicts = report.status == VenueStatus::Rejected && before != OrderState::Submitted;
+        if contradicts {
+            self.counters.contradictions += 1;
+            findings.add(Finding {
+                kind: IncidentKind::Contradiction,
+                instrument: order.instrument,
+                order: index,
+                ours: i64::from(before.code()),
+                theirs: i64::from(report.status.code()),
+            });
+            return;
+        }
+        let after = self.change(index, |order| {
+            if order.venue_order_id.0 == 0 {
+                order.venue_order_id = report.venue_order_id;
+            }
+            order.cumulative = order.cumulative.max(report.cumulative_quantity);
+            order.reported = order.reported.later(stamp);
+            if report.quantity.is_positive()
+                && matches!(report.execution, Execution::Replaced | Execution::Status)
+            {
+                order.price = report.price;
+                order.quantity = report.quantity;
+            }
+            if let Some(next) = order.state.next(report.status) {
+                order.state = next;
+            }
+            let settled = match order.inflight.map(|inflight| inflight.request) {
+                None => true,
+                Some(RequestKind::New) => true,
+                Some(RequestKind::Replace) => {
+                    order.state.is_terminal()
+                        || matches!(report.execution, Execution::Replaced | Execution::Status)
+                }
+                Some(RequestKind::Cancel) => {
+                    order.state.is_terminal() || report.execution == Execution::Status
+                }
+            };
+            if settled {
+                order.inflight = None;
+                order.confirmation = Confirmation::Confirmed;
+                order.asked = 0;
+            }
+            order.state
+        });
+        match after {
+            Some(state) if state == before => {}
+            Some(OrderState::Accepted) => self.counters.accepted += 1,
+            Some(OrderState::Cancelled) => self.counters.cancelled += 1,
+            Some(OrderState::Expired) => self.counters.expired += 1,
+            Some(OrderState::Rejected) => self.counters.rejects += 1,
+            _ => {}
+        }
+    }
+
+    /// The answer to a request: proves that the venue took or refused it, and no more.
+    pub(crate) fn apply_outcome(
+        &mut self,
+        now: Nanos,
+        outcome: &RequestOutcome,
+        findings: &mut Findings,
+    ) -> Option<InstrumentId> {
+        let index = self.orders.find(&outcome.client_order_id)?;
+        let order = self.orders.order(index)?;
+        let instrument = order.instrument;
+        let inflight = order.inflight.filter(|inflight| inflight.dispatch == outcome.dispatch);
+        if order.venue_order_id.0 == 0 && outcome.venue_order_id.0 != 0 {
+            self.change(index, |order| order.venue_order_id = outcome.venue_order_id);
+        }
+        // The private stream was faster: it has already said what this can only hint at.
+        let inflight = inflight?;
+        match (outcome.verdict, inflight.request) {
+            (Verdict::Accepted, _) => {}
+            (Verdict::Rejected, RequestKind::New) => {
+                self.counters.rejects += 1;
+                self.change(index, |order| {
+                    order.state = OrderState::Rejected;
+                    order.reject = outcome.reason;
+                    order.inflight = None;
+                    order.confirmation = Confirmation::Confirmed;
+                });
+            }
+            (Verdict::Rejected, RequestKind::Replace | RequestKind::Cancel) => {
+                self.counters.rejects += 1;
+                // "Unknown order" on a live order: its ending is on its way over the private stream, or must be asked for.
+                let gone = outcome.reason == RejectReason::UnknownOrder;
+                self.change(index, |order| {
+                    order.reject = outcome.reason;
+                    order.inflight = None;
+                    order.confirmation =
+                        if gone { Confirmation::Pending { since: now } } else { Confirmation::Confirmed };
+                });
+            }
+            (Verdict::Unknown, _) => {
+                self.counters.unknown_outcomes += 1;
+                self.change(index, |order| {
+                    order.confirmation = Confirmation::Unknown { why: outcome.reason, since: now };
+                });
+                findings.add(Finding {
+                    kind: IncidentKind::UnknownOutcome,
+                    instrument,
+                    order: index,
+                    ours: i64::from(inflight.request.code()),
+                    theirs: i64::from(outcome.code),
+                });
+            }
+        }
+        Some(instrument)
+    }
+
+    /// The request never left: for the venue it does not exist.
+    pub(crate) fn apply_not_sent(&mut self, not_sent: &NotSent) -> Option<InstrumentId> {
+        let index = self.orders.find(&not_sent.client_order_id)?;
+        let order = self.orders.order(index)?;
+        let instrument = order.instrument;
+        order.inflight.filter(|inflight| inflight.dispatch == not_sent.dispatch)?;
+        self.counters.not_sent += 1;
+        self.change(index, |order| {
+            order.inflight = None;
+            if not_sent.request == RequestKind::New {
+                order.state = OrderState::Rejected;
+            }
+            order.confirmation = Confirmation::Confirmed;
+        });
+        Some(instrument)
+    }
+
+    pub(crate) fn begin_account_hydration(&mut self, venue: VenueId) {
+        self.hydration.running = Some(venue);
+        self.hydration.seen.clear();
+        self.hydration.positions_seen.clear();
+    }
+
+    /// A hydrated position replaces what was believed; what our fills do not explain belongs to the external owner.
+    pub(crate) fn hydrate_position(
+        &mut self,
+        instrument: InstrumentId,
+        report: &PositionReport,
+        market: &MarketState,
+    ) {
+        self.hydration.positions_seen.push(instrument);
+        if self.hydration.completed_before {
+            return;
+        }
+        let ours: Quantity = (0..self.strategies).fold(Quantity::ZERO, |sum, row| {
+            let position = self.positions.get(row * self.instruments + instrument.index());
+            sum + position.map_or(Quantity::ZERO, |p| p.quantity)
+        });
+        let rest = report.quantity - ours;
+        let cost = market
+            .instrument(instrument)
+            .and_then(|m| m.definition.as_ref())
+            .map_or(Notional::ZERO, |definition| entry_cost(rest, report.entry_price, definition));
+        if let Some(at) = self.position_at(StrategyId::EXTERNAL, instrument)
+            && let Some(position) = self.positions.get_mut(at)
+        {
+            *position = Position::hydrated(rest, cost);
+        }
+        if let Some(total) = self.totals.get_mut(instrument.index()) {
+            total.quantity = report.quantity;
+            total.cost += cost;
+        }
+    }
+
+    /// The snapshot is whole: a live order that it does not name is not open, and its ending must be asked for.
+    pub(crate) fn end_account_hydration(&mut self, now: Nanos, venue: VenueId, findings: &mut Findings) {
+        let mut at = 0;
+        while let Some(index) = self.orders.live().get(at).copied() {
+            at += 1;
+            let missing = self.orders.order(index).is_some_and(|order| order.venue == venue)
+                && !self.hydration.seen.contains(&index);
+            if missing {
+                self.change(index, |order| {
+                    order.confirmation = Confirmation::Unknown { why: RejectReason::LinkLost, since: now };
+                });
+            }
+        }
+        self.hydration.running = None;
+        self.hydration.completed_before = true;
+        if self.buffer_lost {
+            findings.add(Finding {
+                kind: IncidentKind::CapacityExhausted,
+                instrument: InstrumentId::NONE,
+                order: OrderIndex::NONE,
+                ours: BUFFERED_EVENTS as i64,
+                theirs: 0,
+            });
+        }
+        self.buffer_lost = false;
+    }
+
+    pub(crate) fn end_order_hydration(
+        &mut self,
+        now: Nanos,
+        hydration: &Hydration,
+        phase: HydrationPhase,
+        findings: &mut Findings,
+    ) -> Option<InstrumentId> {
+        let index = self.orders.find(&hydration.client_order_id)?;
+        let order = self.orders.order(index)?;
+        let instrument = order.instrument;
+        if phase != HydrationPhase::NotFound || !order.is_live() {
+            return Some(instrument);
+        }
+        let (state, age) = (order.state, now.since(order.created));
+        if state == OrderState::Submitted && age >= self.visibility_delay {
+            self.counters.rejects += 1;
+            self.change(index, |order| {
+                order.state = OrderState::Rejected;
+                order.reject = RejectReason::UnknownOrder;
+                order.inflight = None;
+                order.confirmation = Confirmation::Confirmed;
+            });
+        } else if state != OrderState::Submitted {
+            self.counters.contradictions += 1;
+            findings.add(Finding {
+                kind: IncidentKind::Contradiction,
+                instrument,
+                order: index,
+                ours: i64::from(state.code()),
+                theirs: -1,
+            });
+        }
+        Some(instrument)
+    }
+
+    /// Keeps a private event until the hydration under way is whole. Always true: a full buffer keeps nothing more and
+    /// marks the hydration as lost.
+    pub(crate) fn buffer(&mut self, event: &Event) -> bool {
+        if self.buffered.len() < BUFFERED_EVENTS {
+            self.buffered.push(*event);
+        } else {
+            self.buffer_lost = true;
+        }
+        true
+    }
+
+    pub(crate) fn take_buffered(&mut self) -> Option<Event> {
+        let event = self.buffered.get(self.buffered_from).copied();
+        match event {
+            Some(_) => self.buffered_from += 1,
+            None => {
+                self.buffered.clear();
+                self.buffered_from = 0;
+            }
+        }
+        event
+    }
+
+    pub(crate) fn mark_inconsistent(&mut self, instrument: InstrumentId, is: bool) {
+        if let Some(mark) = self.inconsistent.get_mut(instrument.index()) {
+            *mark = is;
+        }
+    }
+
+    /// Unrealised P&L needs a price; this is realised and fees of one strategy on one instrument.
+    pub fn positions_of(&self, strategy: StrategyId) -> impl Iterator<Item = (InstrumentId, &Position)> {
+        let row = self.owner_row(strategy);
+        self.positions
+            .get(row * self.instruments..(row + 1) * self.instruments)
+            .unwrap_or(&[])
+            .iter()
+            .enumerate()
+            .map(|(at, position)| (InstrumentId(at as u16), position))
+    }
+
+    pub fn venue_of(&self, instrument: InstrumentId) -> Option<VenueId> {
+        self.instrument_venues.get(instrument.index()).copied()
+    }
+
+    #[inline]
+    fn owner_row(&self, strategy: StrategyId) -> usize {
+        strategy.index().min(self.strategies)
+    }
+
+    #[inline]
+    fn position_at(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<usize> {
+        (instrument.index() < self.instruments)
+            .then(|| self.owner_row(strategy) * self.instruments + instrument.index())
+    }
+
+    #[inline]
+    fn slot_at(&self, key: OrderKey) -> Option<usize> {
+        (key.strategy.index() < self.strategies && usize::from(key.slot) < MAX_SLOTS)
+            .then(|| key.strategy.index() * MAX_SLOTS + usize::from(key.slot))
+    }
+}
+
+/// What a venue's position cost, from its average entry at 8 decimals; rounded towards zero to a whole tick x lot.
+fn entry_cost(
+    quantity: Quantity,
+    entry_price: i64,
+    definition: &crate::instrument::InstrumentDefinition,
+) -> Notional {
+    let decimals = crate::num::CASH_DECIMALS.saturating_sub(definition.tick.decimals);
+    let tick = i128::from(definition.tick.mantissa) * i128::from(crate::num::pow10(decimals).unwrap_or(1));
+    let worth = i128::from(entry_price).saturating_mul(i128::from(quantity.raw()));
+    Notional::new(worth.checked_div(tick).unwrap_or(0))
+}

@@ -1,0 +1,257 @@
+//! Market state: what each instrument's market looks like, and whether that may be believed.
+//!
+//! Trust in the market and trust in our orders are different things and never stand in for each other.
+//! Hot.
+
+use alloc::vec::Vec;
+use fixed::types::I48F16;
+
+use crate::event::{BookLoss, BookTicker, Depth, DepthMore, DepthPart, Level, MarkPrice, Side, Trade};
+use crate::id::{InstrumentId, VenueId};
+use crate::instrument::InstrumentDefinition;
+use crate::limits::Configuration;
+use crate::num::Price;
+use crate::state::book::Book;
+use crate::time::Nanos;
+
+#[derive(Clone, Debug)]
+pub struct MarketState {
+    instruments: Vec<InstrumentMarket>,
+}
+
+#[derive(Clone, Debug)]
+pub struct InstrumentMarket {
+    pub venue: VenueId,
+    pub definition: Option<InstrumentDefinition>,
+    pub book: Book,
+    pub sync: BookSync,
+    /// Last update id inside the book.
+    pub last_update: u64,
+    /// The next delta bridges a snapshot, so its chain may overlap.
+    bridging: bool,
+    /// The newest top of book that any source gave.
+    pub top: Option<Top>,
+    pub last_trade: Option<Trade>,
+    pub mark: Option<MarkPrice>,
+    /// Processing time of the last update of book or top.
+    pub updated: Nanos,
+    pub stale_after: Nanos,
+    pub stale: bool,
+    pub counters: MarketCounters,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MarketCounters {
+    pub depth_updates: u64,
+    pub tickers: u64,
+    pub trades: u64,
+    pub snapshots: u64,
+    pub losses: u64,
+    pub chain_breaks: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookSync {
+    /// Not to be trusted, and why.
+    Lost(BookLoss),
+    /// Between the first and the last part of an update.
+    Updating,
+    Whole,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Top {
+    pub bid: Level,
+    pub ask: Level,
+    pub update_id: u64,
+}
+
+impl Top {
+    #[inline]
+    pub fn is_crossed(&self) -> bool {
+        self.bid.price >= self.ask.price
+    }
+
+    pub fn spread(&self) -> Price {
+        self.ask.price - self.bid.price
+    }
+
+    /// Middle in ticks, exact to a half.
+    #[inline]
+    pub fn mid(&self) -> I48F16 {
+        I48F16::from_bits((self.bid.price.raw() + self.ask.price.raw()) << 15)
+    }
+
+    /// The mid weighted by the opposite quantities, in ticks: where the next trade is likelier to move the touch.
+    /// Rounded down to 1/65,536 tick; binary fixed point, so every machine has the same bits.
+    #[inline]
+    pub fn micro_price(&self) -> I48F16 {
+        let (bid, ask) = (self.bid.quantity.raw(), self.ask.quantity.raw());
+        let spread = self.spread().raw();
+        let weight = i128::from(spread) * i128::from(bid);
+        let total = bid.saturating_add(ask);
+        let offset = match i64::try_from(weight << 16) {
+            Ok(small) => small.checked_div(total).unwrap_or(0),
+            Err(_) => i64::try_from((weight << 16).checked_div(i128::from(total)).unwrap_or(0)).unwrap_or(0),
+        };
+        I48F16::from_bits((self.bid.price.raw() << 16).saturating_add(offset))
+    }
+
+    /// Share of the bid in the quantity at the touch: 1 is all bid.
+    pub fn imbalance(&self) -> I48F16 {
+        let total = self.bid.quantity + self.ask.quantity;
+        I48F16::from_bits((self.bid.quantity.raw() << 16).checked_div(total.raw()).unwrap_or(0))
+    }
+}
+
+/// What a market event did, as far as others care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketChange {
+    /// A part of an update: not whole yet.
+    Partial,
+    Top,
+    Book,
+    Trade,
+    Mark,
+    Lost,
+    /// The chain of update ids broke although no loss was announced: a silent hole upstream.
+    ChainBroken,
+}
+
+impl MarketState {
+    pub fn new(configuration: &Configuration) -> Self {
+        let instruments = configuration.instruments.iter().map(|limits| InstrumentMarket {
+            venue: limits.venue,
+            definition: None,
+            book: Book::new(configuration.book_levels as usize),
+            sync: BookSync::Lost(BookLoss::NotSynced),
+            last_update: 0,
+            bridging: false,
+            top: None,
+            last_trade: None,
+            mark: None,
+            updated: Nanos::ZERO,
+            stale_after: limits.stale_after,
+            stale: true,
+            counters: MarketCounters::default(),
+        });
+        Self { instruments: instruments.collect() }
+    }
+
+    #[inline]
+    pub fn instrument(&self, id: InstrumentId) -> Option<&InstrumentMarket> {
+        self.instruments.get(id.index())
+    }
+
+    #[inline]
+    pub fn instrument_mut(&mut self, id: InstrumentId) -> Option<&mut InstrumentMarket> {
+        self.instruments.get_mut(id.index())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (InstrumentId, &InstrumentMarket)> {
+        self.instruments.iter().enumerate().map(|(at, market)| (InstrumentId(at as u16), market))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (InstrumentId, &mut InstrumentMarket)> {
+        self.instruments.iter_mut().enumerate().map(|(at, market)| (InstrumentId(at as u16), market))
+    }
+}
+
+impl InstrumentMarket {
+    /// Book synchronised and whole, top not crossed, updates not stale: new risk may be taken on it.
+    #[inline]
+    pub fn is_trusted(&self) -> bool {
+        self.sync == BookSync::Whole && !self.stale && self.top.is_some_and(|top| !top.is_crossed())
+    }
+
+    #[inline]
+    pub(crate) fn apply_ticker(&mut self, now: Nanos, ticker: &BookTicker) -> MarketChange {
+        self.counters.tickers += 1;
+        self.fresh(now);
+        if self.top.is_some_and(|top| top.update_id > ticker.update_id) {
+            return MarketChange::Partial;
+        }
+        self.top = Some(Top { bid: ticker.bid, ask: ticker.ask, update_id: ticker.update_id });
+        MarketChange::Top
+    }
+
+    #[inline]
+    pub(crate) fn apply_depth(&mut self, now: Nanos, depth: &Depth) -> MarketChange {
+        self.fresh(now);
+        if depth.part.snapshot {
+            self.book.clear();
+            self.counters.snapshots += 1;
+            self.bridging = true;
+        } else {
+            if matches!(self.sync, BookSync::Lost(_)) {
+                return MarketChange::Partial;
+            }
+            let chained = depth.previous_update == self.last_update;
+            let bridges = self.bridging
+                && depth.previous_update <= self.last_update
+                && depth.last_update >= self.last_update;
+            if self.sync == BookSync::Updating || !(chained || bridges) {
+                self.counters.chain_breaks += 1;
+                self.lose(BookLoss::Gap);
+                return MarketChange::ChainBroken;
+            }
+            self.counters.depth_updates += 1;
+            self.bridging = false;
+        }
+        self.last_update = depth.last_update;
+        self.sync = BookSync::Updating;
+        self.apply_part(depth.part, &depth.levels)
+    }
+
+    #[inline]
+    pub(crate) fn apply_depth_more(&mut self, more: &DepthMore) -> MarketChange {
+        match self.sync {
+            BookSync::Updating => self.apply_part(more.part, &more.levels),
+            BookSync::Lost(_) => MarketChange::Partial,
+            BookSync::Whole => {
+                self.counters.chain_breaks += 1;
+                self.lose(BookLoss::Gap);
+                MarketChange::ChainBroken
+            }
+        }
+    }
+
+    #[inline]
+    fn apply_part(&mut self, part: DepthPart, levels: &[Level]) -> MarketChange {
+        let bids = usize::from(part.bids);
+        for (at, level) in levels.iter().take(usize::from(part.count)).enumerate() {
+            self.book.set(if at < bids { Side::Buy } else { Side::Sell }, *level);
+        }
+        if !part.last {
+            return MarketChange::Partial;
+        }
+        self.sync = BookSync::Whole;
+        if let (Some(bid), Some(ask)) = (self.book.best_bid(), self.book.best_ask())
+            && self.top.is_none_or(|top| top.update_id <= self.last_update)
+        {
+            self.top = Some(Top { bid, ask, update_id: self.last_update });
+        }
+        MarketChange::Book
+    }
+
+    pub(crate) fn lose(&mut self, why: BookLoss) -> MarketChange {
+        self.counters.losses += 1;
+        self.sync = BookSync::Lost(why);
+        self.book.clear();
+        self.top = None;
+        MarketChange::Lost
+    }
+
+    #[inline]
+    pub(crate) fn apply_trade(&mut self, trade: &Trade) -> MarketChange {
+        self.counters.trades += 1;
+        self.last_trade = Some(*trade);
+        MarketChange::Trade
+    }
+
+    #[inline]
+    fn fresh(&mut self, now: Nanos) {
+        self.updated = now;
+        self.stale = false;
+    }
+}

@@ -1,0 +1,344 @@
+//! State, and the one way in which it changes: `apply(event)`.
+//!
+//! Three domains and no fourth: market, execution, control.
+//! Hot.
+
+pub mod account;
+pub mod book;
+pub mod control;
+pub mod execution;
+pub mod hash;
+pub mod market;
+pub mod order;
+pub mod position;
+pub mod queue;
+pub mod throttle;
+
+use crate::event::{
+    Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase, HydrationScope, KillMode,
+    LinkChange, LinkKind, LinkState, ReportFlags,
+};
+use crate::id::{InstrumentId, OrderIndex, VenueId};
+use crate::limits::Configuration;
+use crate::record::IncidentKind;
+use crate::time::Nanos;
+use account::AccountState;
+use control::{AccountTrust, ControlState};
+use execution::ExecutionState;
+use market::{MarketChange, MarketState};
+
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The processing time of the present event; never runs backwards.
+    pub now: Nanos,
+    /// The present event's place in the stream.
+    pub sequence: u64,
+    pub market: MarketState,
+    pub execution: ExecutionState,
+    pub account: AccountState,
+    pub control: ControlState,
+    settle_quiet: Nanos,
+    settle_max: Nanos,
+}
+
+/// What an event changed, for those who decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that anyone decides on.
+    None,
+    /// Market of this instrument.
+    Top(InstrumentId),
+    Book(InstrumentId),
+    Trade(InstrumentId),
+    Mark(InstrumentId),
+    BookLost(InstrumentId),
+    /// An order or position of this instrument; its settle window is open.
+    Private(InstrumentId),
+    /// The settle window of this instrument has ended: plan now.
+    Settled(InstrumentId),
+    Link(VenueId, LinkKind),
+    Account(VenueId),
+    Control,
+}
+
+/// What an event brought to light that a person or the workflow must look at. At most two an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub kind: IncidentKind,
+    pub instrument: InstrumentId,
+    pub order: OrderIndex,
+    pub ours: i64,
+    pub theirs: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Findings {
+    items: [Option<Finding>; 2],
+}
+
+impl Findings {
+    pub fn add(&mut self, finding: Finding) {
+        if let Some(slot) = self.items.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(finding);
+        }
+    }
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.items.iter().flatten()
+    }
+}
+
+impl State {
+    pub fn new(configuration: &Configuration) -> Self {
+        Self {
+            now: Nanos::ZERO,
+            sequence: 0,
+            market: MarketState::new(configuration),
+            execution: ExecutionState::new(configuration),
+            account: AccountState::new(configuration.instruments.len()),
+            control: ControlState::new(configuration),
+            settle_quiet: configuration.settle_quiet,
+            settle_max: configuration.settle_max,
+        }
+    }
+
+    /// Everything that an event changes, changes here.
+    #[inline]
+    pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
+        let id = event.instrument;
+        let now = self.now;
+        match &event.body {
+            Body::BookTicker(ticker) => match self.market.instrument_mut(id) {
+                Some(market) => market_change(id, market.apply_ticker(now, ticker), findings),
+                None => Change::None,
+            },
+            Body::Depth(depth) => match self.market.instrument_mut(id) {
+                Some(market) => market_change(id, market.apply_depth(now, depth), findings),
+                None => Change::None,
+            },
+            Body::DepthMore(more) => match self.market.instrument_mut(id) {
+                Some(market) => market_change(id, market.apply_depth_more(more), findings),
+                None => Change::None,
+            },
+            Body::BookLost(why) => match self.market.instrument_mut(id) {
+                Some(market) => market_change(id, market.lose(*why), findings),
+                None => Change::None,
+            },
+            Body::Trade(trade) => match self.market.instrument_mut(id) {
+                Some(market) => market_change(id, market.apply_trade(trade), findings),
+                None => Change::None,
+            },
+            Body::MarkPrice(mark) => match self.market.instrument_mut(id) {
+                Some(market) => {
+                    market.mark = Some(*mark);
+                    Change::Mark(id)
+                }
+                None => Change::None,
+            },
+            Body::Order(report) => {
+                if self.must_wait(event, report.flags.has(ReportFlags::HYDRATED)) {
+                    return Change::None;
+                }
+                self.execution.apply_report(now, event, report, findings);
+                self.account.disturb(id, now);
+                Change::Private(id)
+            }
+            Body::Position(report) => {
+                if self.must_wait(event, report.hydrated) {
+                    return Change::None;
+                }
+                if report.hydrated {
+                    self.execution.hydrate_position(id, report, &self.market);
+                }
+                self.account.apply_position(id, report, event.event_time);
+                self.account.disturb(id, now);
+                Change::Private(id)
+            }
+            Body::Balance(report) => {
+                if self.must_wait(event, report.hydrated) {
+                    return Change::None;
+                }
+                self.account.apply_balance(report, event.event_time);
+                Change::Account(event.venue)
+            }
+            Body::Outcome(outcome) => match self.execution.apply_outcome(now, outcome, findings) {
+                Some(id) => {
+                    self.account.disturb(id, now);
+                    Change::Private(id)
+                }
+                None => Change::None,
+            },
+            Body::NotSent(not_sent) => match self.execution.apply_not_sent(not_sent) {
+                Some(id) => Change::Private(id),
+                None => Change::None,
+            },
+            Body::Link(link) => self.apply_link(event.venue, link),
+            Body::Hydration(hydration) => self.apply_hydration(event.venue, id, hydration, findings),
+            Body::Instrument(definition) => match self.market.instrument_mut(id) {
+                Some(market) => {
+                    market.definition = Some(*definition);
+                    Change::Control
+                }
+                None => Change::None,
+            },
+            Body::RateUsage(_) => Change::None,
+            Body::Control(control) => self.apply_control(control),
+            Body::Timer(_) => self.apply_timer(),
+        }
+    }
+
+    /// During a hydration, private events wait and are applied on top of it.
+    #[inline]
+    fn must_wait(&mut self, event: &Event, hydrated: bool) -> bool {
+        if hydrated {
+            return false;
+        }
+        let hydrating = self
+            .control
+            .venue(event.venue)
+            .is_some_and(|venue| matches!(venue.account, AccountTrust::Hydrating { .. }));
+        hydrating && self.execution.buffer(event)
+    }
+
+    fn apply_link(&mut self, venue: VenueId, change: &LinkChange) -> Change {
+        let Some(control) = self.control.venue_mut(venue) else { return Change::None };
+        control.set_link(change.link, change.state);
+        match (change.link, change.state) {
+            // What happened while we did not look must be read back.
+            (LinkKind::Private, LinkState::Down) => control.account = AccountTrust::Doubtful,
+            (LinkKind::Market, LinkState::Ended) => control.feed_ended = true,
+            _ => {}
+        }
+        if change.link == LinkKind::Market && matches!(change.state, LinkState::Down) {
+            for (_, market) in self.market.iter_mut().filter(|(_, market)| market.venue == venue) {
+                market.lose(BookLoss::Disconnected);
+            }
+        }
+        Change::Link(venue, change.link)
+    }
+
+    fn apply_hydration(
+        &mut self,
+        venue: VenueId,
+        id: InstrumentId,
+        hydration: &Hydration,
+        findings: &mut Findings,
+    ) -> Change {
+        match (hydration.scope, hydration.phase) {
+            (HydrationScope::Account, HydrationPhase::Begin) => {
+                self.execution.begin_account_hydration(venue);
+                Change::None
+            }
+            (HydrationScope::Account, HydrationPhase::End) => {
+                self.execution.end_account_hydration(self.now, venue, findings);
+                if let Some(control) = self.control.venue_mut(venue) {
+                    control.account = AccountTrust::Trusted;
+                }
+                while let Some(event) = self.execution.take_buffered() {
+                    self.apply_buffered(&event, findings);
+                }
+                Change::Account(venue)
+            }
+            (HydrationScope::Account, HydrationPhase::Failed | HydrationPhase::NotFound) => {
+                if let Some(control) = self.control.venue_mut(venue) {
+                    control.account = AccountTrust::Doubtful;
+                }
+                Change::Account(venue)
+            }
+            (HydrationScope::Order, phase) => {
+                match self.execution.end_order_hydration(self.now, hydration, phase, findings) {
+                    Some(id) => Change::Private(id),
+                    None => Change::None,
+                }
+            }
+            (HydrationScope::Instrument, _) => Change::Private(id),
+        }
+    }
+
+    fn apply_buffered(&mut self, event: &Event, findings: &mut Findings) {
+        let (id, now) = (event.instrument, self.now);
+        match &event.body {
+            Body::Order(report) => {
+                self.execution.apply_report(now, event, report, findings);
+                self.account.disturb(id, now);
+            }
+            Body::Position(report) => self.account.apply_position(id, report, event.event_time),
+            Body::Balance(report) => self.account.apply_balance(report, event.event_time),
+            _ => {}
+        }
+    }
+
+    fn apply_control(&mut self, control: &Control) -> Change {
+        match control.verb {
+            ControlVerb::EnableTrading => self.control.trading_enabled = true,
+            ControlVerb::DisableTrading => self.control.trading_enabled = false,
+            ControlVerb::Kill => {
+                self.control.kill =
+                    Some(KillMode::from_code(control.target as u8).unwrap_or(KillMode::Block));
+            }
+            ControlVerb::ResetKill => self.control.kill = None,
+            ControlVerb::Drain => self.control.draining = true,
+            ControlVerb::Stop => self.control.stopped = true,
+            ControlVerb::CloseGate | ControlVerb::OpenGate => {
+                let closed = control.verb == ControlVerb::CloseGate;
+                let held = &mut self.control.held;
+                match crate::record::Gate::from_code(control.target as u8) {
+                    Ok(crate::record::Gate::Journal) => held.journal = closed,
+                    Ok(crate::record::Gate::Clock) => held.clock = closed,
+                    _ => held.operator = closed,
+                }
+            }
+            // These act through the workflow and the limits, not on this state.
+            ControlVerb::SetLimit
+            | ControlVerb::SetParameter
+            | ControlVerb::CancelAll
+            | ControlVerb::Flatten => {}
+        }
+        Change::Control
+    }
+
+    fn apply_timer(&mut self) -> Change {
+        let now = self.now;
+        for (_, market) in self.market.iter_mut() {
+            if !market.stale && now.since(market.updated) >= market.stale_after {
+                market.stale = true;
+            }
+        }
+        match self.account.settle_one(now, self.settle_quiet, self.settle_max) {
+            Some(instrument) => Change::Settled(instrument),
+            None => Change::None,
+        }
+    }
+
+    /// The earliest instant at which this state changes by time alone.
+    #[inline]
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        self.account.next_settle(self.settle_quiet, self.settle_max)
+    }
+
+    /// The earliest instant at which some market goes stale.
+    pub fn next_staleness(&self) -> Option<Nanos> {
+        self.market.iter().filter(|(_, m)| !m.stale).map(|(_, m)| m.updated + m.stale_after).min()
+    }
+}
+
+#[inline]
+fn market_change(id: InstrumentId, change: MarketChange, findings: &mut Findings) -> Change {
+    match change {
+        MarketChange::Partial => Change::None,
+        MarketChange::Top => Change::Top(id),
+        MarketChange::Book => Change::Book(id),
+        MarketChange::Trade => Change::Trade(id),
+        MarketChange::Mark => Change::Mark(id),
+        MarketChange::Lost => Change::BookLost(id),
+        MarketChange::ChainBroken => {
+            findings.add(Finding {
+                kind: IncidentKind::BookChainBroken,
+                instrument: id,
+                order: OrderIndex::NONE,
+                ours: 0,
+                theirs: 0,
+            });
+            Change::BookLost(id)
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Orders: the lifecycle as one transition table, and the table that holds them.
+//!
+//! ```text
+//! Submitted -> Accepted -> PartiallyFilled -> Filled
+//!     |           |             |
+//!     +--> Rejected  +-> Cancelled, Expired <-+
+//! ```
+//! Terminal is final. Separate from the life, an order carries at most one inflight request and a confirmation.
+//! Hot.
+
+use alloc::vec::Vec;
+
+use crate::coded;
+use crate::event::{OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, VenueStatus};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use crate::num::{Notional, Price, Quantity};
+use crate::time::Nanos;
+
+coded! {
+    pub enum OrderState {
+        Submitted = 0 "submitted",
+        Accepted = 1 "accepted",
+        PartiallyFilled = 2 "partially_filled",
+        Filled = 3 "filled",
+        Cancelled = 4 "cancelled",
+        Rejected = 5 "rejected",
+        Expired = 6 "expired",
+    }
+}
+
+impl OrderState {
+    #[inline]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Filled | Self::Cancelled | Self::Rejected | Self::Expired)
+    }
+
+    /// The transition table: where a venue's status takes an order, `None` where it changes nothing.
+    /// Fills decide between Accepted, PartiallyFilled and Filled by quantity, so that a status cannot contradict them.
+    #[inline]
+    pub const fn next(self, status: VenueStatus) -> Option<Self> {
+        use OrderState as S;
+        use VenueStatus as V;
+        match (self, status) {
+            (S::Submitted, V::New | V::PendingCancel) => Some(S::Accepted),
+            (S::Submitted | S::Accepted, V::PartiallyFilled) => Some(S::PartiallyFilled),
+            (S::Submitted | S::Accepted | S::PartiallyFilled, V::Filled) => Some(S::Filled),
+            (S::Submitted | S::Accepted | S::PartiallyFilled, V::Cancelled) => Some(S::Cancelled),
+            (S::Submitted | S::Accepted | S::PartiallyFilled, V::Expired) => Some(S::Expired),
+            (S::Submitted, V::Rejected) => Some(S::Rejected),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Asked of the venue, not yet shown by the private stream.
+    Pending {
+        since: Nanos,
+    },
+    Confirmed,
+    Unknown {
+        why: RejectReason,
+        since: Nanos,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inflight {
+    pub request: RequestKind,
+    pub dispatch: u64,
+    pub since: Nanos,
+    /// The new terms of a Replace.
+    pub price: Price,
+    pub quantity: Quantity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order {
+    pub client_order_id: ClientOrderId,
+    pub venue_order_id: VenueOrderId,
+    pub key: OrderKey,
+    pub instrument: InstrumentId,
+    pub venue: VenueId,
+    pub side: Side,
+    pub position_side: PositionSide,
+    pub kind: OrderKind,
+    pub time_in_force: TimeInForce,
+    pub reduce_only: bool,
+    pub state: OrderState,
+    pub price: Price,
+    pub quantity: Quantity,
+    /// The highest cumulative quantity that the venue reported.
+    pub cumulative: Quantity,
+    /// The sum of the fills that we applied; below `cumulative` while a fill report is missing.
+    pub filled: Quantity,
+    pub fill_notional: Notional,
+    pub inflight: Option<Inflight>,
+    pub confirmation: Confirmation,
+    pub created: Nanos,
+    /// The venue's stamp of the newest report applied.
+    pub reported: Nanos,
+    pub reject: RejectReason,
+    /// Questions asked about it in the present doubt.
+    pub asked: u32,
+    /// The latest trade ids applied, newest first.
+    pub trades: [u64; 8],
+    /// Its place in the list of live orders.
+    live_at: u32,
+}
+
+impl Order {
+    #[inline]
+    pub fn leaves(&self) -> Quantity {
+        if self.state.is_terminal() {
+            Quantity::ZERO
+        } else {
+            (self.quantity - self.cumulative).max(Quantity::ZERO)
+        }
+    }
+
+    /// What may still fill, with the larger of the present terms and those of an inflight Replace.
+    #[inline]
+    pub fn working(&self) -> Quantity {
+        if self.state.is_terminal() {
+            return Quantity::ZERO;
+        }
+        let quantity = match self.inflight {
+            Some(Inflight { request: RequestKind::Replace, quantity, .. }) => quantity.max(self.quantity),
+            _ => self.quantity,
+        };
+        (quantity - self.filled).max(Quantity::ZERO)
+    }
+
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        !self.state.is_terminal()
+    }
+
+    /// The private stream has shown it, and no doubt hangs on it.
+    #[inline]
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmation == Confirmation::Confirmed
+    }
+
+    pub(crate) fn knows_trade(&self, trade_id: u64) -> bool {
+        self.trades.contains(&trade_id)
+    }
+
+    pub(crate) fn note_trade(&mut self, trade_id: u64) {
+        self.trades.rotate_right(1);
+        if let Some(first) = self.trades.first_mut() {
+            *first = trade_id;
+        }
+    }
+}
+
+/// What an order begins from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewRow {
+    pub client_order_id: ClientOrderId,
+    pub key: OrderKey,
+    pub instrument: InstrumentId,
+    pub venue: VenueId,
+    pub side: Side,
+    pub position_side: PositionSide,
+    pub kind: OrderKind,
+    pub time_in_force: TimeInForce,
+    pub reduce_only: bool,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub created: Nanos,
+}
+
+/// All orders that we know: rows are reused, oldest terminal first. Allocated once.
+#[derive(Clone, Debug)]
+pub struct OrderTable {
+    rows: Vec<Order>,
+    capacity: usize,
+    by_client_id: ClientIdIndex,
+    live: Vec<OrderIndex>,
+    /// Terminal rows in the order in which they ended: a ring over `capacity`.
+    ended: Vec<OrderIndex>,
+    ended_from: usize,
+    ended_count: usize,
+}
+
+impl OrderTable {
+    pub fn new(capacity: u32) -> Self {
+        let capacity = capacity.max(16) as usize;
+        Self {
+            rows: Vec::with_capacity(capacity),
+            capacity,
+            by_client_id: ClientIdIndex::new(capacity),
+            live: Vec::with_capacity(capacity),
+            ended: alloc::vec![OrderIndex::NONE; capacity],
+            ended_from: 0,
+            ended_count: 0,
+        }
+    }
+
+    #[inline]
+    pub fn order(&self, index: OrderIndex) -> Option<&Order> {
+        self.rows.get(index.index())
+    }
+
+    #[inline]
+    pub(crate) fn order_mut(&mut self, index: OrderIndex) -> Option<&mut Order> {
+        self.rows.get_mut(index.index())
+    }
+
+    #[inline]
+    pub fn find(&self, id: &ClientOrderId) -> Option<OrderIndex> {
+        self.by_client_id.find(id, &self.rows)
+    }
+
+    /// Orders that are not terminal, in no meaningful but always the same order.
+    pub fn live(&self) -> &[OrderIndex] {
+        &self.live
+    }
+
+    pub fn live_orders(&self) -> impl Iterator<Item = (OrderIndex, &Order)> {
+        self.live.iter().filter_map(|index| self.order(*index).map(|order| (*index, order)))
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.rows.len() < self.capacity || self.ended_count > 0
+    }
+
+    /// Registers an order under its client id before anything is sent. `None`: the table is full of live orders, or the
+    /// id is taken.
+    pub(crate) fn insert(&mut self, new: NewRow) -> Option<OrderIndex> {
+        if self.find(&new.client_order_id).is_some() {
+            return None;
+        }
+        let order = Order {
+            client_order_id: new.client_order_id,
+            venue_order_id: VenueOrderId(0),
+            key: new.key,
+            instrument: new.instrument,
+            venue: new.venue,
+            side: new.side,
+            position_side: new.position_side,
+            kind: new.kind,
+            time_in_force: new.time_in_force,
+            reduce_only: new.reduce_only,
+            state: OrderState::Submitted,
+            price: new.price,
+            quantity: new.quantity,
+            cumulative: Quantity::ZERO,
+            filled: Quantity::ZERO,
+            fill_notional: Notional::ZERO,
+            inflight: None,
+            confirmation: Confirmation::Pending { since: new.created },
+            created: new.created,
+            reported: Nanos::ZERO,
+            reject: RejectReason::None,
+            asked: 0,
+            trades: [0; 8],
+            live_at: self.live.len() as u32,
+        };
+        let index = if self.rows.len() < self.capacity {
+            self.rows.push(order);
+            OrderIndex((self.rows.len() - 1) as u32)
+        } else {
+            let index = self.oldest_ended()?;
+            self.by_client_id.remove(index, &self.rows);
+            *self.rows.get_mut(index.index())? = order;
+            index
+        };
+        self.by_client_id.insert(index, &self.rows);
+        self.live.push(index);
+        Some(index)
+    }
+
+    /// Takes a terminal order off the live list; its row stays known until it is needed.
+    pub(crate) fn retire(&mut self, index: OrderIndex) {
+        let Some(at) = self.order(index).map(|order| order.live_at as usize) else { return };
+        if self.live.get(at) != Some(&index) {
+            return;
+        }
+        self.live.swap_remove(at);
+        if let Some(moved) = self.live.get(at).copied()
+            && let Some(order) = self.order_mut(moved)
+        {
+            order.live_at = at as u32;
+        }
+        let slot = (self.ended_from + self.ended_count) % self.capacity;
+        if let Some(place) = self.ended.get_mut(slot) {
+            *place = index;
+            self.ended_count += 1;
+        }
+    }
+
+    fn oldest_ended(&mut self) -> Option<OrderIndex> {
+        if self.ended_count == 0 {
+            return None;
+        }
+        let index = self.ended.get(self.ended_from).copied()?;
+        self.ended_from = (self.ended_from + 1) % self.capacity;
+        self.ended_count -= 1;
+        Some(index)
+    }
+}
+
+/// Client order id -> row: open addressing with linear probing, at most half full. Never iterated.
+#[derive(Clone, Debug)]
+struct ClientIdIndex {
+    slots: Vec<OrderIndex>,
+    mask: usize,
+}
+
+impl ClientIdIndex {
+    fn new(capacity: usize) -> Self {
+        let size = (capacity * 2).next_power_of_two();
+        Self { slots: alloc::vec![OrderIndex::NONE; size], mask: size - 1 }
+    }
+
+    #[inline]
+    fn home(&self, id: &ClientOrderId) -> usize {
+        // Ids of one run differ in their last characters: multiply, and take the high bits, where all of them arrive.
+        let bits = u128::from_le_bytes(id.0);
+        let folded = (bits as u64) ^ ((bits >> 64) as u64).rotate_left(31);
+        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & self.mask
+    }
+
+    #[inline]
+    fn find(&self, id: &ClientOrderId, rows: &[Order]) -> Option<OrderIndex> {
+        let mut at = self.home(id);
+        for _ in 0..=self.mask {
+            let index = *self.slots.get(at)?;
+            if index.is_none() {
+                return None;
+            }
+            if rows.get(index.index()).is_some_and(|order| order.client_order_id == *id) {
+                return Some(index);
+            }
+            at = (at + 1) & self.mask;
+        }
+        None
+    }
+
+    fn insert(&mut self, index: OrderIndex, rows: &[Order]) {
+        let Some(order) = rows.get(index.index()) else { return };
+        let mut at = self.home(&order.client_order_id);
+        for _ in 0..=self.mask {
+            match self.slots.get_mut(at) {
+                Some(slot) if slot.is_none() => {
+                    *slot = index;
+                    return;
+                }
+                _ => at = (at + 1) & self.mask,
+            }
+        }
+    }
+
+    /// Removes by shifting later entries back, so that no tombstone ever slows a search.
+    fn remove(&mut self, index: OrderIndex, rows: &[Order]) {
+        let Some(order) = rows.get(index.index()) else { return };
+        let mut hole = self.home(&order.client_order_id);
+        while self.slots.get(hole).is_some_and(|slot| *slot != index) {
+            if self.slots.get(hole).is_some_and(|slot| slot.is_none()) {
+                return;
+            }
+            hole = (hole + 1) & self.mask;
+        }
+        let mut at = hole;
+        loop {
+            at = (at + 1) & self.mask;
+            let Some(moved) = self.slots.get(at).copied().filter(|slot| !slot.is_none()) else { break };
+            let Some(home) = rows.get(moved.index()).map(|order| self.home(&order.client_order_id)) else {
+                break;
+            };
+            let distance_from_home = at.wrapping_sub(home) & self.mask;
+            let distance_from_hole = at.wrapping_sub(hole) & self.mask;
+            if distance_from_home >= distance_from_hole {
+                if let Some(slot) = self.slots.get_mut(hole) {
+                    *slot = moved;
+                }
+                hole = at;
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(hole) {
+            *slot = OrderIndex::NONE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u64) -> NewRow {
+        NewRow {
+            client_order_id: ClientOrderId::compose(*b"tests", number),
+            key: OrderKey::default(),
+            instrument: InstrumentId(0),
+            venue: VenueId(0),
+            side: Side::Buy,
+            position_side: PositionSide::Both,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            reduce_only: false,
+            price: Price::new(1),
+            quantity: Quantity::new(1),
+            created: Nanos::ZERO,
+        }
+    }
+
+    #[test]
+    fn rows_are_reused_oldest_ended_first_and_forgotten_only_then() {
+        let mut table = OrderTable::new(16);
+        for number in 0..16 {
+            table.insert(row(number)).unwrap();
+        }
+        assert!(table.insert(row(99)).is_none(), "full of live orders");
+        for number in [3u64, 1, 2] {
+            let index = table.find(&ClientOrderId::compose(*b"tests", number)).unwrap();
+            table.order_mut(index).unwrap().state = OrderState::Cancelled;
+            table.retire(index);
+        }
+        assert!(table.find(&ClientOrderId::compose(*b"tests", 3)).is_some(), "still known");
+        table.insert(row(100)).unwrap();
+        assert!(table.find(&ClientOrderId::compose(*b"tests", 3)).is_none(), "oldest ended went");
+        assert!(table.find(&ClientOrderId::compose(*b"tests", 1)).is_some());
+        assert_eq!(table.live().len(), 14);
+    }
+
+    #[test]
+    fn an_id_is_registered_once() {
+        let mut table = OrderTable::new(16);
+        assert!(table.insert(row(1)).is_some());
+        assert!(table.insert(row(1)).is_none());
+    }
+
+    #[test]
+    fn the_index_finds_every_known_order_through_many_generations() {
+        let mut table = OrderTable::new(64);
+        for number in 0..10_000u64 {
+            let index = table.insert(row(number)).unwrap();
+            if number >= 40 {
+                let old = table.find(&ClientOrderId::compose(*b"tests", number - 40)).unwrap();
+                table.order_mut(old).unwrap().state = OrderState::Filled;
+                table.retire(old);
+            }
+            for back in 0..40.min(number) {
+                assert!(table.find(&ClientOrderId::compose(*b"tests", number - back)).is_some());
+            }
+            assert_eq!(
+                table.order(index).unwrap().client_order_id,
+                ClientOrderId::compose(*b"tests", number)
+            );
+        }
+    }
+
+    #[test]
+    fn terminal_states_have_no_way_out() {
+        for state in OrderState::ALL.iter().filter(|state| state.is_terminal()) {
+            for status in VenueStatus::ALL {
+                assert_eq!(state.next(*status), None, "{state} on {status}");
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The outbound queue: at most one pending command per order key, in the order in which they may go.
+//!
+//! Order: Cancel before Replace before New; risk-reducing before risk-adding; then first admitted first.
+//! Hot.
+
+use alloc::vec::Vec;
+
+use crate::event::{RequestKind, Side};
+use crate::id::{InstrumentId, OrderKey};
+use crate::intent::Intent;
+use crate::num::Quantity;
+use crate::record::{Admission, Gate};
+use crate::time::Nanos;
+
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Sorted by (rank, admitted). Short in practice; bounded always.
+    pending: Vec<Pending>,
+    capacity: usize,
+    admissions: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub intent: Intent,
+    pub instrument: InstrumentId,
+    /// Lowers exposure.
+    pub reducing: bool,
+    pub admitted: u64,
+    /// When this key's command first entered: its age.
+    pub since: Nanos,
+    /// Why it did not go at the last look.
+    pub waits_for: Wait,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not looked at yet.
+    Fresh,
+    Gate(Gate),
+    Inflight,
+    Rate,
+}
+
+impl Pending {
+    #[inline]
+    fn rank(&self) -> u8 {
+        let strength = match self.intent.request() {
+            RequestKind::Cancel => 0,
+            RequestKind::Replace => 2,
+            RequestKind::New => 4,
+        };
+        strength + u8::from(!self.reducing)
+    }
+}
+
+impl Queue {
+    pub fn new(capacity: usize) -> Self {
+        Self { pending: Vec::with_capacity(capacity), capacity, admissions: 0 }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.iter()
+    }
+
+    #[inline]
+    pub fn pending(&self, key: OrderKey) -> Option<&Pending> {
+        self.pending.iter().find(|pending| pending.intent.key() == key)
+    }
+
+    /// What pending News would add on one side of an instrument.
+    #[inline]
+    pub fn pending_quantity(&self, instrument: InstrumentId, side: Side) -> Quantity {
+        let news = self.pending.iter().filter_map(|pending| match pending.intent {
+            Intent::New(new) if new.instrument == instrument && new.side == side => Some(new.quantity),
+            _ => None,
+        });
+        news.fold(Quantity::ZERO, |sum, quantity| sum + quantity)
+    }
+
+    pub fn pending_news(&self, instrument: InstrumentId) -> u32 {
+        let news = |p: &&Pending| matches!(p.intent, Intent::New(new) if new.instrument == instrument);
+        self.pending.iter().filter(news).count() as u32
+    }
+
+    /// The dominance table: what an allowed intent does to what its key already has waiting.
+    ///
+    /// | pending | New | Replace | Cancel |
+    /// |---|---|---|---|
+    /// | none | enters | enters | enters |
+    /// | New | replaces | folded into the New | removes the New |
+    /// | Replace | discarded | replaces | replaces |
+    /// | Cancel | discarded | discarded | replaces |
+    #[inline]
+    pub(crate) fn admit(
+        &mut self,
+        intent: Intent,
+        instrument: InstrumentId,
+        reducing: bool,
+        now: Nanos,
+    ) -> Admission {
+        let Some(at) = self.pending.iter().position(|pending| pending.intent.key() == intent.key()) else {
+            return self.enter(intent, instrument, reducing, now);
+        };
+        let Some(known) = self.pending.get(at).copied() else { return Admission::Discarded };
+        match (known.intent, intent) {
+            (Intent::New(_), Intent::New(_))
+            | (Intent::Replace(_), Intent::Replace(_))
+            | (Intent::Replace(_) | Intent::Cancel(_), Intent::Cancel(_)) => {
+                self.pending.remove(at);
+                match self.enter(intent, instrument, reducing, known.since) {
+                    Admission::Entered => Admission::Replaced,
+                    other => other,
+                }
+            }
+            (Intent::New(mut new), Intent::Replace(replace)) => {
+                new.price = replace.price;
+                new.quantity = replace.quantity;
+                if let Some(slot) = self.pending.get_mut(at) {
+                    slot.intent = Intent::New(new);
+                }
+                Admission::Folded
+            }
+            (Intent::New(_), Intent::Cancel(_)) => {
+                self.pending.remove(at);
+                Admission::Removed
+            }
+            (Intent::Replace(_) | Intent::Cancel(_), Intent::New(_))
+            | (Intent::Cancel(_), Intent::Replace(_)) => Admission::Discarded,
+        }
+    }
+
+    fn enter(&mut self, intent: Intent, instrument: InstrumentId, reducing: bool, since: Nanos) -> Admission {
+        if self.pending.len() >= self.capacity {
+            return Admission::QueueFull;
+        }
+        self.admissions += 1;
+        let pending = Pending {
+            intent,
+            instrument,
+            reducing,
+            admitted: self.admissions,
+            since,
+            waits_for: Wait::Fresh,
+        };
+        let at = self.pending.partition_point(|known| known.rank() <= pending.rank());
+        self.pending.insert(at, pending);
+        Admission::Entered
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, at: usize) -> Option<Pending> {
+        self.pending.get(at).copied()
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, at: usize) {
+        if at < self.pending.len() {
+            self.pending.remove(at);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wait(&mut self, at: usize, why: Wait) {
+        if let Some(pending) = self.pending.get_mut(at) {
+            pending.waits_for = why;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{OrderKind, PositionSide, TimeInForce};
+    use crate::id::{OrderIndex, StrategyId};
+    use crate::intent::{CancelIntent, NewIntent, ReplaceIntent};
+    use crate::num::Price;
+
+    fn key(slot: u16) -> OrderKey {
+        OrderKey { strategy: StrategyId(0), slot }
+    }
+    fn new(slot: u16, price: i64) -> Intent {
+        Intent::New(NewIntent {
+            key: key(slot),
+            instrument: InstrumentId(0),
+            side: Side::Buy,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            price: Price::new(price),
+            quantity: Quantity::new(1),
+            stop_price: Price::ZERO,
+            position_side: PositionSide::Both,
+            reduce_only: false,
+        })
+    }
+    fn replace(slot: u16, price: i64) -> Intent {
+        Intent::Replace(ReplaceIntent {
+            key: key(slot),
+            price: Price::new(price),
+            quantity: Quantity::new(2),
+        })
+    }
+    fn cancel(slot: u16) -> Intent {
+        Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE })
+    }
+    fn admit(queue: &mut Queue, intent: Intent) -> Admission {
+        queue.admit(intent, InstrumentId(0), false, Nanos::ZERO)
+    }
+
+    #[test]
+    fn every_cell_of_the_dominance_table() {
+        use Admission as A;
+        type Row = (Option<Intent>, [A; 3]);
+        let rows: [Row; 4] = [
+            (None, [A::Entered, A::Entered, A::Entered]),
+            (Some(new(1, 10)), [A::Replaced, A::Folded, A::Removed]),
+            (Some(replace(1, 10)), [A::Discarded, A::Replaced, A::Replaced]),
+            (Some(cancel(1)), [A::Discarded, A::Discarded, A::Replaced]),
+        ];
+        for (pending, answers) in rows {
+            for (incoming, answer) in [new(1, 20), replace(1, 20), cancel(1)].into_iter().zip(answers) {
+                let mut queue = Queue::new(8);
+                if let Some(pending) = pending {
+                    admit(&mut queue, pending);
+                }
+                assert_eq!(admit(&mut queue, incoming), answer, "{pending:?} then {incoming:?}");
+                assert!(queue.len() <= 1, "at most one pending command per key");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folded_replace_gives_the_new_its_terms() {
+        let mut queue = Queue::new(8);
+        admit(&mut queue, new(1, 10));
+        admit(&mut queue, replace(1, 33));
+        match queue.at(0).map(|p| p.intent) {
+            Some(Intent::New(new)) => {
+                assert_eq!((new.price, new.quantity), (Price::new(33), Quantity::new(2)))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn cancels_go_before_replaces_before_news_then_first_admitted_first() {
+        let mut queue = Queue::new(8);
+        for intent in [new(1, 1), replace(2, 1), cancel(3), new(4, 1), cancel(5)] {
+            admit(&mut queue, intent);
+        }
+        let slots: Vec<u16> = queue.iter().map(|p| p.intent.key().slot).collect();
+        assert_eq!(slots, [3, 5, 2, 1, 4]);
+    }
+
+    #[test]
+    fn a_full_queue_says_so() {
+        let mut queue = Queue::new(1);
+        admit(&mut queue, new(1, 1));
+        assert_eq!(admit(&mut queue, new(2, 1)), Admission::QueueFull);
+    }
+}
