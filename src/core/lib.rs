@@ -24,3 +24,9 @@ pub mod limits;
 pub mod record;
 
 pub mod state;
+
+pub mod execution;
+pub mod risk;
+pub mod strategy;
+
+pub mod turn;

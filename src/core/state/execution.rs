@@ -68,6 +68,8 @@ pub struct Exposure {
     pub working_buy: Quantity,
     pub working_sell: Quantity,
     pub open_orders: u32,
+    /// Live orders whose state at the venue is unknown.
+    pub in_doubt: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,7 +168,7 @@ impl ExecutionState {
             *slot = index;
         }
         // A fresh row counts for nothing until here: account for it as a change from nothing.
-        self.account_for(index, Quantity::ZERO, false);
+        self.account_for(index, Weight::default());
         self.change(index, |order| order.inflight = Some(inflight));
         Some(index)
     }
@@ -175,15 +177,15 @@ impl ExecutionState {
     #[inline]
     pub(crate) fn change<R>(&mut self, index: OrderIndex, act: impl FnOnce(&mut Order) -> R) -> Option<R> {
         let order = self.orders.order_mut(index)?;
-        let (working, live) = (order.working(), order.is_live());
+        let before = Weight::of(order);
         let result = act(order);
-        self.account_for(index, working, live);
+        self.account_for(index, before);
         Some(result)
     }
 
-    fn account_for(&mut self, index: OrderIndex, working_before: Quantity, live_before: bool) {
+    fn account_for(&mut self, index: OrderIndex, before: Weight) {
         let Some(order) = self.orders.order(index) else { return };
-        let (working, live) = (order.working(), order.is_live());
+        let after = Weight::of(order);
         let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
         let row = self.owner_row(strategy);
         if let Some(exposure) = self.exposures.get_mut(instrument.index()) {
@@ -191,18 +193,14 @@ impl ExecutionState {
                 Side::Buy => &mut exposure.working_buy,
                 Side::Sell => &mut exposure.working_sell,
             };
-            *sum += working - working_before;
-            if live != live_before {
-                let step = |count: u32| {
-                    if live { count.saturating_add(1) } else { count.saturating_sub(1) }
-                };
-                exposure.open_orders = step(exposure.open_orders);
-                if let Some(open) = self.open_by_strategy.get_mut(row) {
-                    *open = step(*open);
-                }
-            }
+            *sum += after.working - before.working;
+            step(&mut exposure.in_doubt, before.in_doubt, after.in_doubt);
+            step(&mut exposure.open_orders, before.live, after.live);
         }
-        if live_before && !live {
+        if let Some(open) = self.open_by_strategy.get_mut(row) {
+            step(open, before.live, after.live);
+        }
+        if before.live && !after.live {
             self.orders.retire(index);
         }
     }
@@ -270,7 +268,7 @@ impl ExecutionState {
             theirs: report.quantity.raw(),
         });
         let index = index?;
-        self.account_for(index, Quantity::ZERO, false);
+        self.account_for(index, Weight::default());
         // What filled before we knew of it is in the hydrated position, not in ours.
         let before = report.cumulative_quantity - report.last_quantity;
         self.change(index, |order| {
@@ -476,7 +474,7 @@ impl ExecutionState {
             (Verdict::Unknown, _) => {
                 self.counters.unknown_outcomes += 1;
                 self.change(index, |order| {
-                    order.confirmation = Confirmation::Unknown { why: outcome.reason, since: now };
+                    order.confirmation = Confirmation::Unknown { why: outcome.reason, ask_at: now };
                 });
                 findings.add(Finding {
                     kind: IncidentKind::UnknownOutcome,
@@ -522,6 +520,7 @@ impl ExecutionState {
     ) {
         self.hydration.positions_seen.push(instrument);
         if self.hydration.completed_before {
+            // Compared once the whole snapshot is here.
             return;
         }
         let ours: Quantity = (0..self.strategies).fold(Quantity::ZERO, |sum, row| {
@@ -553,7 +552,7 @@ impl ExecutionState {
                 && !self.hydration.seen.contains(&index);
             if missing {
                 self.change(index, |order| {
-                    order.confirmation = Confirmation::Unknown { why: RejectReason::LinkLost, since: now };
+                    order.confirmation = Confirmation::Unknown { why: RejectReason::LinkLost, ask_at: now };
                 });
             }
         }
@@ -629,12 +628,6 @@ impl ExecutionState {
         event
     }
 
-    pub(crate) fn mark_inconsistent(&mut self, instrument: InstrumentId, is: bool) {
-        if let Some(mark) = self.inconsistent.get_mut(instrument.index()) {
-            *mark = is;
-        }
-    }
-
     /// Unrealised P&L needs a price; this is realised and fees of one strategy on one instrument.
     pub fn positions_of(&self, strategy: StrategyId) -> impl Iterator<Item = (InstrumentId, &Position)> {
         let row = self.owner_row(strategy);
@@ -665,6 +658,33 @@ impl ExecutionState {
     fn slot_at(&self, key: OrderKey) -> Option<usize> {
         (key.strategy.index() < self.strategies && usize::from(key.slot) < MAX_SLOTS)
             .then(|| key.strategy.index() * MAX_SLOTS + usize::from(key.slot))
+    }
+}
+
+/// What an order counts for in the sums.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    working: Quantity,
+    live: bool,
+    in_doubt: bool,
+}
+
+impl Weight {
+    #[inline]
+    fn of(order: &Order) -> Self {
+        let live = order.is_live();
+        let in_doubt = live && matches!(order.confirmation, Confirmation::Unknown { .. });
+        Self { working: order.working(), live, in_doubt }
+    }
+}
+
+/// One more or one less in a count.
+#[inline]
+fn step(count: &mut u32, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => *count = count.saturating_add(1),
+        (true, false) => *count = count.saturating_sub(1),
+        _ => {}
     }
 }
 

@@ -114,7 +114,7 @@ fn fold_order(order: &Order, hasher: &mut StateHasher) {
     hasher.word(match order.confirmation {
         Confirmation::Pending { since } => since.raw(),
         Confirmation::Confirmed => 1,
-        Confirmation::Unknown { since, .. } => !since.raw(),
+        Confirmation::Unknown { ask_at, .. } => !ask_at.raw(),
     });
 }
 

@@ -296,12 +296,16 @@ impl State {
         Change::Control
     }
 
+    /// One thing a timer: what is still due is due at the next.
     fn apply_timer(&mut self) -> Change {
         let now = self.now;
-        for (_, market) in self.market.iter_mut() {
-            if !market.stale && now.since(market.updated) >= market.stale_after {
-                market.stale = true;
-            }
+        let gone_stale = self
+            .market
+            .iter_mut()
+            .find(|(_, market)| !market.stale && now.since(market.updated) >= market.stale_after);
+        if let Some((id, market)) = gone_stale {
+            market.stale = true;
+            return Change::BookLost(id);
         }
         match self.account.settle_one(now, self.settle_quiet, self.settle_max) {
             Some(instrument) => Change::Settled(instrument),

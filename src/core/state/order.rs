@@ -59,9 +59,10 @@ pub enum Confirmation {
         since: Nanos,
     },
     Confirmed,
+    /// It may have happened or not; the venue is asked at `ask_at`.
     Unknown {
         why: RejectReason,
-        since: Nanos,
+        ask_at: Nanos,
     },
 }
 

@@ -1,0 +1,364 @@
+//! Execution control: when an approved command goes out. It admits under the dominance table, sends the maximal sendable
+//! prefix each step, and runs the workflow (cleanup, confirmation, recovery).
+//!
+//! Nothing gets here but `Approved`, which only risk can make.
+//! Hot.
+
+pub mod workflow;
+
+use crate::dispatch::{Dispatch, DispatchFlags};
+use crate::event::{KillMode, LinkKind, OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use crate::intent::{Intent, NewIntent};
+use crate::limits::Configuration;
+use crate::num::{Price, Quantity};
+use crate::record::{Admission, Ask, CloseReason, Decision, Gate};
+use crate::risk::Approved;
+use crate::state::State;
+use crate::state::hash::StateHasher;
+use crate::state::order::{Confirmation, Inflight, NewRow};
+use crate::state::queue::{Pending, Wait};
+use crate::time::Nanos;
+
+/// Where a turn's output goes: the journal and the rings live, a comparison in a replay.
+pub trait Outbox {
+    /// Recorded first, then handed to the sender.
+    fn dispatch(&mut self, dispatch: &Dispatch);
+    fn decision(&mut self, decision: &Decision);
+    /// A read request, off the hot path.
+    fn ask(&mut self, ask: &Ask);
+}
+
+#[derive(Clone, Debug)]
+pub struct ExecutionControl {
+    run_tag: [u8; 5],
+    dispatches: u64,
+    orders: u64,
+    /// When a bucket that made someone wait has room again.
+    rate_ready: Nanos,
+    trigger: Nanos,
+}
+
+/// May a pending command go now?
+enum Answer {
+    Go,
+    Wait(Wait),
+    Stale,
+}
+
+impl ExecutionControl {
+    pub fn new(configuration: &Configuration) -> Self {
+        Self {
+            run_tag: configuration.run_tag,
+            dispatches: 0,
+            orders: 0,
+            rate_ready: Nanos::MAX,
+            trigger: Nanos::ZERO,
+        }
+    }
+
+    /// The event whose turn this is: dispatches carry when its bytes came.
+    #[inline]
+    pub(crate) fn begin(&mut self, trigger: Nanos) {
+        self.trigger = trigger;
+    }
+
+    #[inline]
+    pub fn admit(&mut self, state: &mut State, approved: &Approved) -> Admission {
+        let now = state.now;
+        state.execution.queue.admit(approved.intent(), approved.instrument(), approved.is_reducing(), now)
+    }
+
+    /// Section 4: what may go now, goes now, in the queue's order.
+    #[inline]
+    pub fn process(&mut self, state: &mut State, outbox: &mut impl Outbox) {
+        self.rate_ready = Nanos::MAX;
+        let mut at = 0;
+        // Venues whose buckets said no: what stands behind in the order waits too.
+        let mut exhausted = 0u32;
+        while let Some(pending) = state.execution.queue.at(at) {
+            let Some(venue) = state.execution.venue_of(pending.instrument) else {
+                state.execution.queue.remove(at);
+                continue;
+            };
+            match self.answer(state, &pending, venue, &mut exhausted) {
+                Answer::Go => {
+                    state.execution.queue.remove(at);
+                    self.send(state, &pending, venue, outbox);
+                }
+                Answer::Wait(why) => {
+                    state.execution.queue.wait(at, why);
+                    at += 1;
+                }
+                Answer::Stale => {
+                    state.execution.queue.remove(at);
+                    let (key, request) = (pending.intent.key(), pending.intent.request());
+                    outbox.decision(&Decision::Closed { key, request, why: CloseReason::Stale });
+                }
+            }
+        }
+    }
+
+    /// Valid, not gated, not inflight, within rate: in this order.
+    #[inline]
+    fn answer(
+        &mut self,
+        state: &mut State,
+        pending: &Pending,
+        venue: VenueId,
+        exhausted: &mut u32,
+    ) -> Answer {
+        let request = pending.intent.request();
+        let target = self.target(state, &pending.intent);
+        let inflight = match (request, target) {
+            (RequestKind::New, Some(target)) => match target.inflight {
+                Some(RequestKind::Cancel) => true,
+                _ => return Answer::Stale,
+            },
+            (RequestKind::New, None) => false,
+            (RequestKind::Replace | RequestKind::Cancel, None) => return Answer::Stale,
+            (RequestKind::Replace | RequestKind::Cancel, Some(target)) => target.inflight.is_some(),
+        };
+        if let Some(gate) = closed_for(state, pending, venue, request, target.is_some_and(|t| t.in_doubt)) {
+            return Answer::Wait(Wait::Gate(gate));
+        }
+        if inflight {
+            return Answer::Wait(Wait::Inflight);
+        }
+        let bit = 1u32 << (venue.index() & 31);
+        if *exhausted & bit != 0 && request != RequestKind::Cancel {
+            return Answer::Wait(Wait::Rate);
+        }
+        match state.execution.throttle.draw(venue, request, state.now) {
+            Ok(()) => Answer::Go,
+            Err(ready) => {
+                *exhausted |= bit;
+                self.rate_ready = self.rate_ready.earlier(ready);
+                Answer::Wait(Wait::Rate)
+            }
+        }
+    }
+
+    #[inline]
+    fn target(&self, state: &State, intent: &Intent) -> Option<Target> {
+        let found = match intent {
+            Intent::Cancel(cancel) if !cancel.order.is_none() => state
+                .execution
+                .orders
+                .order(cancel.order)
+                .filter(|order| order.is_live() && order.key == cancel.key)
+                .map(|order| (cancel.order, order)),
+            _ => state.execution.live_in_slot(intent.key()),
+        };
+        found.map(|(index, order)| Target {
+            index,
+            inflight: order.inflight.map(|inflight| inflight.request),
+            in_doubt: matches!(order.confirmation, Confirmation::Unknown { .. }),
+        })
+    }
+
+    #[inline]
+    fn send(&mut self, state: &mut State, pending: &Pending, venue: VenueId, outbox: &mut impl Outbox) {
+        match pending.intent {
+            Intent::New(new) => self.send_new(state, pending, &new, venue, outbox),
+            Intent::Replace(replace) => {
+                let Some(target) = self.target(state, &pending.intent) else { return };
+                self.send_change(
+                    state,
+                    target.index,
+                    RequestKind::Replace,
+                    replace.price,
+                    replace.quantity,
+                    pending.reducing,
+                    outbox,
+                );
+            }
+            Intent::Cancel(_) => {
+                let Some(target) = self.target(state, &pending.intent) else { return };
+                self.send_change(
+                    state,
+                    target.index,
+                    RequestKind::Cancel,
+                    Price::ZERO,
+                    Quantity::ZERO,
+                    true,
+                    outbox,
+                );
+            }
+        }
+    }
+
+    #[inline]
+    fn send_new(
+        &mut self,
+        state: &mut State,
+        pending: &Pending,
+        new: &NewIntent,
+        venue: VenueId,
+        outbox: &mut impl Outbox,
+    ) {
+        self.dispatches += 1;
+        self.orders += 1;
+        let client_order_id = ClientOrderId::compose(self.run_tag, self.orders);
+        let row = NewRow {
+            client_order_id,
+            key: new.key,
+            instrument: new.instrument,
+            venue,
+            side: new.side,
+            position_side: new.position_side,
+            kind: new.kind,
+            time_in_force: new.time_in_force,
+            reduce_only: new.reduce_only,
+            price: new.price,
+            quantity: new.quantity,
+            created: state.now,
+        };
+        let inflight = Inflight {
+            request: RequestKind::New,
+            dispatch: self.dispatches,
+            since: state.now,
+            price: Price::ZERO,
+            quantity: Quantity::ZERO,
+        };
+        // Risk saw to it that there is room.
+        let Some(order) = state.execution.begin(row, inflight) else { return };
+        let flags = DispatchFlags::default()
+            .with(DispatchFlags::REDUCE_ONLY, new.reduce_only)
+            .with(DispatchFlags::RISK_REDUCING, pending.reducing);
+        outbox.dispatch(&Dispatch {
+            client_order_id,
+            price: new.price,
+            quantity: new.quantity,
+            stop_price: new.stop_price,
+            order,
+            instrument: new.instrument,
+            key: new.key,
+            venue,
+            kind: new.kind,
+            time_in_force: new.time_in_force,
+            side: new.side,
+            position_side: new.position_side,
+            flags,
+            ..self.blank(state, RequestKind::New)
+        });
+    }
+
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "one dispatch has this many facts")]
+    fn send_change(
+        &mut self,
+        state: &mut State,
+        index: OrderIndex,
+        request: RequestKind,
+        price: Price,
+        quantity: Quantity,
+        reducing: bool,
+        outbox: &mut impl Outbox,
+    ) {
+        self.dispatches += 1;
+        let inflight = Inflight { request, dispatch: self.dispatches, since: state.now, price, quantity };
+        let now = state.now;
+        state.execution.change(index, |order| {
+            order.inflight = Some(inflight);
+            order.confirmation = Confirmation::Pending { since: now };
+        });
+        let Some(order) = state.execution.orders.order(index) else { return };
+        outbox.dispatch(&Dispatch {
+            client_order_id: order.client_order_id,
+            venue_order_id: order.venue_order_id,
+            price,
+            quantity,
+            order: index,
+            instrument: order.instrument,
+            key: order.key,
+            venue: order.venue,
+            kind: order.kind,
+            time_in_force: order.time_in_force,
+            side: order.side,
+            position_side: order.position_side,
+            flags: DispatchFlags::default().with(DispatchFlags::RISK_REDUCING, reducing),
+            ..self.blank(state, request)
+        });
+    }
+
+    #[inline]
+    fn blank(&self, state: &State, request: RequestKind) -> Dispatch {
+        Dispatch {
+            number: self.dispatches,
+            cause: state.sequence,
+            decided: state.now,
+            trigger: self.trigger,
+            client_order_id: ClientOrderId::NONE,
+            venue_order_id: VenueOrderId(0),
+            price: Price::ZERO,
+            quantity: Quantity::ZERO,
+            stop_price: Price::ZERO,
+            order: OrderIndex::NONE,
+            instrument: InstrumentId::NONE,
+            key: OrderKey::default(),
+            venue: VenueId(0),
+            request,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            side: Side::Buy,
+            position_side: PositionSide::Both,
+            flags: DispatchFlags::default(),
+        }
+    }
+
+    /// When a waiting command may go, if rate is what it waits for.
+    #[inline]
+    pub fn next_deadline(&self) -> Nanos {
+        self.rate_ready
+    }
+
+    pub fn dispatches(&self) -> u64 {
+        self.dispatches
+    }
+
+    pub fn fold(&self, hasher: &mut StateHasher) {
+        hasher.word(self.dispatches);
+        hasher.word(self.orders);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Target {
+    index: OrderIndex,
+    inflight: Option<RequestKind>,
+    in_doubt: bool,
+}
+
+/// The first gate that holds this command, if any. A cancel is held only by what makes sending it impossible or useless.
+#[inline]
+fn closed_for(
+    state: &State,
+    pending: &Pending,
+    venue: VenueId,
+    request: RequestKind,
+    in_doubt: bool,
+) -> Option<Gate> {
+    let control = &state.control;
+    let flattening = control.kill == Some(KillMode::Flatten) && pending.reducing;
+    if request == RequestKind::Cancel {
+        if control.kill == Some(KillMode::Block) {
+            return Some(Gate::Kill);
+        }
+        let link_up = control.venue(venue).is_some_and(|venue| venue.is_up(LinkKind::OrderEntry));
+        return if link_up { None } else { Some(Gate::OrderEntryLink) };
+    }
+    match control.closed_gate(venue) {
+        Some(Gate::Kill | Gate::Trading) if flattening => {}
+        Some(gate) => return Some(gate),
+        None => {}
+    }
+    if in_doubt || (!pending.reducing && state.execution.exposure(pending.instrument).in_doubt > 0) {
+        return Some(Gate::Recovery);
+    }
+    let trusted = state.market.instrument(pending.instrument).is_some_and(|market| market.is_trusted());
+    if !trusted && !pending.reducing {
+        return Some(Gate::Book);
+    }
+    None
+}

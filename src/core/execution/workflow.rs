@@ -1,0 +1,262 @@
+//! The workflow: what is done about orders and accounts beside what strategies wish. One owner, one family a pass, by
+//! priority: recovery, kill and flatten, cleanup; then the strategies.
+//!
+//! Recovery asks, it never guesses: an unknown outcome is resolved by asking for our client order id, and nothing is
+//! resubmitted.
+//! Hot.
+
+use crate::event::{
+    ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, OrderKind, PositionSide, RejectReason,
+    RequestKind, Side, TimeInForce,
+};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
+use crate::limits::Configuration;
+use crate::num::{Price, Quantity};
+use crate::record::{Ask, Decision, IncidentKind};
+use crate::state::control::AccountTrust;
+use crate::state::hash::StateHasher;
+use crate::state::order::Confirmation;
+use crate::state::{Change, State};
+use crate::time::Nanos;
+
+use super::Outbox;
+
+/// Orders that the workflow itself makes (flatten) are nobody's slot.
+const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
+
+/// Between two questions about the same doubt.
+const ASK_AGAIN: Nanos = Nanos::from_millis(500);
+
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    asks: u64,
+    confirmation_timeout: Nanos,
+    attempts: u32,
+    /// When some confirmation may be overdue, or some question is due again.
+    look_at: Nanos,
+    /// An operator's one-shot wish to cancel everything.
+    cancel_all: bool,
+}
+
+impl Workflow {
+    pub fn new(configuration: &Configuration) -> Self {
+        Self {
+            asks: 0,
+            confirmation_timeout: configuration.confirmation_timeout,
+            attempts: configuration.recovery_attempts,
+            look_at: Nanos::MAX,
+            cancel_all: false,
+        }
+    }
+
+    /// Looks at what the event changed; asks what must be asked; wishes what must be wished.
+    #[inline]
+    pub fn plan(
+        &mut self,
+        state: &mut State,
+        event: &Event,
+        change: Change,
+        intents: &mut Intents,
+        outbox: &mut impl Outbox,
+    ) {
+        match change {
+            Change::Link(venue, kind) => self.after_link(state, venue, kind, outbox),
+            Change::Account(venue) => self.after_account(state, venue),
+            Change::Private(_) | Change::Control => self.look_at = state.now,
+            _ => {}
+        }
+        if let crate::event::Body::Control(control) = &event.body
+            && control.verb == ControlVerb::CancelAll
+        {
+            self.cancel_all = true;
+        }
+        if state.now >= self.look_at {
+            self.look(state, outbox);
+        }
+        let killed = matches!(state.control.kill, Some(KillMode::Cancel | KillMode::Flatten));
+        if killed || state.control.draining || self.cancel_all {
+            self.cancel_all = false;
+            cancel_everything(state, intents);
+            if state.control.kill == Some(KillMode::Flatten) {
+                flatten(state, intents);
+            }
+        }
+    }
+
+    /// Something was dispatched: its confirmation has a deadline.
+    #[inline]
+    pub fn expect_confirmation(&mut self, now: Nanos) {
+        self.look_at = self.look_at.earlier(now + self.confirmation_timeout);
+    }
+
+    #[inline]
+    pub fn next_deadline(&self) -> Nanos {
+        self.look_at
+    }
+
+    pub fn fold(&self, hasher: &mut StateHasher) {
+        hasher.word(self.asks);
+    }
+
+    fn after_link(&mut self, state: &mut State, venue: VenueId, kind: LinkKind, outbox: &mut impl Outbox) {
+        if kind == LinkKind::Private {
+            self.hydrate_account(state, venue, outbox);
+        }
+    }
+
+    /// A failed hydration is tried again after a pause.
+    fn after_account(&mut self, state: &State, venue: VenueId) {
+        let doubtful = state.control.venue(venue).is_some_and(|v| v.account == AccountTrust::Doubtful);
+        if doubtful {
+            self.look_at = self.look_at.earlier(state.now + ASK_AGAIN);
+        } else {
+            self.look_at = state.now;
+        }
+    }
+
+    /// The private stream listens, and the account is in doubt: read it back.
+    fn hydrate_account(&mut self, state: &mut State, venue: VenueId, outbox: &mut impl Outbox) {
+        let Some(control) = state.control.venue_mut(venue) else { return };
+        if control.account != AccountTrust::Doubtful || control.link(LinkKind::Private) != LinkState::Up {
+            return;
+        }
+        self.asks += 1;
+        control.account = AccountTrust::Hydrating { ask: self.asks };
+        let ask = Ask {
+            number: self.asks,
+            venue,
+            scope: HydrationScope::Account,
+            instrument: InstrumentId::NONE,
+            client_order_id: ClientOrderId::NONE,
+        };
+        outbox.decision(&Decision::Ask(ask));
+        outbox.ask(&ask);
+    }
+
+    /// Overdue confirmations become doubts, doubts become questions.
+    fn look(&mut self, state: &mut State, outbox: &mut impl Outbox) {
+        let now = state.now;
+        let mut next = Nanos::MAX;
+        for at in 0..state.control.venues().count() {
+            let venue = VenueId(at as u8);
+            self.hydrate_account(state, venue, outbox);
+            let waiting = state.control.venue(venue).is_some_and(|v| {
+                v.account == AccountTrust::Doubtful && v.link(LinkKind::Private) == LinkState::Up
+            });
+            if waiting {
+                next = next.earlier(now + ASK_AGAIN);
+            }
+        }
+        let mut at = 0;
+        while let Some(index) = state.execution.orders.live().get(at).copied() {
+            at += 1;
+            next = next.earlier(self.look_at_order(state, index, outbox));
+        }
+        self.look_at = next;
+    }
+
+    /// Returns when this order must be looked at again.
+    fn look_at_order(&mut self, state: &mut State, index: OrderIndex, outbox: &mut impl Outbox) -> Nanos {
+        let now = state.now;
+        let Some(order) = state.execution.orders.order(index).copied() else { return Nanos::MAX };
+        let overdue_from = match order.confirmation {
+            Confirmation::Confirmed => return Nanos::MAX,
+            Confirmation::Pending { since } => since + self.confirmation_timeout,
+            Confirmation::Unknown { ask_at, .. } => ask_at,
+        };
+        if now < overdue_from {
+            return overdue_from;
+        }
+        let trusted =
+            state.control.venue(order.venue).is_some_and(|v| matches!(v.account, AccountTrust::Trusted));
+        if !trusted {
+            // The account itself is being read back, which answers for this order too.
+            return now + ASK_AGAIN;
+        }
+        if matches!(order.confirmation, Confirmation::Pending { .. }) {
+            outbox.decision(&Decision::Incident {
+                kind: IncidentKind::ConfirmationOverdue,
+                instrument: order.instrument,
+                order: index,
+                ours: order.inflight.map_or(-1, |inflight| i64::from(inflight.request.code())),
+                theirs: 0,
+            });
+        }
+        if order.asked >= self.attempts {
+            return Nanos::MAX;
+        }
+        let exhausted = order.asked + 1 == self.attempts;
+        state.execution.change(index, |order| {
+            order.asked += 1;
+            order.confirmation =
+                Confirmation::Unknown { why: RejectReason::NoAnswer, ask_at: now + ASK_AGAIN };
+        });
+        self.asks += 1;
+        let ask = Ask {
+            number: self.asks,
+            venue: order.venue,
+            scope: HydrationScope::Order,
+            instrument: order.instrument,
+            client_order_id: order.client_order_id,
+        };
+        outbox.decision(&Decision::Ask(ask));
+        outbox.ask(&ask);
+        if exhausted {
+            outbox.decision(&Decision::Incident {
+                kind: IncidentKind::RecoveryExhausted,
+                instrument: order.instrument,
+                order: index,
+                ours: i64::from(order.asked),
+                theirs: 0,
+            });
+        }
+        now + ASK_AGAIN
+    }
+}
+
+/// A cancel for every live order that has none on its way; the rest at the next event.
+fn cancel_everything(state: &State, intents: &mut Intents) {
+    for pending in state.execution.queue.iter() {
+        if pending.intent.request() != RequestKind::Cancel {
+            intents.push(Intent::Cancel(CancelIntent { key: pending.intent.key(), order: OrderIndex::NONE }));
+        }
+    }
+    for (index, order) in state.execution.orders.live_orders() {
+        let on_its_way = order.inflight.is_some_and(|inflight| inflight.request == RequestKind::Cancel)
+            || state
+                .execution
+                .queue
+                .pending(order.key)
+                .is_some_and(|pending| pending.intent.request() == RequestKind::Cancel);
+        let external = order.key.strategy == StrategyId::EXTERNAL;
+        if !on_its_way && !external {
+            intents.push(Intent::Cancel(CancelIntent { key: order.key, order: index }));
+        }
+    }
+}
+
+/// Once nothing of ours is open, what is held is sold or bought back, reduce-only, one order an instrument.
+fn flatten(state: &State, intents: &mut Intents) {
+    if !state.execution.orders.live().is_empty() || !state.execution.queue.is_empty() {
+        return;
+    }
+    for (instrument, total) in state.execution.totals() {
+        if total.quantity.is_zero() {
+            continue;
+        }
+        let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
+        intents.push(Intent::New(NewIntent {
+            key: OrderKey { strategy: WORKFLOW, slot: instrument.0 },
+            instrument,
+            side,
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::GoodTillCancel,
+            price: Price::ZERO,
+            quantity: Quantity::new(total.quantity.abs().raw()),
+            stop_price: Price::ZERO,
+            position_side: PositionSide::Both,
+            reduce_only: true,
+        }));
+    }
+}

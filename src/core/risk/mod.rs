@@ -1,0 +1,219 @@
+//! Risk decides whether, never when. The only maker of `Approved`: an unchecked order has no type.
+//!
+//! One file a check, one reason a check. Checks run in the order of the table below, and the first that objects answers.
+//! Risk-reducing intents skip the checks that only guard against new risk (marked `adding`).
+//! Hot.
+
+mod collar;
+mod filters;
+mod open_orders;
+mod position;
+mod rate;
+mod self_cross;
+mod size;
+mod slot;
+mod trading;
+
+use alloc::vec::Vec;
+
+use crate::event::{OrderKind, RequestKind, Side};
+use crate::id::{InstrumentId, StrategyId};
+use crate::instrument::InstrumentDefinition;
+use crate::intent::Intent;
+use crate::limits::{Configuration, InstrumentLimits, StrategyLimits};
+use crate::num::{Price, Quantity};
+use crate::record::RiskReason;
+use crate::state::State;
+use crate::state::hash::StateHasher;
+use crate::state::market::InstrumentMarket;
+
+/// An intent that risk allowed. Only this module can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved {
+    intent: Intent,
+    instrument: InstrumentId,
+    side: Side,
+    reducing: bool,
+}
+
+impl Approved {
+    #[inline]
+    pub fn intent(&self) -> Intent {
+        self.intent
+    }
+    #[inline]
+    pub fn instrument(&self) -> InstrumentId {
+        self.instrument
+    }
+    #[inline]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+    #[inline]
+    pub fn is_reducing(&self) -> bool {
+        self.reducing
+    }
+}
+
+/// What the checks look at: the intent, resolved against state.
+pub(crate) struct Subject<'a> {
+    pub state: &'a State,
+    pub limits: &'a InstrumentLimits,
+    pub strategy_limits: Option<&'a StrategyLimits>,
+    pub market: &'a InstrumentMarket,
+    pub definition: &'a InstrumentDefinition,
+    pub intent: &'a Intent,
+    pub strategy: StrategyId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub kind: OrderKind,
+    pub price: Price,
+    pub quantity: Quantity,
+    /// What it adds to the working quantity of its side.
+    pub added: Quantity,
+    pub reducing: bool,
+}
+
+type Verdict = Result<(), RiskReason>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    /// Not for intents that lower exposure.
+    Adding,
+}
+
+/// The table of checks, in their order: what, when, by whom.
+const CHECKS: &[(When, fn(&Subject<'_>) -> Verdict)] = &[
+    (When::Always, trading::check),
+    (When::Always, slot::check),
+    (When::Adding, trading::check_market),
+    (When::Always, filters::check),
+    (When::Always, size::check),
+    (When::Always, collar::check),
+    (When::Adding, open_orders::check),
+    (When::Adding, position::check),
+    (When::Always, self_cross::check),
+];
+
+#[derive(Clone, Debug)]
+pub struct Risk {
+    rates: Vec<rate::IntentRate>,
+}
+
+impl Risk {
+    pub fn new(configuration: &Configuration) -> Self {
+        Self { rates: configuration.strategies.iter().map(|_| rate::IntentRate::default()).collect() }
+    }
+
+    #[inline]
+    pub fn check(
+        &mut self,
+        state: &State,
+        configuration: &Configuration,
+        intent: &Intent,
+    ) -> Result<Approved, RiskReason> {
+        let strategy = intent.key().strategy;
+        if let Intent::Cancel(_) = intent {
+            return cancel(state, intent);
+        }
+        let strategy_limits = configuration.strategies.get(strategy.index());
+        if let (Some(rate), Some(limits)) = (self.rates.get_mut(strategy.index()), strategy_limits) {
+            rate.check(state.now, limits.max_intents_per_second)?;
+        }
+        let subject = resolve(state, configuration, intent, strategy, strategy_limits)?;
+        for (when, check) in CHECKS {
+            if *when == When::Always || !subject.reducing {
+                check(&subject)?;
+            }
+        }
+        Ok(Approved {
+            intent: *intent,
+            instrument: subject.instrument,
+            side: subject.side,
+            reducing: subject.reducing,
+        })
+    }
+
+    pub fn fold(&self, hasher: &mut StateHasher) {
+        self.rates.iter().for_each(|rate| rate.fold(hasher));
+    }
+}
+
+/// A cancel adds no risk: it needs only a target, and that it is its own.
+#[inline]
+fn cancel(state: &State, intent: &Intent) -> Result<Approved, RiskReason> {
+    let Intent::Cancel(cancel) = intent else { return Err(RiskReason::Unsupported) };
+    let live = if cancel.order.is_none() {
+        state.execution.live_in_slot(cancel.key).map(|(_, order)| order)
+    } else {
+        state.execution.orders.order(cancel.order).filter(|order| order.is_live() && order.key == cancel.key)
+    };
+    let found = live
+        .map(|order| (order.instrument, order.side))
+        .or_else(|| state.execution.queue.pending(cancel.key).map(|pending| (pending.instrument, Side::Buy)));
+    let (instrument, side) = found.ok_or(RiskReason::NoSuchOrder)?;
+    Ok(Approved { intent: *intent, instrument, side, reducing: true })
+}
+
+#[inline]
+fn resolve<'a>(
+    state: &'a State,
+    configuration: &'a Configuration,
+    intent: &'a Intent,
+    strategy: StrategyId,
+    strategy_limits: Option<&'a StrategyLimits>,
+) -> Result<Subject<'a>, RiskReason> {
+    let (instrument, side, kind, price, quantity, replaced, added) = match intent {
+        Intent::New(new) => (new.instrument, new.side, new.kind, new.price, new.quantity, None, new.quantity),
+        Intent::Replace(replace) => match state.execution.live_in_slot(replace.key) {
+            Some((_, order)) => {
+                let added = (replace.quantity - order.filled) - order.working();
+                (
+                    order.instrument,
+                    order.side,
+                    order.kind,
+                    replace.price,
+                    replace.quantity,
+                    Some(order),
+                    added,
+                )
+            }
+            // A pending New takes the Replace's terms.
+            None => match state.execution.queue.pending(replace.key).map(|pending| pending.intent) {
+                Some(Intent::New(new)) => {
+                    let added = replace.quantity - new.quantity;
+                    (new.instrument, new.side, new.kind, replace.price, replace.quantity, None, added)
+                }
+                _ => return Err(RiskReason::NoSuchOrder),
+            },
+        },
+        Intent::Cancel(_) => return Err(RiskReason::Unsupported),
+    };
+    let market = state.market.instrument(instrument).ok_or(RiskReason::InstrumentUnknown)?;
+    let limits = configuration.instruments.get(instrument.index()).ok_or(RiskReason::InstrumentUnknown)?;
+    let definition = market.definition.as_ref().ok_or(RiskReason::InstrumentUnknown)?;
+    let reducing = position::reduces(state, instrument, side, added, replaced);
+    Ok(Subject {
+        state,
+        limits,
+        strategy_limits,
+        market,
+        definition,
+        intent,
+        strategy,
+        instrument,
+        side,
+        kind,
+        price,
+        quantity,
+        added,
+        reducing,
+    })
+}
+
+impl Subject<'_> {
+    fn is(&self, request: RequestKind) -> bool {
+        self.intent.request() == request
+    }
+}

@@ -1,0 +1,225 @@
+//! One turn of the core: record (the runtime did that), derive, decide, risk, admit, process, obligation.
+//! Hot.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::event::{Body, ControlVerb, Event};
+use crate::execution::workflow::Workflow;
+use crate::execution::{ExecutionControl, Outbox};
+use crate::id::{InstrumentId, VenueId};
+use crate::intent::{Intent, Intents};
+use crate::limits::{Configuration, MAX_VENUES};
+use crate::num::{Price, Quantity};
+use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason};
+use crate::risk::Risk;
+use crate::state::hash::StateHasher;
+use crate::state::{Change, Findings, State};
+use crate::strategy::{Strategies, Strategy};
+use crate::time::Nanos;
+
+/// The whole core: state, and what works on it.
+pub struct Core {
+    configuration: Configuration,
+    state: State,
+    strategies: Strategies,
+    risk: Risk,
+    execution: ExecutionControl,
+    workflow: Workflow,
+    intents: Intents,
+    gates: [Option<Gate>; MAX_VENUES],
+    /// When some market goes stale: known lazily, because nearly every event moves it.
+    stale_at: Nanos,
+}
+
+impl Core {
+    /// Sizes every table; nothing allocates after this.
+    pub fn new(configuration: Configuration, strategies: Vec<Box<dyn Strategy>>) -> Self {
+        Self {
+            state: State::new(&configuration),
+            strategies: Strategies::new(&configuration, strategies),
+            risk: Risk::new(&configuration),
+            execution: ExecutionControl::new(&configuration),
+            workflow: Workflow::new(&configuration),
+            intents: Intents::default(),
+            gates: [None; MAX_VENUES],
+            stale_at: Nanos::MAX,
+            configuration,
+        }
+    }
+
+    /// Takes the event at `sequence`, at processing time `now`. Returns the earliest instant at which the core must be
+    /// given a `Timer`, or `Nanos::MAX`.
+    #[inline]
+    pub fn turn(&mut self, sequence: u64, now: Nanos, event: &Event, outbox: &mut impl Outbox) -> Nanos {
+        self.state.sequence = sequence;
+        self.state.now = self.state.now.later(now);
+        self.execution.begin(event.received);
+
+        let change = self.derive(event, outbox); // what happened
+        self.decide(event, change, outbox); // what we want
+        self.check_and_admit(outbox); // what we may
+        self.carry_out(outbox); // what we do, now
+
+        self.close_turn(sequence, event, change, outbox)
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    pub fn dispatches(&self) -> u64 {
+        self.execution.dispatches()
+    }
+
+    /// Nothing of ours is open, under way or waiting: a drained run may stop.
+    pub fn is_idle(&self) -> bool {
+        self.state.execution.queue.is_empty() && self.state.execution.orders.live().is_empty()
+    }
+
+    /// The hash of everything that decides what comes next.
+    pub fn state_hash(&self) -> u64 {
+        let mut hasher = StateHasher::default();
+        self.state.fold(&mut hasher);
+        self.strategies.fold(&mut hasher);
+        self.risk.fold(&mut hasher);
+        self.execution.fold(&mut hasher);
+        self.workflow.fold(&mut hasher);
+        hasher.finish()
+    }
+
+    #[inline]
+    fn derive(&mut self, event: &Event, outbox: &mut impl Outbox) -> Change {
+        let mut findings = Findings::default();
+        let change = self.state.apply(event, &mut findings);
+        for finding in findings.iter() {
+            outbox.decision(&Decision::Incident {
+                kind: finding.kind,
+                instrument: finding.instrument,
+                order: finding.order,
+                ours: finding.ours,
+                theirs: finding.theirs,
+            });
+        }
+        if let Body::Control(control) = &event.body
+            && control.verb == ControlVerb::SetParameter
+        {
+            let strategy = crate::id::StrategyId((control.target >> 16) as u8);
+            self.strategies.set_parameter(strategy, control.target & 0xFFFF, control.new);
+        }
+        change
+    }
+
+    #[inline]
+    fn decide(&mut self, event: &Event, change: Change, outbox: &mut impl Outbox) {
+        self.intents.clear();
+        self.workflow.plan(&mut self.state, event, change, &mut self.intents, outbox);
+        if change != Change::None {
+            self.strategies.decide(&self.state, &self.configuration, change, &mut self.intents);
+        }
+    }
+
+    /// Intent by intent, so that each is checked against what the ones before it added.
+    #[inline]
+    fn check_and_admit(&mut self, outbox: &mut impl Outbox) {
+        let mut at = 0;
+        while let Some(intent) = self.intents.at(at) {
+            at += 1;
+            let (verdict, admission) = match self.risk.check(&self.state, &self.configuration, &intent) {
+                Ok(approved) => (RiskReason::Allowed, self.execution.admit(&mut self.state, &approved)),
+                Err(reason) => (reason, Admission::None),
+            };
+            outbox.decision(&Decision::Intent(self.intent_record(&intent, verdict, admission)));
+        }
+    }
+
+    #[inline]
+    fn carry_out(&mut self, outbox: &mut impl Outbox) {
+        if self.state.execution.queue.is_empty() {
+            return;
+        }
+        let before = self.execution.dispatches();
+        self.execution.process(&mut self.state, outbox);
+        if self.execution.dispatches() != before {
+            self.workflow.expect_confirmation(self.state.now);
+        }
+    }
+
+    #[inline]
+    fn close_turn(
+        &mut self,
+        sequence: u64,
+        event: &Event,
+        change: Change,
+        outbox: &mut impl Outbox,
+    ) -> Nanos {
+        match change {
+            Change::Link(..) | Change::Account(_) | Change::Control => self.note_gates(outbox),
+            Change::Top(_) | Change::Book(_) if self.stale_at == Nanos::MAX => self.look_for_staleness(),
+            _ if self.state.now >= self.stale_at => self.look_for_staleness(),
+            _ => {}
+        }
+        let every = self.configuration.state_hash_every;
+        let asked = matches!(&event.body, Body::Control(control) if control.verb == ControlVerb::Stop);
+        if asked || (every != 0 && sequence.is_multiple_of(every)) {
+            outbox.decision(&Decision::StateHash { hash: self.state_hash() });
+        }
+        self.obligation()
+    }
+
+    #[inline]
+    fn obligation(&self) -> Nanos {
+        let settle = self.state.next_deadline().unwrap_or(Nanos::MAX);
+        let rate =
+            if self.state.execution.queue.is_empty() { Nanos::MAX } else { self.execution.next_deadline() };
+        settle.earlier(rate).earlier(self.workflow.next_deadline()).earlier(self.stale_at)
+    }
+
+    fn look_for_staleness(&mut self) {
+        self.stale_at = self.state.next_staleness().unwrap_or(Nanos::MAX);
+    }
+
+    /// Records each venue's first closed gate when it changes.
+    fn note_gates(&mut self, outbox: &mut impl Outbox) {
+        for (at, known) in self.gates.iter_mut().enumerate().take(self.configuration.venues.len()) {
+            let venue = VenueId(at as u8);
+            let closed = self.state.control.closed_gate(venue);
+            if closed == *known {
+                continue;
+            }
+            let instrument = InstrumentId::NONE;
+            if let Some(gate) = *known {
+                outbox.decision(&Decision::Gate { gate, venue, instrument, open: true });
+            }
+            if let Some(gate) = closed {
+                outbox.decision(&Decision::Gate { gate, venue, instrument, open: false });
+            }
+            *known = closed;
+        }
+    }
+
+    #[inline]
+    fn intent_record(&self, intent: &Intent, verdict: RiskReason, admission: Admission) -> IntentRecord {
+        let key = intent.key();
+        let (instrument, side, price, quantity) = match intent {
+            Intent::New(new) => (new.instrument, new.side, new.price, new.quantity),
+            Intent::Replace(_) | Intent::Cancel(_) => {
+                let order = self.state.execution.in_slot(key).map(|(_, order)| *order);
+                let instrument = order.map_or(InstrumentId::NONE, |order| order.instrument);
+                let side = order.map_or(crate::event::Side::Buy, |order| order.side);
+                match intent {
+                    Intent::Replace(replace) => (instrument, side, replace.price, replace.quantity),
+                    _ => (instrument, side, Price::ZERO, Quantity::ZERO),
+                }
+            }
+        };
+        IntentRecord { key, instrument, request: intent.request(), side, price, quantity, verdict, admission }
+    }
+}
+
+#[cfg(test)]
+mod tests;
