@@ -162,7 +162,11 @@ impl HttpClient {
     }
 
     fn fate(&self, status: Option<u16>, error: &ureq::Error) -> HttpError {
-        let why = error.to_string();
+        let why = match error {
+            // The only kinds whose text repeats the address.
+            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => "the address is refused".to_owned(),
+            other => other.to_string(),
+        };
         if self.written.is_zero() { HttpError::NeverSent { why } } else { HttpError::Unknown { status, why } }
     }
 }

@@ -55,7 +55,9 @@ impl Scheme {
 }
 
 /// Where to connect, from text like `wss://fstream.example.com:443/public/ws?x=y`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Its `Debug` leaves the path out, because venues put listen keys and signatures there; `Display` is the whole address.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     scheme: Scheme,
     host: String,
@@ -63,6 +65,7 @@ pub struct Endpoint {
     path: String,
 }
 
+/// Carries the text up to its path, and never a user name: the rest may be secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an address: {why}; expected for example wss://host:443/path")]
 pub struct EndpointError {
@@ -109,7 +112,7 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let wrong = |why| EndpointError { text: text.to_owned(), why };
+        let wrong = |why| EndpointError { text: showable(text), why };
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             // Also keeps line breaks out of the request line.
             return Err(wrong("it holds a space, a control character or a letter outside of ASCII"));
@@ -168,6 +171,22 @@ impl FromStr for Endpoint {
     }
 }
 
+/// What of an address may stand in a log.
+fn showable(text: &str) -> String {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
+    let authority = &text[begin..end];
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let rest = if end < text.len() { "/.." } else { "" };
+    format!("{}{}{rest}", text[..begin].escape_debug(), authority.escape_debug())
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/..", self.scheme.text(), self.authority())
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme.text(), self.authority(), self.path)
@@ -220,7 +239,23 @@ mod tests {
             ("wss://host/#top", "fragment"),
         ] {
             let said = text.parse::<Endpoint>().unwrap_err().to_string();
-            assert!(said.contains(reason) && said.contains(text), "{said}");
+            assert!(said.contains(reason) && said.contains(&showable(text)), "{said}");
+        }
+    }
+
+    #[test]
+    fn neither_an_error_nor_debug_shows_what_may_be_a_secret() {
+        let endpoint: Endpoint = "wss://host:9443/ws/SECRET?signature=SECRET".parse().unwrap();
+        assert_eq!(format!("{endpoint:?}"), "wss://host:9443/..");
+        for text in [
+            "wss://SECRET@host/",
+            "wss://host:x/SECRET",
+            "ftp://host?SECRET",
+            "wss://host/SECRET#",
+            "wss://h st/SECRET",
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err();
+            assert!(!error.to_string().contains("SECRET") && error.to_string().contains('h'), "{error}");
         }
     }
 }

@@ -255,8 +255,9 @@ impl WebSocket {
         if self.phase == Phase::Closed { Err(SendError::Broken) } else { Ok(()) }
     }
 
-    /// Everything that was sent is with the kernel. The sender's kill gate confirms only when this is true; who sends only
-    /// when it is true has at most one message half-written.
+    /// Nothing of ours waits any more: all of it is with the kernel, or the connection is over (ask [`phase`](Self::phase)
+    /// before taking this for a success). The sender's kill gate confirms only when this is true; who sends only when it is
+    /// true has at most one message half-written.
     #[inline]
     pub fn is_flushed(&self) -> bool {
         self.outbox.is_empty() && self.transport.as_ref().is_none_or(Transport::is_flushed)
