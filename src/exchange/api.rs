@@ -25,6 +25,8 @@ pub struct AccountId(pub u16);
 
 impl AccountId {
     pub const HOUSE: AccountId = AccountId(0);
+    /// No account at all: matches nobody in comparisons.
+    pub(super) const NOBODY: AccountId = AccountId(u16::MAX);
 }
 
 // ------------------------------------------------------------------------------------------------ configuration
@@ -497,6 +499,16 @@ impl Order {
     /// `avgPrice`: zero before the first fill.
     pub fn average_price(&self) -> Decimal {
         self.cumulative_quote.over(self.executed_quantity)
+    }
+
+    /// The order as the exchange acknowledges it (`newOrderRespType=ACK`, the default there): new, whatever happened since.
+    pub fn acknowledged(&self) -> Order {
+        Order {
+            status: OrderStatus::New,
+            executed_quantity: Decimal::ZERO,
+            cumulative_quote: Decimal::ZERO,
+            ..self.clone()
+        }
     }
 
     pub fn leaves_quantity(&self) -> Decimal {

@@ -1,44 +1,128 @@
-//! The venue itself: takes commands, matches, keeps the ledger, and says what happened.
+//! The venue itself: one value that holds instruments, orders, money and market, and steps through time as it is told.
+//!
+//! Time only moves by the `now` of a call. Commands see the agents' market as of their own `now`; a recorded market stands where the last
+//! [`advance`](Exchange::advance) left it, because how far it got depends on who waited for whom.
 
 use super::api::*;
+use super::decimal::Decimal;
 use super::error::{ApiError, SetupError};
+use super::instrument::{Instrument, Liquidity};
+use super::ledger::Ledger;
+use super::market::Market;
+use super::orders::{Orders, SymbolIndex};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+const NS_PER_MS: u64 = 1_000_000;
+/// Events of the agents' market that one call plays; what is left makes the venue due at once.
+const STEPS_PER_CALL: usize = 4_096;
+/// A longer absence than this is not made up for: the market goes on from the end of the gap.
+const LONGEST_CATCH_UP_NS: u64 = 60_000_000_000;
 
 /// A whole exchange, as a value.
 pub struct Exchange {
-    config: ExchangeConfig,
-    pending: Vec<Output>,
+    pub(super) config: ExchangeConfig,
+    pub(super) instruments: Vec<Instrument>,
+    pub(super) orders: Orders,
+    pub(super) trades: BTreeMap<AccountId, VecDeque<UserTrade>>,
+    pub(super) ledger: Ledger,
+    pub(super) market: Market,
+    /// `GTD` orders by the millisecond in which they end.
+    pub(super) expiries: BTreeSet<(u64, u64)>,
+    pub(super) outbox: Vec<Output>,
+    next_mark_ns: u64,
+    now_ns: u64,
 }
 
 impl Exchange {
     /// A venue whose market begins at `now` (ns); a recording's first file is opened here, so that a missing one is told at once.
     pub fn new(config: ExchangeConfig, now: u64) -> Result<Exchange, SetupError> {
-        let _ = now;
-        Ok(Exchange { config, pending: Vec::new() })
+        check(&config)?;
+        let max_leverage: Vec<u32> = config.symbols.iter().map(|spec| spec.max_leverage).collect();
+        let recorded = matches!(config.market, MarketConfig::Recording(_));
+        let instruments = config
+            .symbols
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| {
+                let liquidity = if recorded {
+                    Liquidity::Recorded(Default::default())
+                } else {
+                    Liquidity::Book(Default::default())
+                };
+                Instrument::new(SymbolIndex(index), spec.clone(), liquidity)
+            })
+            .collect();
+        let mut exchange = Exchange {
+            instruments,
+            orders: Orders::new(config.history_limit),
+            trades: BTreeMap::new(),
+            ledger: Ledger::new(&config.accounts, &max_leverage),
+            market: Market::new(&config, now)?,
+            expiries: BTreeSet::new(),
+            outbox: Vec::new(),
+            next_mark_ns: now,
+            now_ns: now,
+            config,
+        };
+        exchange.open_agents();
+        Ok(exchange)
     }
 
     /// Carries out one request of `account`, in full, before it returns. What others see of it waits for [`advance`](Self::advance).
-    pub fn execute(&mut self, _now: u64, _account: AccountId, _command: Command) -> Result<Reply, ApiError> {
-        Err(ApiError::UNSUPPORTED_OPERATION)
+    pub fn execute(&mut self, now: u64, account: AccountId, command: Command) -> Result<Reply, ApiError> {
+        if !self.has_account(account) {
+            return Err(ApiError::REJECTED_API_KEY);
+        }
+        if self.market.is_recording() {
+            self.set_clock(now);
+        } else {
+            self.play(now);
+        }
+        match command {
+            Command::Place(new) => self.place(account, new).map(Reply::Order),
+            Command::Modify(modify) => self.modify(account, modify).map(Reply::Order),
+            Command::Cancel { symbol, order } => self.cancel(account, &symbol, &order).map(Reply::Order),
+            Command::CancelAll { symbol } => self.cancel_all(account, &symbol).map(|()| Reply::CanceledAll),
+            Command::SetLeverage { symbol, leverage } => self.set_leverage(account, &symbol, leverage),
+            Command::SetPositionMode { dual } => self.set_position_mode(account, dual),
+            query => self.answer(account, query),
+        }
     }
 
     /// The public book, `limit` levels a side (5, 10, 20, 50, 100, 500, 1000; `None`: 500).
-    pub fn depth(&mut self, _now: u64, _symbol: &str, _limit: Option<u32>) -> Result<DepthReply, ApiError> {
-        Err(ApiError::UNSUPPORTED_OPERATION)
+    pub fn depth(&mut self, now: u64, symbol: &str, limit: Option<u32>) -> Result<DepthReply, ApiError> {
+        let symbol = self.index_of(symbol)?;
+        let limit = limit.unwrap_or(500);
+        if ![5, 10, 20, 50, 100, 500, 1000].contains(&limit) {
+            return Err(ApiError::depth_limit_invalid(limit));
+        }
+        if !self.market.is_recording() {
+            self.play(now);
+        }
+        self.set_clock(now);
+        if let Market::Recording(playback) = &mut self.market
+            && let Some(ticket) = playback.hold_depth(symbol, limit as usize, now)
+        {
+            return Ok(DepthReply::Pending(ticket));
+        }
+        Ok(DepthReply::Ready(self.instruments[symbol.0].snapshot(limit as usize, self.now_ms())))
     }
 
     /// Best bid and ask of one symbol.
-    pub fn book_ticker(&self, _now: u64, _symbol: &str) -> Result<BookTicker, ApiError> {
-        Err(ApiError::UNSUPPORTED_OPERATION)
+    pub fn book_ticker(&self, now: u64, symbol: &str) -> Result<BookTicker, ApiError> {
+        Ok(self.instruments[self.index_of(symbol)?.0].book_ticker(now / NS_PER_MS))
     }
 
     /// Mark price of one symbol (`premiumIndex`).
-    pub fn mark_price(&self, _now: u64, _symbol: &str) -> Result<MarkPrice, ApiError> {
-        Err(ApiError::UNSUPPORTED_OPERATION)
+    pub fn mark_price(&self, now: u64, symbol: &str) -> Result<MarkPrice, ApiError> {
+        Ok(mark_price(&self.instruments[self.index_of(symbol)?.0], now / NS_PER_MS))
     }
 
     /// The latest public trades of one symbol, oldest first, at most `limit` (1000).
-    pub fn recent_trades(&self, _symbol: &str, _limit: u32) -> Result<Vec<PublicTrade>, ApiError> {
-        Err(ApiError::UNSUPPORTED_OPERATION)
+    pub fn recent_trades(&self, symbol: &str, limit: u32) -> Result<Vec<PublicTrade>, ApiError> {
+        let recent = &self.instruments[self.index_of(symbol)?.0].tape.recent;
+        let skip = recent.len().saturating_sub(limit as usize);
+        Ok(recent.iter().skip(skip).cloned().collect())
     }
 
     /// The instruments, in configured order: the substance of `exchangeInfo`.
@@ -46,23 +130,179 @@ impl Exchange {
         &self.config.symbols
     }
 
-    /// Whether `account` exists.
+    /// Whether `account` is one that can send commands.
     pub fn has_account(&self, account: AccountId) -> bool {
-        account.0 != 0 && usize::from(account.0) <= self.config.accounts.len()
+        account != AccountId::HOUSE && self.ledger.has(account)
     }
 
     /// Lets a recording begin at `now`; later calls change nothing. Agents need no start.
-    pub fn start(&mut self, _now: u64) {}
+    pub fn start(&mut self, now: u64) {
+        self.set_clock(now);
+        if let Market::Recording(playback) = &mut self.market {
+            playback.start(now);
+        }
+    }
 
     /// Hands out what is queued, then plays the market up to `now`, in order. `now` must not run backwards (an earlier one counts as the latest).
-    pub fn advance(&mut self, _now: u64, sink: &mut dyn FnMut(Output)) {
-        for output in self.pending.drain(..) {
+    pub fn advance(&mut self, now: u64, sink: &mut dyn FnMut(Output)) {
+        self.play(now);
+        for output in self.outbox.drain(..) {
             sink(output);
         }
     }
 
     /// When `advance` has something to do next: `Some(now or earlier)` means at once, `None` means only after a command or a `start`.
     pub fn next_wake(&self) -> Option<u64> {
-        None
+        if !self.outbox.is_empty() {
+            return Some(self.now_ns);
+        }
+        self.next_due().map(|(due, _)| due)
     }
+
+    // -------------------------------------------------------------------------------------------- time
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ns / NS_PER_MS
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn set_clock(&mut self, now: u64) {
+        self.now_ns = self.now_ns.max(now);
+    }
+
+    /// Everything that is due up to `now`, earliest first.
+    fn play(&mut self, now: u64) {
+        let now = now.max(self.now_ns);
+        if now - self.now_ns > LONGEST_CATCH_UP_NS {
+            self.market.skip_to(now);
+            self.next_mark_ns = self.next_mark_ns.max(now);
+        }
+        let mut budget = match &self.market {
+            Market::Recording(playback) => playback.burst(),
+            Market::Quiet | Market::Agents(_) => STEPS_PER_CALL,
+        };
+        while budget > 0
+            && let Some((due, what)) = self.next_due()
+            && due <= now
+        {
+            self.set_clock(due);
+            match what {
+                Due::Expiry => self.expire_next(),
+                Due::Mark => self.publish_marks(now),
+                Due::Market => self.step_market(),
+            }
+            budget -= 1;
+        }
+        if budget > 0 {
+            self.set_clock(now);
+        }
+    }
+
+    fn next_due(&self) -> Option<(u64, Due)> {
+        let expiry = self.expiries.first().map(|(ms, _)| (ms.saturating_mul(NS_PER_MS), Due::Expiry));
+        let marks = !matches!(self.market, Market::Quiet) && !self.market.has_ended();
+        let mark = marks.then_some((self.next_mark_ns, Due::Mark));
+        let market = self.market.next_due(self.now_ns).map(|due| (due, Due::Market));
+        [expiry, mark, market].into_iter().flatten().min()
+    }
+
+    fn expire_next(&mut self) {
+        if let Some((_, order_id)) = self.expiries.pop_first()
+            && let Some(order) = self.orders.by_id(order_id)
+            && let Some(symbol) = self.symbol_index(&order.symbol)
+        {
+            self.expire_unfilled(order_id);
+            self.publish(symbol);
+        }
+    }
+
+    fn publish_marks(&mut self, now: u64) {
+        for instrument in &self.instruments {
+            if !matches!(&instrument.liquidity, Liquidity::Recorded(recorded) if recorded.recorded_mark.is_some())
+            {
+                self.outbox.push(Output::MarkPrice(mark_price(instrument, self.now_ms())));
+            }
+        }
+        // A recording at full speed is not asked to print every second of a gap.
+        let interval = self.config.mark_price_interval_ns.max(NS_PER_MS);
+        self.next_mark_ns += interval;
+        if now.saturating_sub(self.next_mark_ns) > LONGEST_CATCH_UP_NS {
+            self.next_mark_ns = now;
+        }
+    }
+
+    /// The public side of whatever changed in one book.
+    pub(super) fn publish(&mut self, symbol: SymbolIndex) {
+        let now_ms = self.now_ms();
+        self.instruments[symbol.0].publish(now_ms, &mut self.outbox);
+    }
+
+    // -------------------------------------------------------------------------------------------- names
+
+    pub(super) fn symbol_index(&self, symbol: &str) -> Option<SymbolIndex> {
+        self.instruments
+            .iter()
+            .find(|instrument| &*instrument.spec.symbol == symbol)
+            .map(|instrument| instrument.index)
+    }
+
+    pub(super) fn index_of(&self, symbol: &str) -> Result<SymbolIndex, ApiError> {
+        self.symbol_index(symbol).ok_or(ApiError::INVALID_SYMBOL)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Expiry,
+    Market,
+    Mark,
+}
+
+fn mark_price(instrument: &Instrument, now_ms: u64) -> MarkPrice {
+    const FUNDING_INTERVAL_MS: u64 = 8 * 3_600_000;
+    let mark = instrument.mark();
+    MarkPrice {
+        symbol: instrument.spec.symbol.clone(),
+        event_time_ms: now_ms,
+        mark_price: mark,
+        index_price: mark,
+        funding_rate: Decimal::new(1, 4),
+        next_funding_time_ms: (now_ms / FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS,
+    }
+}
+
+fn check(config: &ExchangeConfig) -> Result<(), SetupError> {
+    let wrong = |symbol: &Symbol, why: &str| {
+        Err(SetupError::Symbol { symbol: symbol.to_string(), why: why.to_owned() })
+    };
+    if config.symbols.is_empty() {
+        return Err(SetupError::Market("no symbols".to_owned()));
+    }
+    for (at, spec) in config.symbols.iter().enumerate() {
+        let filters = &spec.filters;
+        if config.symbols[..at].iter().any(|earlier| earlier.symbol == spec.symbol) {
+            return wrong(&spec.symbol, "listed twice");
+        }
+        if !filters.tick_size.is_positive()
+            || !filters.step_size.is_positive()
+            || !filters.market_step_size.is_positive()
+        {
+            return wrong(&spec.symbol, "tick size and step sizes must be positive");
+        }
+        if spec.price_precision > 8 || spec.quantity_precision > 8 {
+            return wrong(&spec.symbol, "precision is eight places at most");
+        }
+        if !spec.reference_price.is_positive() || spec.max_leverage == 0 {
+            return wrong(&spec.symbol, "reference price and maximum leverage must be positive");
+        }
+    }
+    for (at, account) in config.accounts.iter().enumerate() {
+        if account.balance.is_negative() {
+            return Err(SetupError::NegativeBalance(at as u16 + 1));
+        }
+    }
+    Ok(())
 }

@@ -92,6 +92,7 @@ refusals! {
     POSITION_MODE_QUANTITY     -4068 "Position side cannot be changed if there exists position.";
     CLIENT_ID_DUPLICATED       -4116 "ClientOrderId is duplicated.";
     REDUCE_ONLY_MARGIN_FAILED  -4118 "ReduceOnly Order Failed. Please check your existing position and open orders";
+    USE_ALGO_ENDPOINT          -4120 "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.";
     MARKET_ORDER_REJECTED      -4131 "The counterparty's best price does not meet the PERCENT_PRICE filter limit.";
     FOK_REJECTED               -5021 "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history";
     GTX_REJECTED               -5022 "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history";
@@ -99,6 +100,7 @@ refusals! {
     LIMIT_ORDER_ONLY           -5025 "Only limit order is supported.";
     TOO_MANY_MODIFICATIONS     -5026 "Exceed maximum modify order limit.";
     SAME_ORDER                 -5027 "No need to modify the order.";
+    GOOD_TILL_DATE             -5040 "The goodTillDate timestamp must be greater than the current time plus 600 seconds and smaller than 253402300799000 (UTC 9999-12-31 23:59:59)";
     OUTSIDE_ENGINE_RECV_WINDOW -5028 "Timestamp for this request is outside of the ME recvWindow.";
 }
 
@@ -108,6 +110,22 @@ impl ApiError {
             -4164,
             format!("Order's notional must be no smaller than {minimum} (unless you choose reduce only)."),
         )
+    }
+
+    pub fn modification_min_notional(minimum: crate::exchange::Decimal) -> ApiError {
+        Self::with(-5029, format!("Order's notional must be no smaller than {minimum}"))
+    }
+
+    pub fn close_position_invalid(kind: &str) -> ApiError {
+        Self::with(-4136, format!("Target strategy invalid for orderType '{kind}',closePosition 'true'."))
+    }
+
+    pub fn leverage_invalid(leverage: u32) -> ApiError {
+        Self::with(-4028, format!("Leverage {leverage} is not valid"))
+    }
+
+    pub fn depth_limit_invalid(limit: u32) -> ApiError {
+        Self::with(-4021, format!("'{limit}' is not valid depth limit."))
     }
 
     pub fn price_above_cap(cap: impl std::fmt::Display) -> ApiError {

@@ -4,17 +4,32 @@
 //! a bug in one end of the wire cannot hide in the other. The same configuration, commands and times give the same outputs.
 //!
 //! ```text
-//!  front (network) --Command--> engine --Reply / ApiError--> front
-//!                                 |  filters -> book or recorded book -> ledger
-//!                                 '--Output (private, public, depth completions, ended)--> front
+//!  front (network) --Command--> intake -> filters -> matching -> ledger --Reply / ApiError--> front
+//!                                            |
+//!                     market: agents' orders, or a recording with our orders queued into it
+//!                                            |
+//!                                            '--Output (private, public, depth completions, ended)--> front
 //! ```
 
 pub mod api;
 pub mod decimal;
 pub mod engine;
 pub mod error;
+pub mod faults;
 #[cfg(feature = "embedded-venue")]
 pub mod front;
+
+mod account;
+mod book;
+mod filters;
+mod instrument;
+mod intake;
+mod ledger;
+mod market;
+mod matching;
+mod orders;
+#[cfg(test)]
+mod tests;
 
 pub use api::*;
 pub use decimal::Decimal;

@@ -1,0 +1,385 @@
+//! What happens when an order meets the market: the matching loop, the booking of fills, and the private reports of both.
+//!
+//! Every change of an order's life is reported here and nowhere else, so that no state changes in silence.
+
+use super::api::*;
+use super::book::Resting;
+use super::decimal::Decimal;
+use super::engine::Exchange;
+use super::instrument::reaches;
+use super::ledger::{Booking, Fill, closable};
+use super::orders::SymbolIndex;
+
+/// The exchange's number for "expired by self-trade prevention" and for "expired because it could not go on" (`er`).
+const EXPIRED_BY_SELF_TRADE: u32 = 2;
+const EXPIRED_UNFILLED: u32 = 1;
+const EXPIRED_REDUCE_ONLY: u32 = 3;
+
+/// The active side of a match. Agents have no order record; accounts do, under `order_id`.
+#[derive(Clone, Copy, Debug)]
+pub struct Taker {
+    pub order_id: u64,
+    pub account: AccountId,
+    pub side: Side,
+    pub position_side: PositionSide,
+    pub leaves: Decimal,
+    pub limit: Decimal,
+    pub reduce_only: bool,
+    pub self_trade_prevention: SelfTradePrevention,
+}
+
+/// How a matching run left the taker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `leaves` found no counterparty.
+    Leaves(Decimal),
+    /// Ended inside the run (self-trade prevention, or reduce-only with nothing left to reduce); already reported.
+    Ended,
+}
+
+/// One side of a fill.
+#[derive(Clone, Copy)]
+struct Party {
+    order_id: u64,
+    account: AccountId,
+    side: Side,
+    position_side: PositionSide,
+    maker: bool,
+}
+
+impl Exchange {
+    /// Matches `taker` against the market as far as its limit goes. Prints its trades; leaves the book's diff to the caller's `publish`.
+    pub(super) fn take(&mut self, symbol: SymbolIndex, mut taker: Taker) -> Outcome {
+        let mut fills = Vec::new();
+        let mut ended = false;
+        while taker.leaves.is_positive() && !ended {
+            let Some(offer) = self.instruments[symbol.0].liquidity.offer(taker.side) else { break };
+            if !reaches(taker.side, taker.limit, offer.price) {
+                break;
+            }
+            let mut quantity = taker.leaves.min(offer.quantity);
+            if taker.reduce_only {
+                quantity =
+                    quantity.min(self.reducible(taker.account, symbol, taker.position_side, taker.side));
+                if quantity.is_zero() {
+                    self.end(
+                        taker.order_id,
+                        OrderStatus::Expired,
+                        ExecutionType::Expired,
+                        EXPIRED_REDUCE_ONLY,
+                    );
+                    ended = true;
+                    continue;
+                }
+            }
+            let maker =
+                offer.maker.map_or(self.house_party(taker.side), |resting| self.party(resting, taker.side));
+            if let Some(resting) = offer.maker {
+                if resting.account == taker.account && self.prevent_self_trade(&taker, &resting, &mut ended) {
+                    continue;
+                }
+                if self.orders.by_id(resting.order_id).is_some_and(|order| order.reduce_only) {
+                    quantity =
+                        quantity.min(self.reducible(maker.account, symbol, maker.position_side, maker.side));
+                    if quantity.is_zero() {
+                        self.end(
+                            resting.order_id,
+                            OrderStatus::Expired,
+                            ExecutionType::Expired,
+                            EXPIRED_REDUCE_ONLY,
+                        );
+                        continue;
+                    }
+                }
+            }
+            self.instruments[symbol.0].liquidity.consume(taker.side, &offer, quantity);
+            let active = Party {
+                order_id: taker.order_id,
+                account: taker.account,
+                side: taker.side,
+                position_side: taker.position_side,
+                maker: false,
+            };
+            let trade_id = self.settle(symbol, [maker, active], offer.price, quantity);
+            fills.push((trade_id, offer.price, quantity));
+            taker.leaves -= quantity;
+        }
+        let now_ms = self.now_ms();
+        self.instruments[symbol.0].print_trades(taker.side, &fills, now_ms, &mut self.outbox);
+        if ended { Outcome::Ended } else { Outcome::Leaves(taker.leaves) }
+    }
+
+    /// A resting order of an account trades with the recorded market.
+    pub(super) fn fill_resting(
+        &mut self,
+        symbol: SymbolIndex,
+        order_id: u64,
+        price: Decimal,
+        quantity: Decimal,
+    ) {
+        let Some(order) = self.orders.by_id(order_id) else { return };
+        let (account, side, position_side, reduce_only) =
+            (order.account, order.side, order.position_side, order.reduce_only);
+        let mut quantity = quantity.min(order.leaves_quantity());
+        if reduce_only {
+            quantity = quantity.min(self.reducible(account, symbol, position_side, side));
+        }
+        if quantity.is_zero() {
+            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_REDUCE_ONLY);
+            return;
+        }
+        self.instruments[symbol.0].liquidity.reduce(order_id, quantity);
+        let maker = Party { order_id, account, side, position_side, maker: true };
+        let mut taker = self.house_party(side);
+        taker.maker = false;
+        self.settle(symbol, [maker, taker], price, quantity);
+    }
+
+    /// Ends an open order: out of the market, filed, reported.
+    pub(super) fn end(
+        &mut self,
+        order_id: u64,
+        status: OrderStatus,
+        execution: ExecutionType,
+        expire_reason: u32,
+    ) {
+        let now_ms = self.now_ms();
+        let Some(order) = self.orders.by_id(order_id).filter(|order| order.status.is_open()) else { return };
+        if let Some(symbol) = self.symbol_index(&order.symbol) {
+            self.instruments[symbol.0].liquidity.withdraw(order_id);
+        }
+        self.orders.update(order_id, |order| {
+            order.status = status;
+            order.update_time_ms = now_ms;
+        });
+        self.report(order_id, execution, expire_reason);
+    }
+
+    /// The part of an order that found nobody and may not rest.
+    pub(super) fn expire_unfilled(&mut self, order_id: u64) {
+        self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_UNFILLED);
+    }
+
+    /// Tells the owner what became of the order, for everything but trades.
+    pub(super) fn report(&mut self, order_id: u64, execution: ExecutionType, expire_reason: u32) {
+        let none = Booking { realized: Decimal::ZERO, commission: Decimal::ZERO };
+        self.report_trade(order_id, execution, (0, Decimal::ZERO, Decimal::ZERO), false, none, expire_reason);
+    }
+
+    /// What an order of `side` may still take off the position.
+    pub(super) fn reducible(
+        &self,
+        account: AccountId,
+        symbol: SymbolIndex,
+        on: PositionSide,
+        side: Side,
+    ) -> Decimal {
+        closable(self.ledger.wallet(account).holding(symbol, on), side)
+    }
+
+    fn settle(&mut self, symbol: SymbolIndex, parties: [Party; 2], price: Decimal, quantity: Decimal) -> u64 {
+        let now_ms = self.now_ms();
+        let tape = &mut self.instruments[symbol.0].tape;
+        tape.last_trade_id += 1;
+        let trade_id = tape.last_trade_id;
+        let notional = price.times(quantity);
+        for party in parties {
+            let fill = Fill {
+                symbol,
+                position_side: party.position_side,
+                side: party.side,
+                quantity,
+                notional,
+                maker: party.maker,
+                now_ms,
+            };
+            let booking = self.ledger.book(party.account, fill);
+            if party.account == AccountId::HOUSE {
+                continue;
+            }
+            self.orders.update(party.order_id, |order| {
+                order.executed_quantity += quantity;
+                order.cumulative_quote += notional;
+                order.update_time_ms = now_ms;
+                order.status = if order.leaves_quantity().is_positive() {
+                    OrderStatus::PartiallyFilled
+                } else {
+                    OrderStatus::Filled
+                };
+            });
+            self.report_account(party.account, symbol, party.position_side);
+            let trade = (trade_id, price, quantity);
+            self.report_trade(party.order_id, ExecutionType::Trade, trade, party.maker, booking, 0);
+            self.remember_trade(symbol, &party, trade, notional, booking);
+            let active = if party.maker { 0 } else { party.order_id };
+            self.expire_idle_reduce_only(party.account, symbol, party.position_side, active);
+        }
+        trade_id
+    }
+
+    /// A flat position leaves its reduce-only orders without a purpose. The order that is trading right now is left to its own loop.
+    fn expire_idle_reduce_only(
+        &mut self,
+        account: AccountId,
+        symbol: SymbolIndex,
+        on: PositionSide,
+        active: u64,
+    ) {
+        let idle: Vec<u64> = self
+            .orders
+            .open(account, symbol)
+            .filter(|order| order.reduce_only && order.position_side == on && order.order_id != active)
+            .filter(|order| self.reducible(account, symbol, on, order.side).is_zero())
+            .map(|order| order.order_id)
+            .collect();
+        for order_id in idle {
+            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_REDUCE_ONLY);
+        }
+    }
+
+    /// True when the two orders may not meet: what had to end has ended.
+    fn prevent_self_trade(&mut self, taker: &Taker, resting: &Resting, ended: &mut bool) -> bool {
+        if taker.account == AccountId::HOUSE {
+            return false;
+        }
+        let mode = taker.self_trade_prevention;
+        let (end_maker, end_taker) = match mode {
+            SelfTradePrevention::None => return false,
+            SelfTradePrevention::ExpireMaker => (true, false),
+            SelfTradePrevention::ExpireTaker => (false, true),
+            SelfTradePrevention::ExpireBoth => (true, true),
+        };
+        for (order_id, ends) in [(resting.order_id, end_maker), (taker.order_id, end_taker)] {
+            if ends {
+                self.end(
+                    order_id,
+                    OrderStatus::ExpiredInMatch,
+                    ExecutionType::Expired,
+                    EXPIRED_BY_SELF_TRADE,
+                );
+            }
+        }
+        *ended = end_taker;
+        true
+    }
+
+    fn party(&self, resting: Resting, taker: Side) -> Party {
+        let position_side =
+            self.orders.by_id(resting.order_id).map_or(PositionSide::Both, |order| order.position_side);
+        Party {
+            order_id: resting.order_id,
+            account: resting.account,
+            side: taker.opposite(),
+            position_side,
+            maker: true,
+        }
+    }
+
+    /// The house opposite a party of `side`.
+    fn house_party(&self, side: Side) -> Party {
+        Party {
+            order_id: 0,
+            account: AccountId::HOUSE,
+            side: side.opposite(),
+            position_side: PositionSide::Both,
+            maker: true,
+        }
+    }
+
+    fn remember_trade(
+        &mut self,
+        symbol: SymbolIndex,
+        party: &Party,
+        (trade_id, price, quantity): (u64, Decimal, Decimal),
+        notional: Decimal,
+        booking: Booking,
+    ) {
+        let spec = &self.instruments[symbol.0].spec;
+        let trade = UserTrade {
+            symbol: spec.symbol.clone(),
+            trade_id,
+            order_id: party.order_id,
+            side: party.side,
+            position_side: party.position_side,
+            price,
+            quantity,
+            quote_quantity: notional,
+            realized_pnl: booking.realized,
+            commission: booking.commission,
+            commission_asset: spec.margin_asset.clone(),
+            maker: party.maker,
+            time_ms: self.now_ms(),
+        };
+        let trades = self.trades.entry(party.account).or_default();
+        trades.push_back(trade);
+        if trades.len() > self.config.history_limit {
+            trades.pop_front();
+        }
+    }
+
+    fn report_account(&mut self, account: AccountId, symbol: SymbolIndex, on: PositionSide) {
+        let now_ms = self.now_ms();
+        let instrument = &self.instruments[symbol.0];
+        let wallet = self.ledger.wallet(account);
+        let holding = wallet.holding(symbol, on);
+        let update = AccountUpdate {
+            event_time_ms: now_ms,
+            transaction_time_ms: now_ms,
+            reason: AccountUpdateReason::Order,
+            balances: vec![BalanceUpdate {
+                asset: instrument.spec.margin_asset.clone(),
+                wallet: wallet.balance,
+                change: Decimal::ZERO,
+            }],
+            positions: vec![PositionUpdate {
+                symbol: instrument.spec.symbol.clone(),
+                position_side: on,
+                quantity: holding.quantity,
+                entry_price: holding.entry_price(),
+                break_even_price: holding.break_even_price(),
+                accumulated_realized: holding.realized,
+                unrealized_pnl: holding.unrealized(instrument.mark()),
+            }],
+        };
+        self.outbox.push(Output::Account(account, update));
+    }
+
+    fn report_trade(
+        &mut self,
+        order_id: u64,
+        execution: ExecutionType,
+        (trade_id, price, quantity): (u64, Decimal, Decimal),
+        maker: bool,
+        booking: Booking,
+        expire_reason: u32,
+    ) {
+        let now_ms = self.now_ms();
+        let Some(order) = self.orders.by_id(order_id).cloned() else { return };
+        let Some(symbol) = self.symbol_index(&order.symbol) else { return };
+        let open_notional = |side| {
+            self.orders
+                .open(order.account, symbol)
+                .filter(|open| open.side == side)
+                .map(|open| open.price.times(open.leaves_quantity()))
+                .sum()
+        };
+        let traded = execution == ExecutionType::Trade;
+        let update = OrderUpdate {
+            event_time_ms: now_ms,
+            transaction_time_ms: now_ms,
+            execution,
+            last_quantity: quantity,
+            last_price: price,
+            commission: traded
+                .then(|| (booking.commission, self.instruments[symbol.0].spec.margin_asset.clone())),
+            trade_id,
+            maker,
+            realized_pnl: booking.realized,
+            bids_notional: open_notional(Side::Buy),
+            asks_notional: open_notional(Side::Sell),
+            expire_reason,
+            order,
+        };
+        self.outbox.push(Output::Order(update.order.account, update));
+    }
+}
