@@ -143,7 +143,7 @@ pub fn account(account: &Account, version: Version, places: impl Fn(&str) -> Pla
         .quoted("totalCrossUnPnl", sum(|asset| asset.unrealized_pnl))
         .quoted("availableBalance", sum(|asset| asset.available))
         .quoted("maxWithdrawAmount", sum(|asset| asset.max_withdraw))
-        .plain("assets", array(account.assets.iter().map(|asset| account_asset(asset, version))))
+        .plain("assets", array(account.assets.iter().map(|asset| account_asset(asset))))
         .plain(
             "positions",
             array(
@@ -157,8 +157,8 @@ pub fn account(account: &Account, version: Version, places: impl Fn(&str) -> Pla
         .close()
 }
 
-fn account_asset(asset: &Balance, version: Version) -> String {
-    let mut out = Object::with_capacity(480)
+fn account_asset(asset: &Balance) -> String {
+    Object::with_capacity(480)
         .text("asset", &asset.asset)
         .quoted("walletBalance", asset.wallet.fixed(8))
         .quoted("unrealizedProfit", asset.unrealized_pnl.fixed(8))
@@ -170,11 +170,10 @@ fn account_asset(asset: &Balance, version: Version) -> String {
         .quoted("crossWalletBalance", asset.wallet.fixed(8))
         .quoted("crossUnPnl", asset.unrealized_pnl.fixed(8))
         .quoted("availableBalance", asset.available.fixed(8))
-        .quoted("maxWithdrawAmount", asset.max_withdraw.fixed(8));
-    if version < Version::V3 {
-        out = out.plain("marginAvailable", true);
-    }
-    out.plain("updateTime", asset.update_time_ms).close()
+        .quoted("maxWithdrawAmount", asset.max_withdraw.fixed(8))
+        .plain("marginAvailable", true)
+        .plain("updateTime", asset.update_time_ms)
+        .close()
 }
 
 fn account_position(position: &Position, version: Version, places: Places) -> String {

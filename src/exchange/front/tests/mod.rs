@@ -105,6 +105,10 @@ impl Venue {
     async fn connect(&self) -> TlsStream<TcpStream> {
         let tcp = TcpStream::connect(("127.0.0.1", self.port)).await.expect("connects");
         tcp.set_nodelay(true).expect("nodelay");
+        self.handshake(tcp).await
+    }
+
+    async fn handshake(&self, tcp: TcpStream) -> TlsStream<TcpStream> {
         let name = ServerName::try_from("127.0.0.1").expect("a name");
         self.tls.connect(name, tcp).await.expect("the certificate is trusted by file")
     }
@@ -143,6 +147,17 @@ impl Venue {
         let url = format!("wss://127.0.0.1:{}{path}", self.port);
         let stream = self.connect().await;
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.expect("upgrades");
+        Socket { socket }
+    }
+
+    /// A WebSocket whose end of the wire holds next to nothing, so that not reading is felt soon.
+    async fn narrow_websocket(&self, path: &str) -> Socket {
+        let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
+        tcp.set_recv_buffer_size(4096).expect("a small buffer");
+        let tcp = tcp.connect(([127, 0, 0, 1], self.port).into()).await.expect("connects");
+        let url = format!("wss://127.0.0.1:{}{path}", self.port);
+        let (socket, _) =
+            tokio_tungstenite::client_async(url, self.handshake(tcp).await).await.expect("upgrades");
         Socket { socket }
     }
 

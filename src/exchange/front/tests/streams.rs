@@ -125,24 +125,29 @@ async fn gathered_depth_joins_up_without_a_gap() {
 async fn a_reader_that_cannot_keep_up_with_a_live_market_is_disconnected() {
     let agents = AgentsConfig { actions_per_second: 3_000, ..AgentsConfig::default() };
     let exchange = ExchangeConfig { market: MarketConfig::Agents(agents), ..quiet() };
-    let venue = Venue::start_with(exchange, FrontConfig { outbox_limit: 64 << 10, ..FrontConfig::default() });
-    let slow = venue.websocket("/stream?streams=btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade").await;
-    // Nothing is read until the venue has long run out of room for us: the kernel's buffers and the queue.
-    tokio::time::timeout(PATIENCE, async {
-        loop {
-            let mut probe = venue.websocket("/ws/btcusdt@bookTicker").await;
-            probe.next().await;
-            let (tcp, _) = slow.socket.get_ref().get_ref();
-            // The venue's end of the connection is gone when the kernel says so.
-            if tcp.ready(tokio::io::Interest::READABLE).await.is_ok_and(|ready| ready.is_read_closed()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let venue =
+        Venue::start_with(exchange, FrontConfig { outbox_limit: 256 << 10, ..FrontConfig::default() });
+    let streams = "/stream?streams=btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade";
+    let mut slow = venue.narrow_websocket(streams).await;
+    let mut quick = venue.websocket(streams).await;
+    // While the quick one has read this much, the slow one has read nothing: far more than the kernel's buffers and the queue hold.
+    let mut quick_bytes = 0;
+    while quick_bytes < 4 << 20 {
+        quick_bytes += quick.text().await.len();
+    }
+    // What had got out before the cut is still there; then the connection is over, without a close frame.
+    let mut slow_bytes = 0;
+    let end = loop {
+        match tokio::time::timeout(PATIENCE, slow.socket.next()).await.expect("something in time") {
+            Some(Ok(Message::Text(text))) => slow_bytes += text.len(),
+            Some(Ok(Message::Close(frame))) => panic!("a polite end: {frame:?}"),
+            Some(Ok(_)) => {}
+            end => break end,
         }
-    })
-    .await
-    .expect("cut in time");
-    assert_eq!(venue.get("/fapi/v1/ping").await.status, 200);
+        assert!(slow_bytes < quick_bytes, "the slow reader was never cut");
+    };
+    assert!(matches!(end, None | Some(Err(_))));
+    quick.text().await;
 }
 
 #[tokio::test]
