@@ -17,6 +17,8 @@ coded! {
         Event = 1 "event",
         Dispatch = 2 "dispatch",
         Decision = 3 "decision",
+        /// The first record: what a replay needs to build the same core.
+        Opening = 4 "opening",
     }
 }
 

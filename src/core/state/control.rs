@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{KillMode, LinkKind, LinkState};
+use crate::event::{KillMode, LinkChange, LinkKind, LinkState};
 use crate::id::VenueId;
 use crate::limits::Configuration;
 use crate::record::Gate;
@@ -30,10 +30,18 @@ pub struct Held {
 /// What a venue's links and account allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VenueControl {
-    pub links: [LinkState; 4],
+    links: [Link; 4],
     pub account: AccountTrust,
-    /// The market feed has ended by itself and will not return.
-    pub feed_ended: bool,
+}
+
+/// One kind of link, over all its connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Link {
+    /// Connections that have been up and should be, a bit each.
+    wanted: u32,
+    up: u32,
+    /// Connections that ended as meant.
+    ended: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +57,7 @@ pub enum AccountTrust {
 
 impl ControlState {
     pub fn new(configuration: &Configuration) -> Self {
-        let venue =
-            VenueControl { links: [LinkState::Down; 4], account: AccountTrust::Doubtful, feed_ended: false };
+        let venue = VenueControl { links: [Link::default(); 4], account: AccountTrust::Doubtful };
         Self {
             trading_enabled: configuration.trading_enabled,
             kill: configuration.killed.then_some(KillMode::Block),
@@ -111,25 +118,55 @@ impl ControlState {
 }
 
 impl VenueControl {
+    /// Up when every connection of the kind is; `Ended` when all have ended as meant.
     #[inline]
     pub fn link(&self, kind: LinkKind) -> LinkState {
         let [market, private, order_entry, rest] = self.links;
-        match kind {
+        let link = match kind {
             LinkKind::Market => market,
             LinkKind::Private => private,
             LinkKind::OrderEntry => order_entry,
             LinkKind::Rest => rest,
+        };
+        match (link.wanted, link.ended) {
+            (0, 0) => LinkState::Down,
+            (0, _) => LinkState::Ended,
+            (wanted, _) if wanted == link.up => LinkState::Up,
+            _ => LinkState::Down,
         }
     }
 
-    pub(crate) fn set_link(&mut self, kind: LinkKind, state: LinkState) {
-        if let Some(link) = self.links.get_mut(usize::from(kind.code())) {
-            *link = state;
+    /// No connection of the kind is up.
+    pub fn is_dark(&self, kind: LinkKind) -> bool {
+        self.links.get(usize::from(kind.code())).is_none_or(|link| link.up == 0)
+    }
+
+    pub(crate) fn note(&mut self, change: &LinkChange) {
+        let bit = 1u32 << (change.connection & 31);
+        let Some(link) = self.links.get_mut(usize::from(change.link.code())) else { return };
+        match change.state {
+            LinkState::Connecting => {}
+            LinkState::Up => {
+                link.wanted |= bit;
+                link.up |= bit;
+                link.ended &= !bit;
+            }
+            LinkState::Down => link.up &= !bit,
+            LinkState::Ended => {
+                link.wanted &= !bit;
+                link.up &= !bit;
+                link.ended |= bit;
+            }
         }
     }
 
     #[inline]
     pub fn is_up(&self, kind: LinkKind) -> bool {
         self.link(kind) == LinkState::Up
+    }
+
+    /// The market feed has ended by itself and will not return.
+    pub fn has_feed_ended(&self) -> bool {
+        self.link(LinkKind::Market) == LinkState::Ended
     }
 }

@@ -3,6 +3,7 @@
 //! Not cryptographic: it tells two states apart, it does not resist a forger. The form is versioned: a change of what is
 //! folded, or in which order, raises `VERSION`.
 
+use crate::event::LinkKind;
 use crate::num::Quantity;
 use crate::state::State;
 use crate::state::book::Book;
@@ -87,8 +88,8 @@ impl State {
         hasher.word(u64::from(self.control.trading_enabled) | u64::from(self.control.draining) << 1);
         hasher.word(self.control.kill.map_or(u64::MAX, |mode| u64::from(mode.code())));
         for (_, venue) in self.control.venues() {
-            for link in venue.links {
-                hasher.word(u64::from(link.code()));
+            for kind in LinkKind::ALL {
+                hasher.word(u64::from(venue.link(*kind).code()));
             }
         }
     }

@@ -201,14 +201,15 @@ impl State {
 
     fn apply_link(&mut self, venue: VenueId, change: &LinkChange) -> Change {
         let Some(control) = self.control.venue_mut(venue) else { return Change::None };
-        control.set_link(change.link, change.state);
-        match (change.link, change.state) {
-            // What happened while we did not look must be read back.
-            (LinkKind::Private, LinkState::Down) => control.account = AccountTrust::Doubtful,
-            (LinkKind::Market, LinkState::Ended) => control.feed_ended = true,
-            _ => {}
+        control.note(change);
+        // What happened while we did not look must be read back.
+        if change.link == LinkKind::Private && change.state == LinkState::Down {
+            control.account = AccountTrust::Doubtful;
         }
-        if change.link == LinkKind::Market && matches!(change.state, LinkState::Down) {
+        let blind = change.link == LinkKind::Market
+            && change.state == LinkState::Down
+            && control.is_dark(LinkKind::Market);
+        if blind {
             for (_, market) in self.market.iter_mut().filter(|(_, market)| market.venue == venue) {
                 market.lose(BookLoss::Disconnected);
             }
