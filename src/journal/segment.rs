@@ -8,6 +8,8 @@
 //!   keeper <-- finished, 16 deep ----- writer      full: the segment is left to the kernel and synced when the journal is sealed
 //! ```
 //!
+//! The keeper also follows the writer through the segment and keeps the pages ahead of it writable: see `sys::mapping::Warmer`.
+//!
 //! A segment gets its number by the name under which its whole file appears (a hard link, which never replaces), so the two cannot both make
 //! the same one, and no half-made file ever has a segment's name.
 //!
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use super::error::JournalError;
 use super::layout;
-use crate::sys::mapping::{Mapping, MappingError};
+use crate::sys::mapping::{Mapping, MappingError, Warmer};
 
 /// A segment file of full size, all zeros, under its final name.
 #[derive(Debug)]
@@ -50,12 +52,37 @@ impl FinishedSegment {
 pub trait SegmentSource: Send {
     /// The next segment in order; `None` when none is ready. Must not wait.
     fn next(&mut self) -> Option<PreparedSegment>;
+    /// A segment that did not come from `next` is now the current one. Must not wait.
+    fn adopt(&mut self, _segment: &PreparedSegment) {}
+    /// Where the writer tells how far it is, if anyone wants to know.
+    fn progress(&self) -> Option<Arc<Progress>> {
+        None
+    }
     /// Takes a closed segment. Must not wait.
     fn finished(&mut self, segment: FinishedSegment);
     /// No more will be asked for: removes unused spares, brings everything closed to disk. May wait.
     fn stop(&mut self) -> Result<(), JournalError>;
     /// Closed segments that could not be brought to disk so far.
     fn faults(&self) -> u64;
+}
+
+/// Where the writer is: told by the writer, read by its keeper.
+///
+/// Nothing depends on its being right: the keeper only warms pages by it.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU64);
+
+impl Progress {
+    #[inline]
+    pub(super) fn tell(&self, segment: u64, offset: usize) {
+        // Relaxed: it publishes nothing. An offset is below 2^32 (`LARGEST_SEGMENT`), the last 8 bytes of a segment being unused.
+        self.0.store(segment << 32 | offset as u64, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> (u64, usize) {
+        let both = self.0.load(Ordering::Relaxed); // Relaxed: as above.
+        (both >> 32, (both & u64::from(u32::MAX)) as usize)
+    }
 }
 
 /// Makes each segment when it is asked for, in the caller's thread: for tests and simulation, where every step is in a known order.
@@ -101,14 +128,22 @@ impl SegmentSource for Inline {
 pub struct Ahead {
     spares: rtrb::Consumer<PreparedSegment>,
     /// `None` once stopped: dropping it is how the keeper learns of the end.
-    finished: Option<rtrb::Producer<FinishedSegment>>,
+    finished: Option<rtrb::Producer<ToKeeper>>,
+    progress: Arc<Progress>,
     faults: Arc<AtomicU64>,
     left: LeftToKernel,
     thread: Option<JoinHandle<()>>,
 }
 
+#[derive(Debug)]
+enum ToKeeper {
+    Finished(FinishedSegment),
+    Adopt(u64, Warmer),
+}
+
 const SPARES: usize = 2;
 const FINISHED: usize = 16;
+const MOST_WARMERS: usize = SPARES + FINISHED + 2;
 
 impl Ahead {
     /// The two ends, for a caller that runs the keeper in a thread of its own choice.
@@ -116,17 +151,27 @@ impl Ahead {
         let (spare_in, spares) = rtrb::RingBuffer::new(SPARES);
         let (finished, finished_out) = rtrb::RingBuffer::new(FINISHED);
         let faults = Arc::new(AtomicU64::new(0));
+        let progress = Arc::<Progress>::default();
         let keeper = Keeper {
             folder: folder.to_owned(),
             segment_size,
             next_number,
             spares: spare_in,
             finished: finished_out,
+            warmers: Vec::with_capacity(MOST_WARMERS),
+            progress: Arc::clone(&progress),
             faults: Arc::clone(&faults),
             out_of_room: false,
         };
         (
-            Self { spares, finished: Some(finished), faults, left: LeftToKernel::default(), thread: None },
+            Self {
+                spares,
+                finished: Some(finished),
+                progress,
+                faults,
+                left: LeftToKernel::default(),
+                thread: None,
+            },
             keeper,
         )
     }
@@ -148,12 +193,25 @@ impl SegmentSource for Ahead {
         self.spares.pop().ok()
     }
 
+    fn adopt(&mut self, segment: &PreparedSegment) {
+        if let Some(ring) = self.finished.as_mut() {
+            // Full: nobody warms this segment, and its pages cost a fault each.
+            let _ = ring.push(ToKeeper::Adopt(segment.number, segment.mapping.warmer()));
+        }
+    }
+
+    fn progress(&self) -> Option<Arc<Progress>> {
+        Some(Arc::clone(&self.progress))
+    }
+
     fn finished(&mut self, segment: FinishedSegment) {
         let refused = match self.finished.as_mut() {
-            Some(ring) => ring.push(segment).err().map(|rtrb::PushError::Full(segment)| segment),
-            None => Some(segment),
+            Some(ring) => {
+                ring.push(ToKeeper::Finished(segment)).err().map(|rtrb::PushError::Full(message)| message)
+            }
+            None => Some(ToKeeper::Finished(segment)),
         };
-        if let Some(segment) = refused {
+        if let Some(ToKeeper::Finished(segment)) = refused {
             self.left.take(segment);
         }
     }
@@ -195,7 +253,10 @@ pub struct Keeper {
     segment_size: u64,
     next_number: u64,
     spares: rtrb::Producer<PreparedSegment>,
-    finished: rtrb::Consumer<FinishedSegment>,
+    finished: rtrb::Consumer<ToKeeper>,
+    /// Of the current segment and of the spares, by number: at most those that the rings can hold.
+    warmers: Vec<(u64, Warmer)>,
+    progress: Arc<Progress>,
     faults: Arc<AtomicU64>,
     out_of_room: bool,
 }
@@ -203,14 +264,35 @@ pub struct Keeper {
 impl Keeper {
     /// Until the writer's end stops; then what is finished is settled first.
     pub fn run(mut self) {
-        const IDLE: Duration = Duration::from_millis(1);
+        const IDLE: Duration = Duration::from_millis(5);
         const NO_ROOM: Duration = Duration::from_millis(100);
+        const WARM_EVERY: u32 = 20;
+        let mut idle_passes = 0_u32;
         while !self.finished.is_abandoned() {
-            if !self.pass() {
-                thread::park_timeout(if self.out_of_room { NO_ROOM } else { IDLE });
+            if self.pass() {
+                continue;
             }
+            idle_passes = idle_passes.wrapping_add(1);
+            if self.out_of_room || idle_passes.is_multiple_of(WARM_EVERY) {
+                self.warm();
+            }
+            thread::park_timeout(if self.out_of_room { NO_ROOM } else { IDLE });
         }
         while self.settle_one() {}
+    }
+
+    /// Makes the pages that the writer comes to next writable again. Pages that still are cost next to nothing.
+    pub fn warm(&mut self) {
+        let (number, offset) = self.progress.read();
+        self.warmers.retain(|(of, _)| *of >= number);
+        let size = self.segment_size as usize;
+        for (of, warmer) in &self.warmers {
+            if *of == number {
+                warmer.warm(offset, WARM_AHEAD);
+            } else if *of == number + 1 {
+                warmer.warm(0, (offset + WARM_AHEAD).saturating_sub(size));
+            }
+        }
     }
 
     /// One step of work, the more urgent first; `false` when there was none. A spare before the settling: the writer waits for the one, not for the other.
@@ -226,6 +308,7 @@ impl Keeper {
             Ok(segment) => {
                 self.next_number = segment.number + 1;
                 self.out_of_room = false;
+                self.follow(segment.number, segment.mapping.warmer());
                 // Not full, and this is the only producer, so the push is taken.
                 self.spares.push(segment).is_ok()
             }
@@ -243,14 +326,34 @@ impl Keeper {
     }
 
     fn settle_one(&mut self) -> bool {
-        let Ok(segment) = self.finished.pop() else { return false };
+        let segment = match self.finished.pop() {
+            Ok(ToKeeper::Finished(segment)) => segment,
+            Ok(ToKeeper::Adopt(number, warmer)) => {
+                self.follow(number, warmer);
+                return true;
+            }
+            Err(_) => return false,
+        };
+        let number = segment.segment.number;
+        self.warmers.retain(|(of, _)| *of > number);
         let settled = segment.settle().is_ok() && sync_folder(&self.folder).is_ok();
         if !settled {
             self.faults.fetch_add(1, Ordering::Relaxed); // Relaxed: a counter that publishes nothing else.
         }
         true
     }
+
+    fn follow(&mut self, number: u64, warmer: Warmer) {
+        let (current, _) = self.progress.read();
+        self.warmers.retain(|(of, _)| *of >= current);
+        if self.warmers.len() < MOST_WARMERS {
+            self.warmers.push((number, warmer));
+        }
+    }
 }
+
+/// How far ahead of the writer pages are kept warm. A writer that passes this between two looks is fast enough to meet pages that never cooled.
+const WARM_AHEAD: usize = 4 * 1024 * 1024;
 
 /// Whether the pages are made present before use. A writer that waits would rather take the faults one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

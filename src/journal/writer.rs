@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::thread;
 
@@ -15,7 +16,7 @@ use super::error::{JournalError, Position};
 use super::header::{Opening, SegmentHeader, SessionHeader, is_segment_size};
 use super::layout::{self, CLOSING_RESERVE, HEADER_SIZE, RECORD_HEADER_SIZE, record_at, record_size};
 use super::segment::{
-    self, Ahead, FinishedSegment, INLINE_DRAFT, Inline, Pages, PreparedSegment, SegmentSource,
+    self, Ahead, FinishedSegment, INLINE_DRAFT, Inline, Pages, PreparedSegment, Progress, SegmentSource,
 };
 
 /// How a journal is kept. Not part of what it says.
@@ -81,6 +82,7 @@ pub struct Writer {
     metadata: String,
     segment_size: u64,
     source: Box<dyn SegmentSource>,
+    progress: Option<Arc<Progress>>,
     counts: RollCounts,
     /// Held as long as the writer lives: one writer per journal, also among processes. The kernel lets go of it when a process is killed.
     _lock: File,
@@ -132,6 +134,7 @@ impl Writer {
         self.last_time = time;
         self.records_in_segment += 1;
         self.records += 1;
+        self.tell_progress();
         Ok(())
     }
 
@@ -247,7 +250,9 @@ impl Writer {
             Some(segment) => segment,
             None => {
                 self.counts.stalled_rolls += 1;
-                self.make_now(number)?
+                let segment = self.make_now(number)?;
+                self.source.adopt(&segment);
+                segment
             }
         };
         if next.number != number {
@@ -305,10 +310,12 @@ impl Writer {
         let metadata = session.metadata()?;
         let number = beginning.number;
         let segment = segment::prepare(&folder, INLINE_DRAFT, segment_size, number, Pages::Faulted)?;
-        let source: Box<dyn SegmentSource> = match options.segments {
+        let mut source: Box<dyn SegmentSource> = match options.segments {
             Segments::Ahead => Box::new(Ahead::spawn(&folder, segment_size, number + 1)?),
             Segments::Inline => Box::new(Inline::new(&folder, segment_size, number + 1)),
         };
+        source.adopt(&segment);
+        let progress = source.progress();
         let mut writer = Self {
             segment,
             offset: HEADER_SIZE,
@@ -325,6 +332,7 @@ impl Writer {
             metadata,
             segment_size,
             source,
+            progress,
             counts: RollCounts::default(),
             _lock: lock,
         };
@@ -355,6 +363,14 @@ impl Writer {
         self.offset = HEADER_SIZE;
         self.last_checksum = self.salt;
         self.records_in_segment = 0;
+        self.tell_progress();
+    }
+
+    #[inline]
+    fn tell_progress(&self) {
+        if let Some(progress) = &self.progress {
+            progress.tell(self.segment.number, self.offset);
+        }
     }
 }
 
