@@ -152,3 +152,41 @@ async fn a_damaged_line_is_told_by_number_and_makes_the_venue_fail() {
     let told = venue.end().expect_err("a damaged recording is an error").to_string();
     assert!(told.contains("tape.txt") && told.contains("11"), "{told}");
 }
+
+/// The real thing: 93 954 messages of the exchange, each compared with its line.
+#[tokio::test]
+async fn a_real_recording_arrives_whole_and_byte_for_byte() {
+    let Some(folder) = shared() else { return };
+    let path = folder.join("binance_ws/usdm/btcusdt_20240808.gz");
+    let market = MarketConfig::Recording(RecordingConfig {
+        speed: Speed::Max,
+        ..RecordingConfig::new(vec![path.clone()])
+    });
+    let venue = Venue::start(ExchangeConfig { market, ..quiet() });
+    let mut socket = venue.websocket(&format!("/stream?streams={THREE}")).await;
+    let file = std::io::BufReader::new(flate2::read::MultiGzDecoder::new(
+        std::fs::File::open(path).expect("the file"),
+    ));
+    let asked = venue.get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000");
+    let mut snapshot = None;
+    let compare = async {
+        let (mut number, mut frames) = (0, 0);
+        for line in std::io::BufRead::lines(file) {
+            number += 1;
+            let line = line.expect("text");
+            let (_, json) = line.split_once(' ').expect("a stamp");
+            if json.starts_with("{\"stream\"") {
+                assert_eq!(socket.text().await, json, "line {number}");
+                frames += 1;
+            } else {
+                snapshot = Some(json.to_owned());
+            }
+        }
+        let Message::Close(Some(frame)) = socket.next().await else { panic!("an end") };
+        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1001, super::super::RECORDING_ENDED));
+        frames
+    };
+    let (frames, asked) = tokio::join!(compare, asked);
+    assert_eq!(frames, 93_953);
+    assert_eq!(asked.body, snapshot.expect("a snapshot line"));
+}
