@@ -17,6 +17,8 @@ use super::socket::drive;
 /// "Connections are limited to 10 incoming messages per second", and "maximum of 1024 streams".
 const MESSAGES_PER_SECOND: u32 = 10;
 const MOST_STREAMS: usize = 1024;
+/// Longer than any stream's name or listen key.
+const LONGEST_NAME: usize = 128;
 
 pub async fn serve<S>(
     socket: WebSocketStream<S>,
@@ -27,10 +29,11 @@ pub async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let number = floor.hub.borrow_mut().join(connection.clone());
-    let read = streams.iter().take(MOST_STREAMS).map(|name| floor.read_stream(&connection, name)).collect();
+    let names = streams.iter().filter(|name| name.len() <= LONGEST_NAME).take(MOST_STREAMS);
+    let read = names.map(|name| floor.read_stream(&connection, name)).collect();
     floor.subscribe(&connection, read);
     drive(socket, &floor, &connection, MESSAGES_PER_SECOND, |text| {
-        let answer = answer(&floor, &connection, text);
+        let answer = answer(&connection, text);
         connection.outbox.text(answer.text);
         // After the answer, so that no event of a new stream comes before it.
         if let Some(names) = answer.subscribe {
@@ -54,7 +57,7 @@ struct Refusal {
     text: String,
 }
 
-fn answer(floor: &Floor, connection: &Connection, text: &str) -> Answer {
+fn answer(connection: &Connection, text: &str) -> Answer {
     let request: Value = match serde_json::from_str(text) {
         Ok(request) => request,
         Err(error) => {
@@ -64,7 +67,7 @@ fn answer(floor: &Floor, connection: &Connection, text: &str) -> Answer {
     };
     let id =
         request.get("id").filter(|id| id.is_u64() || id.is_string() || id.is_null()).map(Value::to_string);
-    match carry_out(floor, connection, &request, id.is_some()) {
+    match carry_out(connection, &request, id.is_some()) {
         Ok((result, subscribe)) => {
             let text =
                 Object::new().plain("result", result).plain("id", id.as_deref().unwrap_or("null")).close();
@@ -75,7 +78,6 @@ fn answer(floor: &Floor, connection: &Connection, text: &str) -> Answer {
 }
 
 fn carry_out(
-    _floor: &Floor,
     connection: &Connection,
     request: &Value,
     has_id: bool,
@@ -99,7 +101,8 @@ fn carry_out(
         let mut names = Vec::with_capacity(params.len());
         for param in params {
             match param.as_str() {
-                Some(name) => names.push(name.to_owned()),
+                Some(name) if name.len() <= LONGEST_NAME => names.push(name.to_owned()),
+                Some(_) => return Err(invalid("stream name is too long")),
                 None => return Err(invalid("stream name must be a string")),
             }
         }

@@ -39,13 +39,14 @@ mod tests;
 
 use std::cell::Cell;
 use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio_rustls::TlsAcceptor;
 
 use super::{Ending, ExchangeConfig};
@@ -193,7 +194,15 @@ impl Front {
 
 fn listen(port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    let listener = match TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            bail!(
+                "port {port} is taken: another program listens on {address}; choose another port, or 0 for any free one"
+            )
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
+    };
     listener.set_nonblocking(true).with_context(|| format!("cannot listen on {address}"))?;
     Ok(listener)
 }

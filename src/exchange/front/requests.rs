@@ -200,10 +200,10 @@ fn order_ref(params: &Params) -> Result<OrderRef, ApiError> {
 
 fn window(params: &Params, from: &str, default_limit: u32) -> Result<Window, ApiError> {
     let (start_ms, end_ms) = (params.integer("startTime")?, params.integer("endTime")?);
-    if let (Some(start), Some(end)) = (start_ms, end_ms) {
-        if start > end {
-            return Err(ApiError::new(-1023, "Start time is greater than end time."));
-        }
+    if let (Some(start), Some(end)) = (start_ms, end_ms)
+        && start > end
+    {
+        return Err(ApiError::new(-1023, "Start time is greater than end time."));
     }
     let limit = Some(limit(params, default_limit, 1000)?);
     Ok(Window { from_id: params.integer(from)?, start_ms, end_ms, limit })

@@ -32,6 +32,8 @@ use super::streams::Address;
 use super::{api_socket, market_socket, rest, shapes, socket};
 
 const LARGEST_BODY: usize = 64 * 1024;
+const LARGEST_HEAD: usize = 64 * 1024;
+/// For a TLS handshake, and for a request's body.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 1024;
 
@@ -101,7 +103,10 @@ where
         async move { Ok::<_, Infallible>(serve(request, address, floor).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60)).max_headers(64);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(60))
+        .max_headers(64)
+        .max_buf_size(LARGEST_HEAD);
     // An error here is a client that broke off or spoke no HTTP.
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
@@ -114,9 +119,16 @@ async fn serve(request: Request<Incoming>, peer: IpAddr, floor: Rc<Floor>) -> An
         };
     }
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-        let error = ApiError::with(-1101, format!("Request body is larger than {LARGEST_BODY} bytes."));
-        return refused(&Refusal { status: 413, error, retry_after_ms: None });
+    let body = match tokio::time::timeout(HANDSHAKE, Limited::new(body, LARGEST_BODY).collect()).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let error = ApiError::with(
+                -1101,
+                format!("Request body is larger than {LARGEST_BODY} bytes, or broke off."),
+            );
+            return refused(&Refusal { status: 413, error, retry_after_ms: None });
+        }
+        Err(_) => return refused(&Refusal { status: 408, error: ApiError::TIMEOUT, retry_after_ms: None }),
     };
     rest::serve(&head, &body.to_bytes(), peer, &floor).await
 }

@@ -143,7 +143,7 @@ pub fn account(account: &Account, version: Version, places: impl Fn(&str) -> Pla
         .quoted("totalCrossUnPnl", sum(|asset| asset.unrealized_pnl))
         .quoted("availableBalance", sum(|asset| asset.available))
         .quoted("maxWithdrawAmount", sum(|asset| asset.max_withdraw))
-        .plain("assets", array(account.assets.iter().map(|asset| account_asset(asset))))
+        .plain("assets", array(account.assets.iter().map(account_asset)))
         .plain(
             "positions",
             array(

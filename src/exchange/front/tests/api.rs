@@ -190,3 +190,16 @@ async fn an_expired_listen_key_is_told_and_then_silent() {
     let listed = private.ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#).await;
     assert_eq!(listed["result"], Value::Array(vec![]));
 }
+
+#[tokio::test]
+async fn many_requests_at_once_are_answered_in_their_order() {
+    let venue = Venue::start(quiet());
+    let mut api = logged_on(&venue).await;
+    for id in 0..100 {
+        api.send(&place(id, "BUY", "59000", &format!("c{id}"))).await;
+    }
+    for id in 0..100 {
+        let answer = api.json().await;
+        assert_eq!((&answer["id"], &answer["status"]), (&id.into(), &200.into()), "{answer}");
+    }
+}

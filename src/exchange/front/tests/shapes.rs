@@ -226,11 +226,9 @@ async fn private_events_have_the_documented_fields() {
             _ => {}
         }
     }
-    // A cancel that trades nothing has no commission at all.
-    let event = loop {
-        let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=59000.0";
-        venue.signed("POST", "/fapi/v1/order", order).await;
-        break private.event("ORDER_TRADE_UPDATE").await;
-    };
+    // What trades nothing has no commission at all.
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=59000.0";
+    venue.signed("POST", "/fapi/v1/order", order).await;
+    let event = private.event("ORDER_TRADE_UPDATE").await;
     assert_eq!((event["o"].get("n"), event["o"].get("N")), (None, None));
 }

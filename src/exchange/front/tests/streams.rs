@@ -164,3 +164,40 @@ async fn a_stopping_venue_says_so_on_every_stream() {
     let Message::Close(Some(frame)) = socket.next().await else { panic!("a close frame") };
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1001, "venue shutting down"));
 }
+
+#[tokio::test]
+async fn the_venue_pings_and_a_client_that_never_answers_is_disconnected() {
+    let config = FrontConfig {
+        ping_every: Duration::from_millis(50),
+        pong_timeout: Duration::from_millis(400),
+        ..FrontConfig::default()
+    };
+    let venue = Venue::start_with(quiet(), config);
+    // One client reads, and so answers; it lives through many pings.
+    let mut lively = venue.websocket("/ws").await;
+    let mut pings = 0;
+    while pings < 20 {
+        match tokio::time::timeout(PATIENCE, lively.socket.next()).await.expect("in time") {
+            Some(Ok(Message::Ping(_))) => pings += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    lively.ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#).await;
+    // The other one's bytes are read, and nothing is ever written back.
+    let mut deaf = venue.websocket("/ws").await;
+    let (stream, _) = deaf.socket.get_mut().get_mut();
+    let end = tokio::time::timeout(PATIENCE, async {
+        let mut bytes = [0; 4096];
+        while stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
+    });
+    end.await.expect("disconnected in time");
+}
+
+#[tokio::test]
+async fn a_connection_ends_at_its_age() {
+    let config = FrontConfig { longest_connection: Duration::from_millis(100), ..FrontConfig::default() };
+    let venue = Venue::start_with(quiet(), config);
+    let mut socket = venue.websocket("/ws").await;
+    let Message::Close(Some(frame)) = socket.next().await else { panic!("a close frame") };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1001, "connection is 24 hours old"));
+}
