@@ -4,7 +4,7 @@
 //!   layout      every offset and size, drawn; docs/JOURNAL.md is printed from it
 //!   header      who wrote this journal; the chain of its segments
 //!   segment     where segments come from and go to: the keeper thread
-//!   writer      append, ~15 ns; roll; seal
+//!   writer      append (hot); writer/roll: begin, go on in a next segment, seal
 //!   reader      every record in order, verified; how the journal ends: sealed, torn, damaged
 //!   recovery    go on after a crash
 //! ```
