@@ -1,6 +1,7 @@
 //! The front, from the outside: real TLS sockets on loopback, a plain HTTP/1.1 client written here, and tokio-tungstenite's client.
 
 mod api;
+mod dialect;
 mod limits;
 mod recording;
 mod rest;
