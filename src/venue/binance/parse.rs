@@ -5,7 +5,7 @@ use super::json::{Json, JsonError};
 use super::market::{BadMarket, DepthHeader, Incoming, Levels, MAX_LEVELS, MarketBody, MarketMessage};
 use crate::core::event::{BookTicker, Level, MarkPrice, Side, Trade};
 use crate::core::instrument::{InstrumentDefinition, Product};
-use crate::core::num::{Increment, Price, Quantity};
+use crate::core::num::{Increment, NumberError, Price, Quantity, parse_decimal};
 use crate::core::time::Nanos;
 use crate::venue::Directory;
 
@@ -99,7 +99,7 @@ fn book_ticker(data: Json<'_, '_>, grid: &InstrumentDefinition) -> Result<Market
     let level = |price, quantity| -> Result<Level, JsonError> {
         Ok(Level {
             price: Price::new(steps(&grid.tick, price, data.text(price)?)?),
-            quantity: Quantity::new(steps(&grid.lot, quantity, data.text(quantity)?)?),
+            quantity: public_quantity(&grid.lot, quantity, data.text(quantity)?)?,
         })
     };
     Ok(MarketBody::BookTicker(BookTicker {
@@ -143,7 +143,7 @@ fn side(
         }
         levels.push(Level {
             price: Price::new(steps(&grid.tick, name, price)?),
-            quantity: Quantity::new(steps(&grid.lot, name, quantity)?),
+            quantity: public_quantity(&grid.lot, name, quantity)?,
         });
     }
     Ok(())
@@ -161,7 +161,7 @@ fn trade(
     Ok(Some(Trade {
         trade_id: data.uint(id)?,
         price: Price::new(steps(&grid.tick, "p", data.text("p")?)?),
-        quantity: Quantity::new(steps(&grid.lot, "q", data.text("q")?)?),
+        quantity: public_quantity(&grid.lot, "q", data.text("q")?)?,
         aggressor: if data.flag("m")? { Side::Sell } else { Side::Buy },
     }))
 }
@@ -177,11 +177,51 @@ fn mark_price(data: Json<'_, '_>) -> Result<MarketBody, JsonError> {
     }))
 }
 
+/// A quantity of the public book in whole lots. Orders that rest since before a change of the lot, or that were filled
+/// in odd parts, leave levels finer than a lot (seen in recordings of spot): what is finer is dropped, but a level that
+/// has any quantity keeps at least one lot, for zero means that it is gone. Our own quantities never pass here.
+fn public_quantity(lot: &Increment, field: &'static str, text: &str) -> Result<Quantity, JsonError> {
+    match steps(lot, field, text) {
+        Ok(lots) => Ok(Quantity::new(lots)),
+        Err(JsonError::Number { error: NumberError::TooFine { .. } | NumberError::OffGrid, .. }) => {
+            let whole = match text.split_once('.') {
+                Some((whole, places)) if places.bytes().all(|b| b.is_ascii_digit()) => {
+                    text.get(..whole.len() + 1 + usize::from(lot.decimals)).unwrap_or(text)
+                }
+                _ => text,
+            };
+            let value = parse_decimal(whole.as_bytes(), lot.decimals);
+            let value = value.map_err(|error| JsonError::Number { field, error })?;
+            Ok(Quantity::new((value / i64::from(lot.mantissa.max(1))).max(1)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Market prices and quantities are never negative.
 fn steps(step: &Increment, field: &'static str, text: &str) -> Result<i64, JsonError> {
     let number = |error| JsonError::Number { field, error };
     if text.starts_with('-') {
-        return Err(number(crate::core::num::NumberError::NotADigit { offset: 0 }));
+        return Err(number(NumberError::NotADigit { offset: 0 }));
     }
     step.steps(text.as_bytes()).map_err(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_quantity_finer_than_a_lot_is_cut_to_lots_but_never_to_nothing() {
+        let lot = Increment::parse(b"0.00001", 8).unwrap();
+        let lots = |text| public_quantity(&lot, "b", text).map(Quantity::raw);
+        assert_eq!(lots("25.42618900"), Ok(2_542_618));
+        assert_eq!(lots("0.00000001"), Ok(1));
+        assert_eq!(lots("0.00000000"), Ok(0));
+        let five = Increment::parse(b"0.5", 1).unwrap();
+        assert_eq!(public_quantity(&five, "b", "1.7").map(Quantity::raw), Ok(3));
+        for wrong in ["-1.00000001", "1.0000000x", "x", "", "1.2.3", "99999999999999999999.1"] {
+            assert!(lots(wrong).is_err(), "{wrong}");
+        }
+    }
 }
