@@ -15,7 +15,7 @@ use super::engine::Exchange;
 use super::error::ApiError;
 use super::filters;
 use super::instrument::reaches;
-use super::matching::{Outcome, Taker};
+use super::matching::{ExpireReason, Outcome, Taker};
 use super::orders::{SymbolIndex, generated_client_id};
 
 /// A `GTD` order must live at least this long, and end before year 10000.
@@ -117,7 +117,7 @@ impl Exchange {
             self.expiries.insert((new.good_till_date_ms, order_id));
         }
         self.orders.insert(symbol, order);
-        self.report(order_id, ExecutionType::New, 0);
+        self.report(order_id, ExecutionType::New, ExpireReason::None);
         let may_rest =
             !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok) && new.kind == OrderType::Limit;
         self.work(symbol, order_id, limit, may_rest)
@@ -146,7 +146,7 @@ impl Exchange {
             return Err(ApiError::TOO_MANY_MODIFICATIONS);
         }
         if modify.quantity <= order.executed_quantity {
-            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, 0);
+            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, ExpireReason::None);
             return self.finished(symbol, order_id);
         }
         if !order.reduce_only {
@@ -161,7 +161,7 @@ impl Exchange {
         if order.time_in_force == TimeInForce::Gtx
             && best.is_some_and(|(price, _)| reaches(order.side, modify.price, price))
         {
-            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, 0);
+            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, ExpireReason::None);
             return self.finished(symbol, order_id);
         }
 
@@ -172,7 +172,7 @@ impl Exchange {
             order.modifications += 1;
             order.update_time_ms = now_ms;
         });
-        self.report(order_id, ExecutionType::Amendment, 0);
+        self.report(order_id, ExecutionType::Amendment, ExpireReason::None);
         if modify.price == order.price && modify.quantity < order.original_quantity {
             // Less at the same price is the one change that keeps the place in the queue.
             self.instruments[symbol.0].liquidity.reduce(order_id, order.original_quantity - modify.quantity);
@@ -191,7 +191,7 @@ impl Exchange {
         let symbol = self.index_of(symbol)?;
         let order_id =
             self.orders.find_open(account, symbol, reference).ok_or(ApiError::CANCEL_REJECTED)?.order_id;
-        self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, 0);
+        self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, ExpireReason::None);
         self.finished(symbol, order_id)
     }
 
@@ -199,7 +199,7 @@ impl Exchange {
         let symbol = self.index_of(symbol)?;
         let open: Vec<u64> = self.orders.open(account, symbol).map(|order| order.order_id).collect();
         for order_id in open {
-            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, 0);
+            self.end(order_id, OrderStatus::Canceled, ExecutionType::Canceled, ExpireReason::None);
         }
         self.publish(symbol);
         Ok(())

@@ -10,10 +10,15 @@ use super::instrument::reaches;
 use super::ledger::{Booking, Fill, closable};
 use super::orders::SymbolIndex;
 
-/// The exchange's number for "expired by self-trade prevention" and for "expired because it could not go on" (`er`).
-const EXPIRED_BY_SELF_TRADE: u32 = 2;
-const EXPIRED_UNFILLED: u32 = 1;
-const EXPIRED_REDUCE_ONLY: u32 = 3;
+/// `er` of `ORDER_TRADE_UPDATE`, the documented numbers ("Event: Order Update", Expiry Reason).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpireReason {
+    None = 0,
+    SelfTradePrevention = 1,
+    ImmediateOrCancel = 2,
+    ReduceOnly = 4,
+    Market = 9,
+}
 
 /// The active side of a match. Agents have no order record; accounts do, under `order_id`.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +71,7 @@ impl Exchange {
                         taker.order_id,
                         OrderStatus::Expired,
                         ExecutionType::Expired,
-                        EXPIRED_REDUCE_ONLY,
+                        ExpireReason::ReduceOnly,
                     );
                     ended = true;
                     continue;
@@ -86,7 +91,7 @@ impl Exchange {
                             resting.order_id,
                             OrderStatus::Expired,
                             ExecutionType::Expired,
-                            EXPIRED_REDUCE_ONLY,
+                            ExpireReason::ReduceOnly,
                         );
                         continue;
                     }
@@ -125,7 +130,7 @@ impl Exchange {
             quantity = quantity.min(self.reducible(account, symbol, position_side, side));
         }
         if quantity.is_zero() {
-            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_REDUCE_ONLY);
+            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, ExpireReason::ReduceOnly);
             return;
         }
         self.instruments[symbol.0].liquidity.reduce(order_id, quantity);
@@ -141,7 +146,7 @@ impl Exchange {
         order_id: u64,
         status: OrderStatus,
         execution: ExecutionType,
-        expire_reason: u32,
+        expire_reason: ExpireReason,
     ) {
         let now_ms = self.now_ms();
         let Some(order) = self.orders.by_id(order_id).filter(|order| order.status.is_open()) else { return };
@@ -155,13 +160,19 @@ impl Exchange {
         self.report(order_id, execution, expire_reason);
     }
 
-    /// The part of an order that found nobody and may not rest.
+    /// The part of an order that found nobody and may not rest, or not any longer.
     pub(super) fn expire_unfilled(&mut self, order_id: u64) {
-        self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_UNFILLED);
+        let Some(order) = self.orders.by_id(order_id) else { return };
+        let reason = match (order.kind, order.time_in_force) {
+            (OrderType::Market, _) => ExpireReason::Market,
+            (_, TimeInForce::Ioc) => ExpireReason::ImmediateOrCancel,
+            _ => ExpireReason::None,
+        };
+        self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, reason);
     }
 
     /// Tells the owner what became of the order, for everything but trades.
-    pub(super) fn report(&mut self, order_id: u64, execution: ExecutionType, expire_reason: u32) {
+    pub(super) fn report(&mut self, order_id: u64, execution: ExecutionType, expire_reason: ExpireReason) {
         let none = Booking { realized: Decimal::ZERO, commission: Decimal::ZERO };
         self.report_trade(order_id, execution, (0, Decimal::ZERO, Decimal::ZERO), false, none, expire_reason);
     }
@@ -209,7 +220,14 @@ impl Exchange {
             });
             self.report_account(party.account, symbol, party.position_side);
             let trade = (trade_id, price, quantity);
-            self.report_trade(party.order_id, ExecutionType::Trade, trade, party.maker, booking, 0);
+            self.report_trade(
+                party.order_id,
+                ExecutionType::Trade,
+                trade,
+                party.maker,
+                booking,
+                ExpireReason::None,
+            );
             self.remember_trade(symbol, &party, trade, notional, booking);
             let active = if party.maker { 0 } else { party.order_id };
             self.expire_idle_reduce_only(party.account, symbol, party.position_side, active);
@@ -233,7 +251,7 @@ impl Exchange {
             .map(|order| order.order_id)
             .collect();
         for order_id in idle {
-            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, EXPIRED_REDUCE_ONLY);
+            self.end(order_id, OrderStatus::Expired, ExecutionType::Expired, ExpireReason::ReduceOnly);
         }
     }
 
@@ -255,7 +273,7 @@ impl Exchange {
                     order_id,
                     OrderStatus::ExpiredInMatch,
                     ExecutionType::Expired,
-                    EXPIRED_BY_SELF_TRADE,
+                    ExpireReason::SelfTradePrevention,
                 );
             }
         }
@@ -351,7 +369,7 @@ impl Exchange {
         (trade_id, price, quantity): (u64, Decimal, Decimal),
         maker: bool,
         booking: Booking,
-        expire_reason: u32,
+        expire_reason: ExpireReason,
     ) {
         let now_ms = self.now_ms();
         let Some(order) = self.orders.by_id(order_id).cloned() else { return };
@@ -377,7 +395,7 @@ impl Exchange {
             realized_pnl: booking.realized,
             bids_notional: open_notional(Side::Buy),
             asks_notional: open_notional(Side::Sell),
-            expire_reason,
+            expire_reason: expire_reason as u32,
             order,
         };
         self.outbox.push(Output::Order(update.order.account, update));

@@ -35,3 +35,4 @@ pub use api::*;
 pub use decimal::Decimal;
 pub use engine::Exchange;
 pub use error::{ApiError, SetupError};
+pub use market::lines::infer_symbols;

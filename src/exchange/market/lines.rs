@@ -3,7 +3,7 @@
 //! Read as a stream, never as a whole. A line that cannot be used is an error with file, line number and reason: a hole in a market must not pass for
 //! a quiet market. Receive times come in nanoseconds, microseconds or milliseconds since 1970 and are told apart by their magnitude.
 
-use super::super::api::{PriceLevel, StreamKind};
+use super::super::api::{Filters, PriceLevel, StreamKind, SymbolSpec};
 use super::super::decimal::Decimal;
 use super::super::error::SetupError;
 use super::recorded::RecordedDiff;
@@ -154,6 +154,101 @@ fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     }
 }
 
+/// How many lines [`infer_symbols`] looks at.
+const INFERENCE_LINES: usize = 5_000;
+
+/// The instruments of a recording, in order of appearance: the known ones with the exchange's filters, others with tick, step and precision
+/// as the first lines show them (the greatest steps that all prices and quantities are multiples of). A short look can only see too coarse a step:
+/// who needs more than a demo configures the instrument.
+pub fn infer_symbols(files: &[PathBuf]) -> Result<Vec<SymbolSpec>, SetupError> {
+    let mut lines = Lines::open(files)?;
+    let mut seen: Vec<(String, Grid)> = Vec::new();
+    for _ in 0..INFERENCE_LINES {
+        let line = match lines.next() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(BadLine { file, line, why }) => {
+                return Err(SetupError::Market(format!("recording {file}, line {line}: {why}")));
+            }
+        };
+        let Content::Stream { symbol, message, .. } = line.content else { continue };
+        let at = seen.iter().position(|(name, _)| *name == symbol).unwrap_or_else(|| {
+            seen.push((symbol, Grid::default()));
+            seen.len() - 1
+        });
+        let grid = &mut seen[at].1;
+        match message {
+            Message::Depth(diff) => {
+                diff.bids.iter().chain(&diff.asks).for_each(|(price, quantity)| grid.add(*price, *quantity))
+            }
+            Message::Trade { price, quantity, .. } => grid.add(price, quantity),
+            Message::Mark(_) | Message::Other => {}
+        }
+    }
+    if seen.is_empty() {
+        return Err(SetupError::Market("the recording names no instrument".to_owned()));
+    }
+    Ok(seen.into_iter().map(|(symbol, grid)| grid.into_spec(&symbol)).collect())
+}
+
+/// The coarsest steps that fit everything seen.
+#[derive(Default)]
+struct Grid {
+    tick: Decimal,
+    step: Decimal,
+    last_price: Decimal,
+}
+
+impl Grid {
+    fn add(&mut self, price: Decimal, quantity: Decimal) {
+        self.tick = Decimal(greatest_common_divisor(self.tick.0, price.0));
+        self.step = Decimal(greatest_common_divisor(self.step.0, quantity.0));
+        if price.is_positive() {
+            self.last_price = price;
+        }
+    }
+
+    fn into_spec(self, symbol: &str) -> SymbolSpec {
+        match symbol {
+            "BTCUSDT" => return SymbolSpec::btcusdt(),
+            "ETHUSDT" => return SymbolSpec::ethusdt(),
+            _ => {}
+        }
+        let smallest = |value: Decimal| if value.is_positive() { value } else { Decimal(1) };
+        let (tick, step) = (smallest(self.tick), smallest(self.step));
+        let like = SymbolSpec::btcusdt();
+        SymbolSpec {
+            symbol: symbol.into(),
+            base_asset: symbol.strip_suffix(&*like.quote_asset).unwrap_or(symbol).into(),
+            price_precision: tick.places(),
+            quantity_precision: step.places(),
+            filters: Filters {
+                min_price: tick,
+                max_price: Decimal::new(10_000_000, 0),
+                tick_size: tick,
+                min_quantity: step,
+                max_quantity: Decimal::new(10_000_000, 0),
+                step_size: step,
+                market_min_quantity: step,
+                market_max_quantity: Decimal::new(1_000_000, 0),
+                market_step_size: step,
+                min_notional: Decimal::new(5, 0),
+                ..like.filters.clone()
+            },
+            max_leverage: 50,
+            reference_price: smallest(self.last_price),
+            ..like
+        }
+    }
+}
+
+fn greatest_common_divisor(mut one: i64, mut other: i64) -> i64 {
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one
+}
+
 /// Reads one line; the error is the reason, in words.
 pub fn parse(line: &[u8]) -> Result<Line, String> {
     let space =
@@ -184,12 +279,13 @@ fn parse_stamp(stamp: &[u8]) -> Result<u64, String> {
     let shown = || String::from_utf8_lossy(&stamp[..stamp.len().min(40)]).into_owned();
     let digits = !stamp.is_empty() && stamp.iter().all(u8::is_ascii_digit);
     let value = std::str::from_utf8(stamp).ok().filter(|_| digits).and_then(|text| text.parse::<u64>().ok());
-    match value {
-        Some(value) if value >= 100_000_000_000_000_000 => Ok(value),
-        Some(value) if value >= 100_000_000_000_000 => Ok(value * 1_000),
-        Some(value) if value >= 100_000_000_000 => Ok(value * 1_000_000),
-        _ => Err(format!("bad receive time {:?}", shown())),
-    }
+    let in_ns = value.and_then(|value| match value {
+        100_000_000_000_000_000.. => Some(value),
+        100_000_000_000_000.. => value.checked_mul(1_000),
+        100_000_000_000.. => value.checked_mul(1_000_000),
+        _ => None,
+    });
+    in_ns.ok_or_else(|| format!("bad receive time {:?}", shown()))
 }
 
 fn message(stream: &str, data: &str) -> Result<(StreamKind, Message), String> {
@@ -317,8 +413,14 @@ mod tests {
         assert_eq!(parse_stamp(b"1723161255030314667"), Ok(1_723_161_255_030_314_667));
         assert_eq!(parse_stamp(b"1680652700423575"), Ok(1_680_652_700_423_575_000));
         assert_eq!(parse_stamp(b"1680652700423"), Ok(1_680_652_700_423_000_000));
-        for bad in [&b""[..], b"12", b"-1723161255030314667", b"17231612x5030314667", b"99999999999999999999"]
-        {
+        for bad in [
+            &b""[..],
+            b"12",
+            b"99999999999999999",
+            b"-1723161255030314667",
+            b"17231612x5030314667",
+            b"99999999999999999999",
+        ] {
             assert!(parse_stamp(bad).is_err(), "{bad:?}");
         }
     }
@@ -376,6 +478,23 @@ mod tests {
             }
         };
         assert_eq!(bad.file, file.display().to_string());
+    }
+
+    #[test]
+    fn an_unknown_instruments_grid_is_read_off_its_numbers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("recording.txt");
+        let trade = |price: &str, quantity: &str| {
+            format!(
+                r#"1723161255030314667 {{"stream":"xyzusdt@trade","data":{{"T":1,"t":1,"p":"{price}","q":"{quantity}","m":true}}}}"#
+            )
+        };
+        std::fs::write(&file, [trade("1.2345", "30"), trade("1.2350", "70")].join("\n")).expect("written");
+        let specs = infer_symbols(&[file]).expect("inferred");
+        let filters = &specs[0].filters;
+        assert_eq!((&*specs[0].symbol, &*specs[0].base_asset), ("XYZUSDT", "XYZ"));
+        assert_eq!((filters.tick_size, filters.step_size), (Decimal::new(5, 4), Decimal::new(10, 0)));
+        assert_eq!((specs[0].price_precision, specs[0].quantity_precision), (4, 0));
     }
 
     #[test]

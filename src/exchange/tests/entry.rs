@@ -141,7 +141,17 @@ fn ioc_takes_what_is_there_and_expires() {
     desk.heard();
     let order = desk.place(ONE, timed(TimeInForce::Ioc, limit(Buy, "0.3", "60000"))).expect("taken");
     assert_eq!((order.status, order.executed_quantity), (OrderStatus::Expired, d("0.1")));
-    assert!(desk.heard().contains(&"1 EXPIRED EXPIRED".to_owned()));
+    let reasons: Vec<u32> = desk
+        .outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Order(ONE, update) if update.execution == ExecutionType::Expired => {
+                Some(update.expire_reason)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, [2], "once, as an IOC");
     assert!(desk.book().bids.is_empty());
 }
 
