@@ -299,6 +299,12 @@ fn check(config: &ExchangeConfig) -> Result<(), SetupError> {
             return wrong(&spec.symbol, "reference price and maximum leverage must be positive");
         }
     }
+    if config.accounts.len() >= usize::from(AccountId::NOBODY.0) {
+        return Err(SetupError::Market(format!(
+            "{} accounts are more than an account id can count",
+            config.accounts.len()
+        )));
+    }
     for (at, account) in config.accounts.iter().enumerate() {
         if account.balance.is_negative() {
             return Err(SetupError::NegativeBalance(at as u16 + 1));

@@ -348,6 +348,23 @@ fn our_orders_queue_into_the_recording_and_take_from_it_without_changing_it() {
 }
 
 #[test]
+fn one_trade_through_two_reduce_only_orders_closes_the_position_once() {
+    let lines = [(0, snapshot(5)), (100, trade("60500.00", "9", false))];
+    let (_folder, file) = recording(&lines);
+    let mut desk = playing(vec![file], Speed::Times(1));
+    let Ok(DepthReply::Pending(_)) = desk.exchange.depth(START, "BTCUSDT", Some(5)) else { panic!() };
+    desk.exchange.start(START);
+    hear(&mut desk, 0);
+    desk.place(ONE, market(Side::Buy, "0.1")).expect("taken");
+    let near = desk.place(ONE, reduce(limit(Side::Sell, "0.1", "60300"))).expect("taken");
+    let far = desk.place(ONE, reduce(limit(Side::Sell, "0.1", "60400"))).expect("taken");
+    hear(&mut desk, 100);
+    assert_eq!(desk.query(ONE, &near).status, OrderStatus::Filled);
+    assert_eq!(desk.query(ONE, &far).status, OrderStatus::Expired);
+    assert_eq!(desk.position(ONE).quantity, Decimal::ZERO);
+}
+
+#[test]
 fn a_bad_line_ends_playback_and_is_named() {
     let (_folder, file) = recording(&[
         (0, depth(5, "", "")),
