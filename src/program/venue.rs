@@ -103,7 +103,8 @@ async fn stop(with_parent: bool) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        eprintln!("linchpin-venue: cannot listen to signals");
+        // Without signals there is no clean way to end it, so it does not begin.
+        let _ = writeln!(std::io::stderr(), "linchpin-venue: cannot listen to signals");
         return;
     };
     let mut parent_gone = if with_parent { Some(stdin_closed()) } else { None };

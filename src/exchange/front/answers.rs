@@ -32,6 +32,10 @@ pub enum Ask {
     Modify,
     Cancel,
     CancelAll,
+    /// Up to five places, modifies or cancels in one request, each with its own answer.
+    PlaceBatch,
+    ModifyBatch,
+    CancelBatch,
     QueryOrder,
     OpenOrder,
     OpenOrders,
@@ -63,9 +67,9 @@ impl Ask {
         }
     }
 
-    /// Whether it counts against the account's order limits.
+    /// Whether it counts against the account's order limits. (A batch counts as one here, by its request.)
     pub fn is_order(self) -> bool {
-        matches!(self, Ask::Place | Ask::Modify)
+        matches!(self, Ask::Place | Ask::Modify | Ask::PlaceBatch | Ask::ModifyBatch)
     }
 
     pub fn weight(self, params: &Params) -> u32 {
@@ -79,7 +83,7 @@ impl Ask {
                 101..=500 => 10,
                 _ => 20,
             },
-            Ask::Trades => 5,
+            Ask::Trades | Ask::PlaceBatch | Ask::ModifyBatch => 5,
             Ask::BookTicker => {
                 if has_symbol {
                     2
@@ -112,7 +116,7 @@ impl Ask {
             }
             Ask::PositionMode | Ask::MultiAssetsMode => 30,
             Ask::CommissionRate => 20,
-            Ask::Cancel | Ask::CancelAll | Ask::QueryOrder | Ask::OpenOrder => 1,
+            Ask::Cancel | Ask::CancelBatch | Ask::CancelAll | Ask::QueryOrder | Ask::OpenOrder => 1,
             Ask::SetLeverage | Ask::SetPositionMode | Ask::LeverageBracket => 1,
         }
     }
@@ -179,6 +183,16 @@ pub fn answer(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) ->
             Reply::Positions(positions) => Ok(shapes::positions(&positions, version, places)),
             other => Err(unexpected(&other)),
         },
+        Ask::PlaceBatch => batch(floor, account()?, requests::batch(params)?, requests::place),
+        Ask::ModifyBatch => batch(floor, account()?, requests::batch(params)?, |params| {
+            Ok((requests::modify(params)?, OrderAnswer::Modified))
+        }),
+        Ask::CancelBatch => {
+            let account = account()?;
+            let cancels = requests::cancel_batch(params)?;
+            let one = |command| either(one_order(floor, account, command, OrderAnswer::Canceled));
+            Ok(array(cancels.into_iter().map(one)))
+        }
         Ask::Place => {
             let (command, how) = requests::place(params)?;
             one_order(floor, account()?, command, how)
@@ -249,6 +263,24 @@ fn one_order(
         Reply::Order(order) => Ok(shapes::order(&order, floor.hub.borrow().places(&order.symbol), how)),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Each order by itself: one that is refused does not stop the next.
+fn batch(
+    floor: &Floor,
+    account: AccountId,
+    each: Vec<Params>,
+    read: fn(&Params) -> Result<(Command, OrderAnswer), ApiError>,
+) -> Result<String, ApiError> {
+    let one = |params: Params| {
+        either(read(&params).and_then(|(command, how)| one_order(floor, account, command, how)))
+    };
+    Ok(array(each.into_iter().map(one)))
+}
+
+/// An answer in a list: the order, or the code and text of its refusal.
+fn either(result: Result<String, ApiError>) -> String {
+    result.unwrap_or_else(|refusal| shapes::error(&refusal))
 }
 
 fn orders(floor: &Floor, account: AccountId, command: Command) -> Result<String, ApiError> {

@@ -5,6 +5,7 @@
 //! [`Floor::play`] is the market's clock: it sleeps until the engine wants to be woken, and with a recording it waits for slow readers.
 
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -273,8 +274,12 @@ impl Floor {
             if let Start::Settling { until_ns } = self.start.get()
                 && until_ns <= now
             {
-                self.exchange.borrow_mut().start(now);
-                self.start.set(Start::Done);
+                // Whoever subscribed may have gone again; then the next one starts it.
+                let wanted = self.hub.borrow().connections().any(|connection| connection.has_market());
+                self.start.set(if wanted { Start::Done } else { Start::Idle });
+                if wanted {
+                    self.exchange.borrow_mut().start(now);
+                }
             }
             self.expire_listen_keys(now / MS);
             if self.is_recording && self.hub.borrow().most_waiting() > self.config.high_water {
@@ -318,7 +323,7 @@ impl Floor {
         };
         self.hub.borrow_mut().push_due(now / MS, best);
         if let Some(ending) = ending {
-            eprintln!("linchpin-venue: {ending}");
+            note(&ending);
         }
     }
 
@@ -341,10 +346,10 @@ impl Floor {
         for connection in self.hub.borrow().connections() {
             let stuck = connection.outbox.bytes() > self.config.high_water;
             if stuck && connection.progress.get().elapsed() > self.config.stall_timeout {
-                eprintln!(
-                    "linchpin-venue: cutting a market connection that has read nothing for {:?}",
+                note(&format_args!(
+                    "cutting a market connection that has read nothing for {:?}",
                     self.config.stall_timeout
-                );
+                ));
                 connection.outbox.cut();
             }
         }
@@ -387,6 +392,11 @@ impl Floor {
 enum Depth {
     Ready(DepthSnapshot),
     Later(oneshot::Receiver<DepthSnapshot>),
+}
+
+/// A line for whoever runs the venue. A closed stderr (the parent is gone) is no reason to fall over, as `eprintln` would.
+pub fn note(what: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "linchpin-venue: {what}");
 }
 
 fn wall_ns(last: &Cell<u64>) -> u64 {

@@ -3,9 +3,15 @@
 //! What is refused here is what a text can be wrong in by itself (missing, empty, not a number, not a word of the exchange's, or not allowed
 //! beside another parameter); what depends on the market or the account is the engine's to refuse.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 use super::super::*;
 use super::params::Params;
 use super::shapes::OrderAnswer;
+
+const MOST_IN_BATCH: usize = 5;
 
 /// Place, and what the client wants to hear.
 pub fn place(params: &Params) -> Result<(Command, OrderAnswer), ApiError> {
@@ -107,6 +113,39 @@ pub fn cancel(params: &Params) -> Result<Command, ApiError> {
 
 pub fn cancel_all(params: &Params) -> Result<Command, ApiError> {
     Ok(Command::CancelAll { symbol: symbol(params)? })
+}
+
+/// "Max 5": the orders of `batchOrders`, each an object like the parameters of a single one.
+pub fn batch(params: &Params) -> Result<Vec<Params>, ApiError> {
+    let malformed = || invalid("batchOrders");
+    let text = params.mandatory("batchOrders")?;
+    let listed: Vec<BTreeMap<String, &RawValue>> = serde_json::from_str(text).map_err(|_| malformed())?;
+    if listed.is_empty() || listed.len() > MOST_IN_BATCH {
+        return Err(malformed());
+    }
+    listed.iter().map(|object| Ok(Params::from_object(object)?.0)).collect()
+}
+
+/// The orders of `orderIdList` or `origClientOrderIdList`; at most ten.
+pub fn cancel_batch(params: &Params) -> Result<Vec<Command>, ApiError> {
+    let symbol = symbol(params)?;
+    let (name, refs): (_, Option<Vec<OrderRef>>) = match params.optional("orderIdList")? {
+        Some(ids) => {
+            let ids: Option<Vec<u64>> = serde_json::from_str(ids).ok();
+            ("orderIdList", ids.map(|ids| ids.into_iter().map(OrderRef::Id).collect()))
+        }
+        None => {
+            let ids: Option<Vec<String>> =
+                serde_json::from_str(params.mandatory("origClientOrderIdList")?).ok();
+            ("origClientOrderIdList", ids.map(|ids| ids.into_iter().map(OrderRef::ClientId).collect()))
+        }
+    };
+    match refs {
+        Some(refs) if (1..=2 * MOST_IN_BATCH).contains(&refs.len()) => {
+            Ok(refs.into_iter().map(|order| Command::Cancel { symbol: symbol.clone(), order }).collect())
+        }
+        _ => Err(invalid(name)),
+    }
 }
 
 pub fn query_order(params: &Params) -> Result<Command, ApiError> {

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::super::ApiError;
-use super::floor::Floor;
+use super::floor::{Floor, note};
 use super::hub::Connection;
 use super::params::Params;
 use super::refusal::Refusal;
@@ -51,7 +51,7 @@ pub async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: wait for some to come back instead of spinning.
-                eprintln!("linchpin-venue: cannot accept: {error}");
+                note(&format_args!("cannot accept: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

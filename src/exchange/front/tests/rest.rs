@@ -224,3 +224,42 @@ async fn garbage_ends_its_own_connection_only() {
     assert_eq!(venue.get("/ws").await.status, 400);
     assert_eq!(venue.get("/fapi/v1/ping").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_batch_answers_each_of_its_orders() {
+    let venue = Venue::start(quiet());
+    let order = |price: &str, id: &str| {
+        format!(
+            r#"{{"symbol":"BTCUSDT","side":"BUY","type":"LIMIT","timeInForce":"GTC","quantity":"0.010","price":"{price}","newClientOrderId":"{id}"}}"#
+        )
+    };
+    let list = |items: &[String]| {
+        let text = format!("[{}]", items.join(","));
+        text.replace('"', "%22")
+            .replace('{', "%7B")
+            .replace('}', "%7D")
+            .replace('[', "%5B")
+            .replace(']', "%5D")
+    };
+    let orders = list(&[order("59000.0", "a"), order("59000.05", "b"), order("59001.0", "c")]);
+    let placed = venue.signed("POST", "/fapi/v1/batchOrders", &format!("batchOrders={orders}")).await;
+    let placed = placed.json();
+    assert_eq!((&placed[0]["status"], &placed[2]["clientOrderId"]), (&"NEW".into(), &"c".into()), "{placed}");
+    assert_eq!(placed[1]["code"], -4014, "{placed}");
+    let change =
+        r#"{"symbol":"BTCUSDT","origClientOrderId":"a","side":"BUY","quantity":"0.020","price":"59000.0"}"#
+            .to_owned();
+    let changed =
+        venue.signed("PUT", "/fapi/v1/batchOrders", &format!("batchOrders={}", list(&[change]))).await.json();
+    assert_eq!(changed[0]["origQty"], "0.020", "{changed}");
+    let ids = list(&["\"a\"".into(), "\"none\"".into()]);
+    let gone = venue
+        .signed("DELETE", "/fapi/v1/batchOrders", &format!("symbol=BTCUSDT&origClientOrderIdList={ids}"))
+        .await
+        .json();
+    assert_eq!((&gone[0]["status"], &gone[1]["code"]), (&"CANCELED".into(), &(-2011).into()), "{gone}");
+    let six: Vec<String> = (0..6).map(|n| order("58000.0", &format!("s{n}"))).collect();
+    let told =
+        venue.signed("POST", "/fapi/v1/batchOrders", &format!("batchOrders={}", list(&six))).await.refusal();
+    assert_eq!((told.0, told.1), (400, -1130));
+}

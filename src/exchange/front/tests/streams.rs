@@ -127,26 +127,29 @@ async fn a_reader_that_cannot_keep_up_with_a_live_market_is_disconnected() {
     let exchange = ExchangeConfig { market: MarketConfig::Agents(agents), ..quiet() };
     let venue =
         Venue::start_with(exchange, FrontConfig { outbox_limit: 256 << 10, ..FrontConfig::default() });
-    let streams = "/stream?streams=btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade";
-    let mut slow = venue.narrow_websocket(streams).await;
-    let mut quick = venue.websocket(streams).await;
-    // While the quick one has read this much, the slow one has read nothing: far more than the kernel's buffers and the queue hold.
+    let mut slow = venue
+        .narrow_websocket(
+            "/stream?streams=btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade/btcusdt@aggTrade",
+        )
+        .await;
+    // One that takes a small part, so that no hiccup of this machine fills its queue.
+    let mut quick = venue.websocket("/ws/btcusdt@bookTicker").await;
     let mut quick_bytes = 0;
-    while quick_bytes < 4 << 20 {
+    while quick_bytes < 512 << 10 {
         quick_bytes += quick.text().await.len();
     }
-    // What had got out before the cut is still there; then the connection is over, without a close frame.
-    let mut slow_bytes = 0;
-    let end = loop {
-        match tokio::time::timeout(PATIENCE, slow.socket.next()).await.expect("something in time") {
-            Some(Ok(Message::Text(text))) => slow_bytes += text.len(),
-            Some(Ok(Message::Close(frame))) => panic!("a polite end: {frame:?}"),
-            Some(Ok(_)) => {}
-            end => break end,
+    // By now several times that has been said to the slow one, which has read nothing: more than the kernel's buffers and its queue hold.
+    // What had got out before the cut is still there; then the connection is over, without a close frame. Were it not cut, this would go on.
+    let drained = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match slow.socket.next().await {
+                Some(Ok(Message::Close(frame))) => panic!("a polite end: {frame:?}"),
+                Some(Ok(_)) => {}
+                None | Some(Err(_)) => return,
+            }
         }
-        assert!(slow_bytes < quick_bytes, "the slow reader was never cut");
-    };
-    assert!(matches!(end, None | Some(Err(_))));
+    });
+    drained.await.expect("the slow reader was never cut");
     quick.text().await;
 }
 
