@@ -219,9 +219,18 @@ impl Desk {
         {
             return Action::Cancel { order_id };
         }
+        let wide = book
+            .best(Side::Buy)
+            .zip(book.best(Side::Sell))
+            .is_some_and(|(bid, ask)| ask.0 - bid.0 > self.tick);
+        let eager = wide && self.dice.per_mille(600);
         let deep = self.dice.per_mille(if thin { 600 } else { 150 });
-        let distance =
-            if deep { self.dice.between(1, self.levels as i64 * 5 / 4) } else { self.dice.run(450, 8) };
+        let distance = match (eager, deep) {
+            // A wide spread is an invitation to quote inside it.
+            (true, _) => 0,
+            (false, true) => self.dice.between(1, self.levels as i64 * 5 / 4),
+            (false, false) => self.dice.run(450, 8),
+        };
         // Passive: never across the other side's best, and not beyond the fair price.
         let opposite = book.best(side.opposite()).map(|(price, _)| price.0 / self.tick.0);
         let ticks = match side {
