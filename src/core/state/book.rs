@@ -1,7 +1,7 @@
 //! An L2 book: two sorted arrays whose best level stands at the end.
 //!
 //! Why this container: nearly every change is near the touch, where the end of an array makes insertion a short move
-//! and the search a few steps from the end; far levels cost a binary search and one `memmove`. `benches/book.rs` compares.
+//! and the search a few steps from the end; far levels cost a binary search and one `memmove`. `benches/hops/book.rs` compares.
 //! Hot.
 
 use alloc::vec::Vec;
