@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::exchange::front::{Authority, Front, FrontConfig, KeyRing, LimitsConfig};
 use crate::exchange::{
     AccountSpec, AgentsConfig, Decimal, ExchangeConfig, MarketConfig, RecordingConfig, Speed, SymbolSpec,
+    infer_symbols,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -42,8 +43,8 @@ pub struct VenueArgs {
     /// Pace of a recording: 1 is as recorded, 10 ten times as fast, max as fast as it is read
     #[arg(long, value_parser = parse_speed)]
     pub speed: Option<Speed>,
-    /// Instruments, separated by commas
-    #[arg(long, default_value = "BTCUSDT", value_delimiter = ',')]
+    /// Instruments, separated by commas; without it BTCUSDT for agents, and everything that is in a recording
+    #[arg(long, value_delimiter = ',')]
     pub symbols: Vec<String>,
     /// Start balance of each account, in USDT
     #[arg(long, default_value = "100000", allow_negative_numbers = true, value_parser = parse_balance)]
@@ -134,13 +135,7 @@ fn stdin_closed() -> oneshot::Receiver<()> {
 }
 
 fn exchange_config(args: &VenueArgs, keys: &KeyRing) -> anyhow::Result<ExchangeConfig> {
-    let symbols =
-        args.symbols.iter().map(|symbol| specification(symbol)).collect::<anyhow::Result<Vec<_>>>()?;
-    for (index, spec) in symbols.iter().enumerate() {
-        if symbols[..index].iter().any(|earlier| earlier.symbol == spec.symbol) {
-            bail!("--symbols names {} twice", spec.symbol);
-        }
-    }
+    let symbols = symbols(args)?;
     let market = match &args.market {
         Market::Agents { seed } => {
             if args.speed.is_some() {
@@ -176,12 +171,27 @@ fn exchange_config(args: &VenueArgs, keys: &KeyRing) -> anyhow::Result<ExchangeC
     })
 }
 
-fn specification(symbol: &str) -> anyhow::Result<SymbolSpec> {
-    match symbol.to_ascii_uppercase().as_str() {
-        "BTCUSDT" => Ok(SymbolSpec::btcusdt()),
-        "ETHUSDT" => Ok(SymbolSpec::ethusdt()),
-        _ => bail!("--symbols: the embedded venue does not know \"{symbol}\"; it knows BTCUSDT and ETHUSDT"),
+fn symbols(args: &VenueArgs) -> anyhow::Result<Vec<SymbolSpec>> {
+    let known = match &args.market {
+        Market::Agents { .. } => vec![SymbolSpec::btcusdt(), SymbolSpec::ethusdt()],
+        Market::Recording { files } => infer_symbols(files)?,
+    };
+    if args.symbols.is_empty() {
+        let all = if matches!(args.market, Market::Agents { .. }) { 1 } else { known.len() };
+        return Ok(known.into_iter().take(all).collect());
     }
+    let mut chosen: Vec<SymbolSpec> = Vec::new();
+    for symbol in &args.symbols {
+        let Some(spec) = known.iter().find(|spec| spec.symbol.eq_ignore_ascii_case(symbol)) else {
+            let names: Vec<&str> = known.iter().map(|spec| &*spec.symbol).collect();
+            bail!("--symbols: \"{symbol}\" is not in this market, which has {}", names.join(", "));
+        };
+        if chosen.contains(spec) {
+            bail!("--symbols names {} twice", spec.symbol);
+        }
+        chosen.push(spec.clone());
+    }
+    Ok(chosen)
 }
 
 fn parse_market(text: &str) -> Result<Market, String> {
@@ -267,6 +277,22 @@ mod tests {
         assert!(
             configure(&["--market", "agents:7", "--seed", "8"]).expect_err("two seeds").contains("two seeds")
         );
+    }
+
+    #[test]
+    fn a_recording_brings_its_own_instruments() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let tape = folder.path().join("tape.txt");
+        let line = r#"1723161255088181667 {"stream":"solusdt@trade","data":{"e":"trade","E":1,"T":1,"s":"SOLUSDT","t":1,"p":"150.25","q":"3","X":"MARKET","m":false}}"#;
+        std::fs::write(&tape, format!("{line}\n")).expect("writes");
+        let market = format!("recording:{}", tape.display());
+        let config = configure(&["--market", &market, "--speed", "max"]).expect("configures");
+        assert_eq!(&*config.symbols[0].symbol, "SOLUSDT");
+        let told = configure(&["--market", &market, "--symbols", "BTCUSDT"]).expect_err("not in it");
+        assert!(told.contains("BTCUSDT") && told.contains("SOLUSDT"), "{told}");
+        std::fs::write(&tape, format!("{line}\n17231612550 {{\"stre")).expect("writes");
+        let told = configure(&["--market", &market]).expect_err("a damaged line");
+        assert!(told.contains("tape.txt") && told.contains("line 2"), "{told}");
     }
 
     #[test]
