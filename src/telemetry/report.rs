@@ -175,9 +175,9 @@ mod tests {
     fn the_table_is_aligned_and_in_the_order_of_the_way() {
         let text = LatencyReport::of(&sample()).text();
         let expected = "\
-hop               p50     p90      p99    p99.9      max  count
-turn           500 ns  900 ns   990 ns   999 ns  1.00 us   1000
-tick to trade  500 us  900 us   990 us  1.00 ms  1.00 ms   1000";
+hop               p50     p90     p99   p99.9      max  count
+turn           500 ns  900 ns  990 ns  999 ns  1.00 us   1000
+tick to trade  500 us  900 us  990 us  999 us  1.00 ms   1000";
         assert_eq!(text, expected, "\n{text}\n");
     }
 
