@@ -242,7 +242,7 @@ impl<L: Label, const N: usize> FamilyValue<u64, L, N> {
             self.values.iter().enumerate().map(|(at, value)| (L::name(at), *value)).collect();
         named.push(("beyond".into(), self.beyond));
         named.retain(|(_, value)| *value > 0);
-        named.sort_by(|a, b| b.1.cmp(&a.1));
+        named.sort_by_key(|(_, value)| std::cmp::Reverse(*value));
         named
     }
 }
