@@ -15,7 +15,7 @@ use crate::core::event::{
 };
 use crate::core::id::{ClientOrderId, InstrumentId, VenueOrderId};
 use crate::core::instrument::Product;
-use crate::core::num::{DecimalText, Increment, pow10};
+use crate::core::num::{DecimalText, Increment};
 use crate::core::time::Nanos;
 use crate::venue::{Directory, EventSink, Listing};
 use std::sync::Arc;
@@ -630,7 +630,7 @@ impl StepText {
     #[inline(always)]
     fn fast(&mut self, step: &Increment, steps: i64) -> Option<usize> {
         let value = u64::try_from(steps).ok()?.checked_mul(u64::from(step.mantissa))?;
-        let unit = u64::try_from(pow10(step.decimals)?).ok()?;
+        let unit = *UNITS.get(usize::from(step.decimals))?;
         let places = usize::from(step.decimals);
         let (whole, fraction) = (value.checked_div(unit)?, value.checked_rem(unit)?);
         let mut buffer = itoa::Buffer::new();
@@ -654,6 +654,17 @@ impl StepText {
         Some(end)
     }
 }
+
+/// 10^decimals: a step has at most 18.
+const UNITS: [u64; 19] = {
+    let mut table = [1u64; 19];
+    let mut at = 1;
+    while at < 19 {
+        table[at] = table[at - 1] * 10;
+        at += 1;
+    }
+    table
+};
 
 #[inline]
 fn venue_millis(now: Nanos, offset_millis: i64) -> u64 {
