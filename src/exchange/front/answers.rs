@@ -144,6 +144,7 @@ pub fn answer(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) ->
         Ask::ExchangeInfo => Ok(floor.read(|exchange, now| {
             shapes::exchange_information(now / 1_000_000, &floor.config.limits, exchange.symbols())
         })),
+        // Asked for through `depth`, which can wait.
         Ask::Depth => Err(ApiError::UNKNOWN),
         Ask::Trades => {
             let symbol = requests::symbol(params)?;

@@ -263,3 +263,33 @@ async fn a_batch_answers_each_of_its_orders() {
         venue.signed("POST", "/fapi/v1/batchOrders", &format!("batchOrders={}", list(&six))).await.refusal();
     assert_eq!((told.0, told.1), (400, -1130));
 }
+
+#[tokio::test]
+async fn what_is_wrong_in_a_request_is_said_in_the_exchanges_words() {
+    let venue = Venue::start(quiet());
+    for (target, code, text) in [
+        ("/fapi/v1/depth", -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."),
+        ("/fapi/v1/depth?symbol=NOPEUSDT", -1121, "Invalid symbol."),
+        ("/fapi/v1/depth?symbol=BTCUSDT&limit=7", -4021, "'7' is not valid depth limit."),
+        ("/fapi/v1/ticker/bookTicker?symbol=", -1105, "Parameter 'symbol' was empty."),
+        ("/fapi/v1/trades?symbol=BTCUSDT&limit=0", -1130, "Data sent for parameter 'limit' is not valid."),
+    ] {
+        let told = venue.get(target).await.refusal();
+        assert_eq!((told.0, told.1, told.2.as_str()), (400, code, text), "{target}");
+    }
+    let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC";
+    for (order, code) in [
+        ("&quantity=0.010&price=59000.05", -4014),
+        ("&quantity=0.010&price=59000.055", -1111),
+        ("&quantity=0.0105&price=59000", -1111),
+        ("&quantity=0.001&price=59000", -4164),
+        ("&quantity=0&price=59000", -4003),
+        ("&quantity=0.010&price=99000", -4016),
+        ("&quantity=100&price=59000", -2019),
+        ("&quantity=0.010&price=59000&newClientOrderId=a%20space", -4015),
+        ("&quantity=0.010&price=59000&reduceOnly=true", -2022),
+    ] {
+        let told = venue.signed("POST", "/fapi/v1/order", &format!("{limit}{order}")).await.refusal();
+        assert_eq!((told.0, told.1), (400, code), "{order}: {}", told.2);
+    }
+}
