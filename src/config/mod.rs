@@ -1,1 +1,454 @@
-//! (being built)
+//! The configuration: a TOML file, or the built-in demo, read once into types that cannot be wrong.
+//!
+//! `default.toml` beside this file is the manual, the schema and the demo's configuration in one; `docs/CONFIGURATION.md` is printed from it. A
+//! file holds only what differs. Every mistake of a file is told at once, with its line, key and value and what is allowed. Nothing
+//! else is read, but the environment's word for LIVE, and secrets where a key says so; a secret never becomes part of a [`Config`].
+//!
+//! ```text
+//!   file + default.toml --document--> sections --read--> Config --limits (+ definitions of the venue)--> core's Configuration
+//!                                                          '--resolved--> text for the journal --> the same Config, in a replay
+//! ```
+
+mod document;
+mod error;
+mod hosts;
+mod key;
+mod limits;
+#[cfg(test)]
+mod manual;
+mod read;
+mod resolved;
+mod strategy;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use linchpin_core::limits::BucketLimit;
+use linchpin_core::time::Nanos;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use key::{Key, Source};
+pub use limits::InstrumentCaps;
+pub use strategy::{Kind, MarketMaker, ParameterValue, Parameters};
+pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
+
+use crate::journal;
+use crate::net::Endpoint;
+use crate::venue::binance::feed::{DepthSpeed, FeedConfig, PathStyle, TradeStream};
+use text::words;
+
+/// The manual, and what runs without a file.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// A whole configuration: checked, complete, without secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub mode: Mode,
+    pub run: Run,
+    /// Bytes of a journal segment.
+    pub segment_size: u64,
+    pub threads: Threads,
+    pub rings: Rings,
+    pub core: Core,
+    pub demo: Demo,
+    /// By `VenueId`.
+    pub venues: Vec<Venue>,
+    /// By `InstrumentId`.
+    pub instruments: Vec<Instrument>,
+    /// By `StrategyId`.
+    pub strategies: Vec<Strategy>,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub mode: Option<Mode>,
+    pub home: Option<PathBuf>,
+    pub duration: Option<RunLength>,
+    pub verify: Option<bool>,
+    pub trading_enabled: Option<bool>,
+    pub layout: Option<Layout>,
+    pub wait: Option<Wait>,
+    pub market: Option<Market>,
+    pub seed: Option<u64>,
+    pub speed: Option<Pace>,
+}
+
+impl Config {
+    /// Reads the file, or without one takes the built-in demo, under the command line's overrides.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        let live = std::env::var(LIVE_VARIABLE).ok();
+        let Some(path) = path else {
+            return read::config(None, overrides, live.as_deref());
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            place: name.clone(),
+            key: String::new(),
+            value: None,
+            problem: format!("cannot be read: {error}"),
+        })?;
+        read::config(Some((&name, &text)), overrides, live.as_deref())
+    }
+
+    /// Reads what `resolved_text` wrote: for a replay, which dials nothing and so asks no environment.
+    pub fn from_resolved(text: &str) -> Result<Self, ConfigErrors> {
+        read::config(Some(("resolved configuration", text)), &Overrides::default(), Some("LIVE"))
+    }
+
+    /// Gives every embedded venue the addresses of the process that was started for it. They belong to this run, not to the
+    /// configuration: neither `resolved_text` nor `hash` shows them.
+    pub fn connect_embedded(&mut self, addresses: &Addresses) {
+        for venue in &mut self.venues {
+            if let Endpoints::Embedded(known) = &mut venue.endpoints {
+                *known = Some(addresses.clone());
+            }
+        }
+    }
+
+    /// Whether any venue is the embedded one.
+    pub fn needs_embedded(&self) -> bool {
+        self.venues.iter().any(|venue| matches!(venue.endpoints, Endpoints::Embedded(_)))
+    }
+
+    pub fn journal_options(&self) -> journal::Options {
+        journal::Options { segment_size: self.segment_size, ..journal::Options::default() }
+    }
+}
+
+/// Must say LIVE, or LIVE does not run.
+pub const LIVE_VARIABLE: &str = "LINCHPIN_MODE";
+
+words! {
+    /// What may be dialled, and whether anything is sent.
+    pub enum Mode {
+        Demo = "DEMO",
+        DryRun = "DRY_RUN",
+        Testnet = "TESTNET",
+        Live = "LIVE",
+    }
+}
+
+impl Mode {
+    /// Whether a signed order may leave this machine's memory.
+    pub fn sends(self) -> bool {
+        !matches!(self, Self::DryRun)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub home: PathBuf,
+    pub duration: RunLength,
+    pub trading_enabled: bool,
+    pub state_hash_every: u64,
+    pub verify: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunLength {
+    For(Nanos),
+    /// Until a person, or the end of a recording, stops it.
+    Unbounded,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    pub layout: Layout,
+    pub wait: Wait,
+    pub core: Cpu,
+    pub receiver: Cpu,
+    pub sender: Cpu,
+}
+
+words! {
+    pub enum Layout {
+        Auto = "auto",
+        /// Receiver, core and sender have a thread each.
+        Split = "split",
+        /// Receiver and sender share one.
+        Merged = "merged",
+    }
+}
+
+words! {
+    pub enum Wait {
+        Auto = "auto",
+        Spin = "spin",
+        Yield = "yield",
+        Park = "park",
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    Any,
+    Number(usize),
+}
+
+/// Depths, in entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rings {
+    pub receiver_core: usize,
+    pub core_sender: usize,
+    pub sender_core: usize,
+    pub core_requester: usize,
+    pub requester_core: usize,
+    pub operator_core: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Core {
+    pub order_rows: u32,
+    pub book_levels: u32,
+    pub settle_quiet: Nanos,
+    pub settle_max: Nanos,
+    pub confirmation_timeout: Nanos,
+    pub visibility_delay: Nanos,
+    pub recovery_attempts: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demo {
+    pub market: Market,
+    pub seed: u64,
+    pub speed: Pace,
+    /// In USDT.
+    pub balance: Decimal,
+}
+
+/// Where the embedded venue's prices come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Market {
+    Agents,
+    /// At least one file.
+    Recording(Vec<PathBuf>),
+}
+
+/// How fast a recording is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    Times(u32),
+    Max,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Venue {
+    pub name: String,
+    pub dialect: Dialect,
+    pub endpoints: Endpoints,
+    pub paths: Paths,
+    /// Who may vouch for the venue; `None`: whom the operating system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// `None`: public data only.
+    pub key: Option<Key>,
+    pub depth: Depth,
+    pub trades: Trades,
+    pub copies: u8,
+    pub connection: Connection,
+    pub limits: Vec<NamedLimit>,
+}
+
+impl Venue {
+    /// Where it is; `None` for an embedded venue that has not been started.
+    pub fn addresses(&self) -> Option<&Addresses> {
+        match &self.endpoints {
+            Endpoints::Embedded(addresses) => addresses.as_ref(),
+            Endpoints::At(addresses) => Some(addresses),
+        }
+    }
+
+    /// The market feed's share of it.
+    pub fn feed(&self) -> FeedConfig {
+        FeedConfig {
+            paths: match self.paths {
+                Paths::Split => PathStyle::Split,
+                Paths::Unified => PathStyle::Unified,
+            },
+            depth: Some(match self.depth {
+                Depth::Fastest => DepthSpeed::Fastest,
+                Depth::Millis100 => DepthSpeed::Millis100,
+            }),
+            trades: match self.trades {
+                Trades::Trade => Some(TradeStream::Trade),
+                Trades::Aggregate => Some(TradeStream::Aggregate),
+                Trades::None => None,
+            },
+            copies: self.copies,
+            ..FeedConfig::default()
+        }
+    }
+}
+
+words! {
+    pub enum Dialect {
+        BinanceUsdm = "binance-usdm",
+    }
+}
+
+words! {
+    pub enum Paths {
+        Split = "split",
+        Unified = "unified",
+    }
+}
+
+words! {
+    pub enum Depth {
+        Fastest = "0ms",
+        Millis100 = "100ms",
+    }
+}
+
+words! {
+    pub enum Trades {
+        Trade = "trade",
+        Aggregate = "aggTrade",
+        None = "none",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// The demo's own venue; its addresses are known once it runs.
+    Embedded(Option<Addresses>),
+    At(Addresses),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub rest: Endpoint,
+    /// Base of the market streams, without their paths.
+    pub market: Endpoint,
+    /// Base of the private stream, without its path.
+    pub private: Endpoint,
+    /// The WebSocket API, with its path.
+    pub order_entry: Endpoint,
+}
+
+impl Addresses {
+    /// Of the embedded venue that serves TLS on `port` of this machine; `None` for port 0, which is no port.
+    pub fn embedded(port: u16) -> Option<Self> {
+        let at = |scheme: &str, path: &str| format!("{scheme}://127.0.0.1:{port}{path}").parse().ok();
+        Some(Self {
+            rest: at("https", "")?,
+            market: at("wss", "")?,
+            private: at("wss", "")?,
+            order_entry: at("wss", "/ws-fapi/v1")?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub connect_timeout: Nanos,
+    /// `None`: no pings of our own.
+    pub ping_interval: Option<Nanos>,
+    pub silence_timeout: Nanos,
+    pub reconnect_first: Nanos,
+    pub reconnect_longest: Nanos,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLimit {
+    pub name: String,
+    pub bucket: BucketLimit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// Index into `venues`.
+    pub venue: u8,
+    pub symbol: String,
+    pub caps: InstrumentCaps,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strategy {
+    pub name: String,
+    pub kind: Kind,
+    /// Indices into `instruments`; none twice.
+    pub instruments: Vec<u16>,
+    pub max_open_orders: u32,
+    /// `None`: no limit.
+    pub max_intents_per_second: Option<u32>,
+    /// In the quote asset, at most eight decimals; `None`: no limit.
+    pub max_daily_loss: Option<Decimal>,
+}
+
+impl FromStr for RunLength {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        if text == "none" {
+            return Ok(Self::Unbounded);
+        }
+        match parse_span(text) {
+            Ok(span) if span >= Nanos::from_secs(1) => Ok(Self::For(span)),
+            Ok(_) => Err(Wrong::new("expected a span from \"1s\", or \"none\"")),
+            Err(wrong) => Err(Wrong(format!("{}, or \"none\"", wrong.0))),
+        }
+    }
+}
+
+impl fmt::Display for RunLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(span) => f.write_str(&show_span(*span)),
+            Self::Unbounded => f.write_str("none"),
+        }
+    }
+}
+
+impl FromStr for Market {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text.split_once(':') {
+            None if text == "agents" => Ok(Self::Agents),
+            Some(("recording", files)) if !files.is_empty() && files.split(',').all(|f| !f.is_empty()) => {
+                Ok(Self::Recording(files.split(',').map(PathBuf::from).collect()))
+            }
+            _ => Err(Wrong::new("expected \"agents\", or \"recording:FILE\" (several with commas between)")),
+        }
+    }
+}
+
+impl fmt::Display for Market {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agents => f.write_str("agents"),
+            Self::Recording(files) => {
+                let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+                write!(f, "recording:{}", files.join(","))
+            }
+        }
+    }
+}
+
+impl FromStr for Pace {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "max" => Ok(Self::Max),
+            _ => match text.parse() {
+                Ok(times @ 1..=1_000_000) => Ok(Self::Times(times)),
+                _ => Err(Wrong::new("expected \"max\", or a whole number from 1 to 1000000")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times}"),
+            Self::Max => f.write_str("max"),
+        }
+    }
+}

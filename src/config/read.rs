@@ -1,0 +1,581 @@
+//! From sections to a [`Config`]: every key by its type and range, then what only several keys together can have wrong.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use linchpin_core::limits::{BucketLimit, MAX_INSTRUMENTS, MAX_SLOTS, MAX_STRATEGIES, MAX_VENUES};
+use linchpin_core::num::CASH_DECIMALS;
+use linchpin_core::time::Nanos;
+
+use super::document::{
+    Mistakes, Section, Table, Value, count, parse, positive, span_within, text, unless_none,
+};
+use super::error::{ConfigError, ConfigErrors};
+use super::key::{Key, KeyKind, Source};
+use super::strategy::{Kind, MarketMaker, Parameters};
+use super::text::{Decimal, Wrong, nearest, parse_name, parse_percent, parse_size};
+use super::{
+    Addresses, Config, Connection, Core, Cpu, DEFAULT, Demo, Endpoints, Instrument, InstrumentCaps,
+    LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength, Strategy,
+    Threads, Venue, hosts,
+};
+use crate::net::{Endpoint, Scheme};
+
+/// `file`: its name for messages, and its text. `live`: what the environment says beside the file's LIVE.
+pub(super) fn config(
+    file: Option<(&str, &str)>,
+    overrides: &Overrides,
+    live: Option<&str>,
+) -> Result<Config, ConfigErrors> {
+    let mistakes = Mistakes::of(file.map_or("the built-in configuration", |(name, _)| name));
+    let user = match file.map(|(name, text)| parse(name, text)).transpose() {
+        Ok(user) => user,
+        Err(errors) => return errors_only(errors),
+    };
+    let top = Section::top(user.as_ref(), defaults(), &mistakes);
+    let mode = overrides.mode.unwrap_or_else(|| match user {
+        // Whoever writes a file and no mode did not ask for anything to be sent.
+        Some(_) if !top.has("mode") => Mode::DryRun,
+        _ => top.word("mode"),
+    });
+    if mode == Mode::Live && live != Some("LIVE") {
+        top.wrong("mode", format!("LIVE needs the environment variable {LIVE_VARIABLE}=LIVE as well"));
+    }
+    if mode != Mode::Demo {
+        for list in ["venue", "instrument", "strategy"] {
+            if user.is_some() && !top.has(list) {
+                let none = if list == "strategy" { ", or strategy = [] for none" } else { "" };
+                let problem = format!(
+                    "is missing: outside of DEMO nothing stands in for it; write [[{list}]]{none} (this is mode {mode})"
+                );
+                top.wrong(list, problem);
+            }
+        }
+    }
+    let demo = demo(&top.table("demo"), overrides, &mistakes);
+    let (venues, venue_sections) = listed(&top, "venue", 1..=MAX_VENUES, |section| venue(section, mode));
+    unique(&venue_sections, "name", venues.iter().map(|venue| venue.name.as_str()));
+    let (instruments, instrument_sections) =
+        listed(&top, "instrument", 1..=MAX_INSTRUMENTS, |section| instrument(section, &venues));
+    let full_name = |instrument: &Instrument| format!("{}/{}", instrument.venue, instrument.symbol);
+    let full_names: Vec<_> = instruments.iter().map(full_name).collect();
+    unique(&instrument_sections, "symbol", full_names.iter().map(String::as_str));
+    let (strategies, strategy_sections) =
+        listed(&top, "strategy", 0..=MAX_STRATEGIES, |section| strategy(section, &venues, &instruments));
+    unique(&strategy_sections, "name", strategies.iter().map(|strategy| strategy.name.as_str()));
+
+    let config = Config {
+        mode,
+        run: run(&top.table("run"), overrides, mode, &demo),
+        segment_size: top.table("journal").read("segment_size", text(segment_size)),
+        threads: threads(&top.table("threads"), overrides),
+        rings: rings(&top.table("rings")),
+        core: core(&top.table("core")),
+        demo,
+        venues,
+        instruments,
+        strategies,
+    };
+    ConfigErrors::unless_any(mistakes.into_vec(), config)
+}
+
+fn errors_only<T>(errors: Vec<ConfigError>) -> Result<T, ConfigErrors> {
+    match errors.into_iter().next() {
+        // One slip of syntax makes the parser stumble on: the first message is the true one.
+        Some(first) => Err(first.into()),
+        None => unreachable!("called with an error"),
+    }
+}
+
+/// `default.toml`, parsed once.
+fn defaults() -> &'static Table {
+    static DEFAULTS: OnceLock<Table> = OnceLock::new();
+    DEFAULTS.get_or_init(|| parse("default.toml", DEFAULT).expect("default.toml is TOML: a test reads it"))
+}
+
+fn run(section: &Section<'_>, overrides: &Overrides, mode: Mode, demo: &Demo) -> Run {
+    let duration = section.read("duration", text(str::parse::<RunLength>));
+    // The recording's end is the session's, unless someone says otherwise.
+    let is_recorded = mode == Mode::Demo && demo.market != Market::Agents;
+    let duration = if is_recorded && !section.has("duration") { RunLength::Unbounded } else { duration };
+    let enabled = section.read("trading_enabled", |value| match value {
+        Value::Flag(flag) => Ok(Some(*flag)),
+        Value::Text(text) if text == "auto" => Ok(None),
+        _ => Err(Wrong::new("expected true, false or \"auto\"")),
+    });
+    let by_mode = matches!(mode, Mode::Demo | Mode::DryRun);
+    Run {
+        home: overrides.home.clone().unwrap_or_else(|| section.read("home", text(path))),
+        duration: overrides.duration.unwrap_or(duration),
+        trading_enabled: overrides.trading_enabled.or(enabled).unwrap_or(by_mode),
+        state_hash_every: section.count("state_hash_every", 0..=1_000_000_000),
+        verify: overrides.verify.unwrap_or_else(|| section.flag("verify")),
+    }
+}
+
+fn threads(section: &Section<'_>, overrides: &Overrides) -> Threads {
+    let cpu = |key| {
+        section.read(key, |value| match value {
+            Value::Text(text) if text == "any" => Ok(Cpu::Any),
+            value => match count(value, &(0..=1023)) {
+                Ok(number) => Ok(Cpu::Number(number as usize)),
+                Err(wrong) => Err(Wrong(format!("{}, or \"any\"", wrong.0))),
+            },
+        })
+    };
+    let threads = Threads {
+        layout: overrides.layout.unwrap_or_else(|| section.word("layout")),
+        wait: overrides.wait.unwrap_or_else(|| section.word("wait")),
+        core: cpu("core_cpu"),
+        receiver: cpu("receiver_cpu"),
+        sender: cpu("sender_cpu"),
+    };
+    let same = |one: Cpu, other: Cpu| one == other && one != Cpu::Any;
+    for (key, cpu) in [("receiver_cpu", threads.receiver), ("sender_cpu", threads.sender)] {
+        if same(cpu, threads.core) {
+            section.wrong(key, "is the core's CPU too; the core thread needs one for itself");
+        }
+    }
+    let (receiver, sender) = (threads.receiver, threads.sender);
+    match threads.layout {
+        Layout::Split if same(receiver, sender) => {
+            section.wrong("sender_cpu", "is the receiver's CPU too; that is layout = \"merged\"");
+        }
+        Layout::Merged if sender != Cpu::Any && sender != receiver => {
+            section.wrong(
+                "sender_cpu",
+                "the merged layout has one thread for both: \"any\", or the receiver's CPU",
+            );
+        }
+        _ => {}
+    }
+    threads
+}
+
+fn rings(section: &Section<'_>) -> Rings {
+    let depth = |key| section.count(key, 16..=1 << 20) as usize;
+    Rings {
+        receiver_core: depth("receiver_core"),
+        core_sender: depth("core_sender"),
+        sender_core: depth("sender_core"),
+        core_requester: depth("core_requester"),
+        requester_core: depth("requester_core"),
+        operator_core: depth("operator_core"),
+    }
+}
+
+fn core(section: &Section<'_>) -> Core {
+    let number = |key, range| section.count(key, range) as u32;
+    let ten_minutes = Nanos::from_secs(600);
+    let core = Core {
+        order_rows: number("order_rows", 16..=1 << 20),
+        book_levels: number("book_levels", 16..=1 << 16),
+        settle_quiet: section.span("settle_quiet", Nanos::ZERO..=Nanos::from_secs(1)),
+        settle_max: section.span("settle_max", Nanos::ZERO..=Nanos::from_secs(10)),
+        confirmation_timeout: section.span("confirmation_timeout", Nanos::from_millis(10)..=ten_minutes),
+        visibility_delay: section.span("visibility_delay", Nanos::ZERO..=ten_minutes),
+        recovery_attempts: number("recovery_attempts", 1..=1000),
+    };
+    if core.settle_max < core.settle_quiet {
+        section
+            .wrong("settle_max", "is shorter than `settle_quiet`: the window would end before it is quiet");
+    }
+    core
+}
+
+fn demo(section: &Section<'_>, overrides: &Overrides, mistakes: &Mistakes) -> Demo {
+    let speed = section.read("speed", |value| match value {
+        Value::Text(text) => text.parse(),
+        Value::Integer(number) => number.to_string().parse(),
+        _ => "".parse::<Pace>(),
+    });
+    let demo = Demo {
+        market: overrides.market.clone().unwrap_or_else(|| section.read("market", text(str::parse))),
+        seed: overrides.seed.unwrap_or_else(|| section.count("seed", 0..=i64::MAX as u64)),
+        speed: overrides.speed.unwrap_or(speed),
+        balance: section.read("balance", text(balance)),
+    };
+    if demo.market == Market::Agents && demo.speed != Pace::Times(1) {
+        const PROBLEM: &str = "sets the pace of a recording, and the market is \"agents\"";
+        match overrides.speed {
+            Some(speed) => mistakes.push(flag("--speed", &speed.to_string(), PROBLEM)),
+            None => section.wrong("speed", PROBLEM),
+        }
+    }
+    if let Some(seed) = overrides.seed
+        && demo.market != Market::Agents
+    {
+        mistakes.push(flag(
+            "--seed",
+            &seed.to_string(),
+            "is for the market \"agents\"; a recording has none",
+        ));
+    }
+    demo
+}
+
+fn venue(section: &Section<'_>, mode: Mode) -> Venue {
+    let endpoints = endpoints(section, mode);
+    let connection = connection(section);
+    let key = key(&section.table("key"), mode, &endpoints);
+    let limit_sections = section.tables("limit");
+    let limits: Vec<_> = limit_sections.iter().map(limit).collect();
+    if limits.len() > 8 {
+        section.wrong("limit", format!("{} buckets, and a venue has at most 8", limits.len()));
+    }
+    unique(&limit_sections, "name", limits.iter().map(|limit| limit.name.as_str()));
+    let ca_file = section.read("ca_file", text(path));
+    Venue {
+        name: section.need("name", text(parse_name)),
+        dialect: section.word("dialect"),
+        endpoints,
+        paths: section.word("paths"),
+        ca_file: if ca_file.as_os_str() == "system" { None } else { Some(ca_file) },
+        key,
+        depth: section.word("depth"),
+        trades: section.word("trades"),
+        copies: section.count("copies", 1..=4) as u8,
+        connection,
+        limits,
+    }
+}
+
+fn endpoints(section: &Section<'_>, mode: Mode) -> Endpoints {
+    const KEYS: [&str; 4] = ["rest", "market", "private", "order_entry"];
+    let read = |key| {
+        section.need(
+            key,
+            text(|text| match text {
+                "embedded" => Ok(None),
+                text => match text.parse::<Endpoint>() {
+                    Ok(endpoint) => Ok(Some(endpoint)),
+                    Err(error) => {
+                        let embedded = if mode == Mode::Demo { ", or \"embedded\"" } else { "" };
+                        Err(Wrong(format!(
+                            "{}; expected for example wss://host:443/path{embedded}",
+                            error.why
+                        )))
+                    }
+                },
+            }),
+        )
+    };
+    let found = KEYS.map(read);
+    for (key, endpoint) in KEYS.iter().zip(&found) {
+        let schemes = match *key {
+            "rest" => [Scheme::Http, Scheme::Https],
+            _ => [Scheme::Ws, Scheme::Wss],
+        };
+        match endpoint {
+            Some(endpoint) => {
+                if let Err(problem) = hosts::check(mode, endpoint, schemes) {
+                    section.wrong(key, problem);
+                } else if endpoint.path() != "/" && *key != "order_entry" {
+                    section.wrong(key, "is a base address: leave its path out");
+                }
+            }
+            None if mode != Mode::Demo && section.has(key) => {
+                section.wrong(key, format!("is the demo's own venue, and this is mode {mode}"));
+            }
+            None => {}
+        }
+    }
+    match found {
+        [Some(rest), Some(market), Some(private), Some(order_entry)] => {
+            Endpoints::At(Addresses { rest, market, private, order_entry })
+        }
+        found => {
+            if let Some(odd) = KEYS.iter().zip(&found).find(|(_, endpoint)| endpoint.is_some()) {
+                section.wrong(odd.0, "all four addresses are \"embedded\", or none is");
+            }
+            Endpoints::Embedded(None)
+        }
+    }
+}
+
+fn connection(section: &Section<'_>) -> Connection {
+    let hour = Nanos::from_secs(3600);
+    let second = Nanos::from_secs(1);
+    let connection = Connection {
+        connect_timeout: section.span("connect_timeout", Nanos::from_millis(100)..=Nanos::from_secs(300)),
+        ping_interval: section
+            .read("ping_interval", unless_none(text(|text| span_within(text, &(second..=hour))))),
+        silence_timeout: section.span("silence_timeout", second..=hour),
+        reconnect_first: section.span("reconnect_first", Nanos::from_millis(10)..=Nanos::from_secs(60)),
+        reconnect_longest: section.span("reconnect_longest", Nanos::from_millis(10)..=hour),
+    };
+    if connection.ping_interval.is_some_and(|interval| interval >= connection.silence_timeout) {
+        section.wrong(
+            "silence_timeout",
+            "is not longer than `ping_interval`: a quiet connection would be closed",
+        );
+    }
+    if connection.reconnect_longest < connection.reconnect_first {
+        section.wrong("reconnect_longest", "is shorter than `reconnect_first`");
+    }
+    connection
+}
+
+fn key(section: &Section<'_>, mode: Mode, endpoints: &Endpoints) -> Option<Key> {
+    let kind: KeyKind = section.word("kind");
+    let source = |name: &str| match section.need_secret(name, |text| match text {
+        "none" => Ok(None),
+        text => text.parse().map(Some),
+    }) {
+        Some(Source::Embedded) if matches!(endpoints, Endpoints::At(_)) && section.has(name) => {
+            section
+                .wrong(name, "the venue is not the embedded one: expected \"env:VARIABLE\" or \"file:PATH\"");
+            None
+        }
+        source => source,
+    };
+    let found = (source("id"), source("secret"));
+    if let (None, Some(_)) | (Some(_), None) = found {
+        section.wrong_secret(
+            "secret",
+            "`id` and `secret` belong together: both are given, or both are \"none\"",
+        );
+    }
+    let (Some(id), Some(secret)) = found else {
+        if mode != Mode::DryRun && mode != Mode::Demo {
+            section.wrong_secret("id", format!("mode {mode} needs a key: \"env:VARIABLE\" or \"file:PATH\""));
+        }
+        return None;
+    };
+    Some(Key { kind, id, secret })
+}
+
+fn limit(section: &Section<'_>) -> NamedLimit {
+    let number = |key, range| section.count(key, range) as u32;
+    let bucket = BucketLimit {
+        burst: number("burst", 1..=1_000_000),
+        refill: number("refill", 1..=1_000_000),
+        interval: section.span("interval", Nanos::from_millis(1)..=Nanos::from_secs(2 * 86_400)),
+        costs: ["new", "replace", "cancel"].map(|key| section.count(key, 0..=1000) as u16),
+        cancel_reserve: number("cancel_reserve", 0..=1_000_000),
+    };
+    let [new, replace, cancel] = bucket.costs.map(u32::from);
+    let room = bucket.burst.saturating_sub(bucket.cancel_reserve);
+    for (key, cost) in [("new", new), ("replace", replace)] {
+        if cost > room {
+            section
+                .wrong(key, "costs more than `burst` leaves beside `cancel_reserve`: none could ever go out");
+        }
+    }
+    if cancel > bucket.burst {
+        section.wrong("cancel", "costs more than `burst`: none could ever go out");
+    }
+    NamedLimit { name: section.read("name", text(parse_name)), bucket }
+}
+
+fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
+    let venue_name = section.need("venue", text(parse_name));
+    let venue = venues.iter().position(|venue| venue.name == venue_name).unwrap_or_else(|| {
+        section.wrong("venue", unknown("venue", &venue_name, venues.iter().map(|venue| venue.name.as_str())));
+        0
+    });
+    let collar = |text: &str| match parse_percent(text)? {
+        0 => Err(Wrong::new("expected from \"0.01%\" to \"100%\"")),
+        collar => Ok(collar),
+    };
+    Instrument {
+        venue: venue as u8,
+        symbol: section.need("symbol", text(symbol)),
+        caps: InstrumentCaps {
+            max_order_quantity: section.positive("max_order_quantity"),
+            max_order_notional: section.positive("max_order_notional"),
+            max_position: section.positive("max_position"),
+            max_open_orders: section.count("max_open_orders", 1..=100_000) as u32,
+            collar: section.read("collar", unless_none(text(collar))),
+            stale_after: section.span("stale_after", Nanos::from_millis(1)..=Nanos::from_secs(3600)),
+        },
+    }
+}
+
+fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument]) -> Strategy {
+    let names = section.need("instruments", |value| match value {
+        Value::List(list) if !list.is_empty() => list
+            .iter()
+            .map(|entry| match &entry.value {
+                Value::Text(text) => Ok(text.clone()),
+                other => Err(Wrong(format!("expected a list of symbols, not of {}", other.kind()))),
+            })
+            .collect(),
+        _ => Err(Wrong::new("expected a list of symbols such as [\"BTCUSDT\"]")),
+    });
+    let names: Vec<String> = names;
+    let mut chosen = Vec::with_capacity(names.len());
+    for name in &names {
+        match resolve(name, venues, instruments) {
+            Ok(at) if chosen.contains(&at) => section.wrong("instruments", format!("names {name} twice")),
+            Ok(at) => chosen.push(at),
+            Err(problem) => section.wrong("instruments", problem),
+        }
+    }
+    let kind_name = section.need("kind", text(parse_name));
+    let kind = if kind_name == Kind::MARKET_MAKER {
+        let caps = chosen.iter().filter_map(|at| instruments.get(usize::from(*at))).map(|found| &found.caps);
+        if 2 * chosen.len() > MAX_SLOTS {
+            section.wrong("instruments", format!("at most {} for the market maker", MAX_SLOTS / 2));
+        }
+        Kind::MarketMaker(market_maker(&section.table("parameters"), caps))
+    } else {
+        let entries = section.free_table("parameters");
+        let path = section.path_of("parameters");
+        let wrong = |key: &str, problem| section.wrong("parameters", format!("`{key}`: {problem}"));
+        Kind::Own { name: kind_name, parameters: Parameters::read(path, &entries, wrong) }
+    };
+    let loss = |text: &str| match positive(text)? {
+        loss if loss.units(CASH_DECIMALS).is_some() => Ok(loss),
+        _ => Err(Wrong::new("expected at most 8 decimals and 11 digits before them")),
+    };
+    Strategy {
+        name: section.need("name", text(parse_name)),
+        kind,
+        instruments: chosen,
+        max_open_orders: section.count("max_open_orders", 1..=100_000) as u32,
+        max_intents_per_second: section
+            .read("max_intents_per_second", unless_none(|value: &Value| count(value, &(1..=1_000_000))))
+            .map(|intents| intents as u32),
+        max_daily_loss: section.read("max_daily_loss", unless_none(text(loss))),
+    }
+}
+
+fn market_maker<'a>(section: &Section<'_>, caps: impl Iterator<Item = &'a InstrumentCaps>) -> MarketMaker {
+    let ticks = |text: &str| {
+        let decimal: Decimal = text.parse()?;
+        let allowed = Decimal::ZERO..=Decimal::new(1_000_000, 0);
+        if allowed.contains(&decimal) {
+            Ok(decimal)
+        } else {
+            Err(Wrong::new("expected from \"0\" to \"1000000\" ticks"))
+        }
+    };
+    let maker = MarketMaker {
+        quantity: section.positive("quantity"),
+        half_spread_ticks: section.read("half_spread_ticks", text(ticks)),
+        max_skew_ticks: section.read("max_skew_ticks", text(ticks)),
+        max_position: section.positive("max_position"),
+        requote_ticks: section.count("requote_ticks", 1..=1_000_000) as u32,
+    };
+    if maker.max_position < maker.quantity {
+        section.wrong("max_position", "is less than one quote's `quantity`");
+    }
+    for caps in caps {
+        if maker.quantity > caps.max_order_quantity {
+            let cap = caps.max_order_quantity;
+            section
+                .wrong("quantity", format!("is more than the instrument's max_order_quantity of \"{cap}\""));
+        }
+        if maker.max_position > caps.max_position {
+            let cap = caps.max_position;
+            section.wrong("max_position", format!("is more than the instrument's max_position of \"{cap}\""));
+        }
+    }
+    maker
+}
+
+/// A symbol, or `venue/SYMBOL`, to its index.
+fn resolve(name: &str, venues: &[Venue], instruments: &[Instrument]) -> Result<u16, String> {
+    let venue_of = |instrument: &Instrument| {
+        venues.get(usize::from(instrument.venue)).map_or("", |venue| venue.name.as_str())
+    };
+    let (venue, symbol) = match name.split_once('/') {
+        Some((venue, symbol)) => (Some(venue), symbol),
+        None => (None, name),
+    };
+    let mut fits = instruments.iter().enumerate().filter(|(_, instrument)| {
+        instrument.symbol == symbol && venue.is_none_or(|venue| venue == venue_of(instrument))
+    });
+    match (fits.next(), fits.next()) {
+        (Some((at, _)), None) => Ok(at as u16),
+        (Some((_, one)), Some((_, other))) => Err(format!(
+            "{symbol} is at two venues: write \"{}/{symbol}\" or \"{}/{symbol}\"",
+            venue_of(one),
+            venue_of(other)
+        )),
+        (None, _) => Err(unknown("instrument", name, instruments.iter().map(|found| found.symbol.as_str()))),
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("no {what} is called \"{name}\"; did you mean \"{near}\"?"),
+        None => {
+            let list: Vec<_> = known.take(8).map(|name| format!("\"{name}\"")).collect();
+            format!("no {what} is called \"{name}\"; there is {}", list.join(", "))
+        }
+    }
+}
+
+/// The entries of a list, within its bounds.
+fn listed<'a, T>(
+    top: &Section<'a>,
+    key: &str,
+    bounds: std::ops::RangeInclusive<usize>,
+    mut read: impl FnMut(&Section<'a>) -> T,
+) -> (Vec<T>, Vec<Section<'a>>) {
+    let mut sections = top.tables(key);
+    if !bounds.contains(&sections.len()) {
+        let (least, most) = (bounds.start(), bounds.end());
+        top.wrong(key, format!("{} entries; expected {least} to {most}", sections.len()));
+        sections.truncate(*most);
+    }
+    (sections.iter().map(&mut read).collect(), sections)
+}
+
+fn unique<'a>(sections: &[Section<'_>], key: &str, names: impl Iterator<Item = &'a str>) {
+    let mut seen = BTreeSet::new();
+    for (section, name) in sections.iter().zip(names) {
+        if !seen.insert(name) {
+            section.wrong(key, "is there twice");
+        }
+    }
+}
+
+fn symbol(text: &str) -> Result<String, Wrong> {
+    let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    let capitals = text.to_ascii_uppercase();
+    let hint = if !text.is_empty() && capitals.len() <= 32 && capitals.bytes().all(allowed) {
+        format!("; did you mean \"{capitals}\"?")
+    } else {
+        String::new()
+    };
+    Err(Wrong(format!("expected capital letters, digits and _, at most 32{hint}")))
+}
+
+fn segment_size(text: &str) -> Result<u64, Wrong> {
+    let size = parse_size(text)?;
+    if (8 << 10..=4 << 30).contains(&size) && size.is_multiple_of(4096) {
+        return Ok(size);
+    }
+    Err(Wrong::new("expected a whole number of 4KiB from \"8KiB\" to \"4GiB\""))
+}
+
+fn balance(text: &str) -> Result<Decimal, Wrong> {
+    let balance: Decimal = text.parse()?;
+    if balance.is_negative() || balance.units(CASH_DECIMALS).is_none() {
+        return Err(Wrong::new("expected from \"0\", with at most 8 decimals"));
+    }
+    Ok(balance)
+}
+
+fn path(text: &str) -> Result<PathBuf, Wrong> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Wrong::new("expected a path"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn flag(flag: &str, value: &str, problem: &str) -> ConfigError {
+    ConfigError {
+        place: "command line".into(),
+        key: flag.into(),
+        value: Some(value.into()),
+        problem: problem.into(),
+    }
+}

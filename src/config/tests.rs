@@ -1,0 +1,400 @@
+//! What a person can write wrong, and the exact answer to it.
+
+use linchpin_core::id::AssetId;
+use linchpin_core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
+use linchpin_core::num::{CASH_UNIT, Increment, Notional, Price, Quantity};
+use linchpin_core::time::Nanos;
+use proptest::prelude::*;
+
+use super::*;
+
+const TESTNET_VENUE: &str = r#"
+[[venue]]
+name = "binance"
+rest = "https://demo-fapi.binance.com"
+market = "wss://fstream.binancefuture.com"
+private = "wss://fstream.binancefuture.com"
+order_entry = "wss://testnet.binancefuture.com/ws-fapi/v1"
+key = { id = "env:LINCHPIN_ID", secret = "file:key.pem" }
+"#;
+
+const BTC: &str = r#"
+[[instrument]]
+venue = "binance"
+symbol = "BTCUSDT"
+max_order_quantity = "0.05"
+max_order_notional = "5000"
+max_position = "0.05"
+"#;
+
+const MAKER: &str = r#"
+[[strategy]]
+name = "maker"
+kind = "market-maker"
+instruments = ["BTCUSDT"]
+parameters = { quantity = "0.002", max_position = "0.01" }
+"#;
+
+fn desk(head: &str) -> String {
+    format!("{head}{TESTNET_VENUE}{BTC}{MAKER}")
+}
+
+fn read(text: &str) -> Result<Config, ConfigErrors> {
+    read::config(Some(("desk.toml", text)), &Overrides::default(), None)
+}
+
+fn good(text: &str) -> Config {
+    read(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// Every message for `text`, without the file's name.
+fn told(text: &str) -> String {
+    read(text).expect_err("refused").to_string().replace("desk.toml:", "")
+}
+
+fn demo() -> Config {
+    read::config(None, &Overrides::default(), None).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn definition() -> InstrumentDefinition {
+    InstrumentDefinition {
+        tick: Increment::parse(b"0.10", 2).unwrap(),
+        lot: Increment::parse(b"0.001", 3).unwrap(),
+        min_price: Price::new(1),
+        max_price: Price::new(10_000_000),
+        min_quantity: Quantity::new(1),
+        max_quantity: Quantity::new(1_000_000),
+        max_market_quantity: Quantity::new(120_000),
+        min_notional: 100 * CASH_UNIT,
+        percent_up: 10_500,
+        percent_down: 9_500,
+        maker_fee_ppm: 200,
+        taker_fee_ppm: 500,
+        base: AssetId(0),
+        quote: AssetId(1),
+        product: Product::LinearPerpetual,
+        status: InstrumentStatus::Trading,
+    }
+}
+
+#[test]
+fn without_a_file_the_demo_runs() {
+    let config = demo();
+    assert_eq!(config.mode, Mode::Demo);
+    assert_eq!(config.run.duration, RunLength::For(Nanos::from_secs(30)));
+    assert!(config.run.trading_enabled && config.run.verify && config.needs_embedded());
+    assert_eq!(config.instruments[0].symbol, "BTCUSDT");
+    assert_eq!(config.venues[0].limits.len(), 3);
+}
+
+#[test]
+fn the_demos_buckets_stay_below_the_exchanges_limits() {
+    let published = [(Nanos::from_secs(10), 300), (Nanos::from_secs(60), 1200), (Nanos::from_secs(60), 2400)];
+    for (limit, (interval, most)) in demo().venues[0].limits.iter().zip(published) {
+        assert_eq!(limit.bucket.interval, interval);
+        assert!(limit.bucket.burst + limit.bucket.refill < most, "{}", limit.name);
+    }
+}
+
+#[test]
+fn what_a_file_leaves_out_has_its_default_and_a_file_without_a_mode_sends_nothing() {
+    let config = good(&desk("run = { home = \"elsewhere\" }\n"));
+    assert_eq!(config.mode, Mode::DryRun);
+    assert!(!config.mode.sends());
+    assert_eq!(config.run.home, PathBuf::from("elsewhere"));
+    assert_eq!(config.run.state_hash_every, demo().run.state_hash_every);
+    assert_eq!(config.core, demo().core);
+    assert_eq!(config.instruments[0].caps.collar, Some(200));
+    let Kind::MarketMaker(maker) = &config.strategies[0].kind else { panic!("a market maker") };
+    assert_eq!((maker.quantity.to_string().as_str(), maker.requote_ticks), ("0.002", 5));
+}
+
+#[test]
+fn trading_starts_disabled_where_orders_reach_others_unless_the_file_says_otherwise() {
+    assert!(!good(&desk("mode = \"TESTNET\"\n")).run.trading_enabled);
+    assert!(good(&desk("mode = \"TESTNET\"\nrun = { trading_enabled = true }\n")).run.trading_enabled);
+    assert!(good(&desk("")).run.trading_enabled);
+}
+
+#[test]
+fn live_needs_the_word_in_the_environment_too() {
+    let text = desk("mode = \"LIVE\"\n")
+        .replace("demo-fapi", "fapi")
+        .replace("fstream.binancefuture", "fstream.binance")
+        .replace("testnet.binancefuture", "ws-fapi.binance");
+    assert_eq!(
+        told(&text),
+        "1: mode = \"LIVE\": LIVE needs the environment variable LINCHPIN_MODE=LIVE as well"
+    );
+    let live = |live| read::config(Some(("desk.toml", &text)), &Overrides::default(), live);
+    assert!(live(Some("live")).is_err());
+    let config = live(Some("LIVE")).unwrap();
+    assert!(!config.run.trading_enabled);
+    assert_eq!(Config::from_resolved(&config.resolved_text()).unwrap(), config);
+}
+
+#[test]
+fn a_mode_may_not_dial_anothers_hosts() {
+    let text =
+        desk("mode = \"TESTNET\"\n").replace("wss://testnet.binancefuture.com", "wss://ws-fapi.binance.com");
+    assert_eq!(
+        told(&text),
+        "8: venue[0].order_entry = \"wss://ws-fapi.binance.com/ws-fapi/v1\": mode TESTNET may not dial ws-fapi.binance.com; \
+         it may dial testnet.binancefuture.com, fstream.binancefuture.com, stream.binancefuture.com, demo-fapi.binance.com, \
+         demo-fstream.binance.com"
+    );
+    assert!(
+        told(&desk("mode = \"DEMO\"\n"))
+            .contains("mode DEMO may not dial demo-fapi.binance.com; it may dial this machine")
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let text = desk("[run]\nduration = 30\nverify = \"yes\"\nhome = \"\"\n");
+    assert_eq!(
+        told(&text),
+        "2: run.duration = 30: expected a span such as \"250us\", \"2ms\", \"10s\" or \"5m\", or \"none\"; write it in quotes\n\
+         4: run.home = \"\": expected a path\n\
+         3: run.verify = \"yes\": expected true or false"
+    );
+}
+
+#[test]
+fn a_slip_of_syntax_is_told_with_its_line_and_never_quotes_the_line() {
+    let message = told("mode = \"DEMO\"\n[run\nsecret = \"hunter2\"\n");
+    assert!(message.starts_with("2: not TOML: ") && !message.contains("hunter2"), "{message}");
+    let twice = told("mode = \"DEMO\"\nmode = \"DEMO\"\n");
+    assert!(twice.starts_with("2: not TOML: duplicate key"), "{twice}");
+}
+
+#[test]
+fn sending_to_others_needs_a_key() {
+    let none = "key = { id = \"none\", secret = \"none\" }\n";
+    let keyless = |mode: &str| {
+        desk(mode).replace("key = { id = \"env:LINCHPIN_ID\", secret = \"file:key.pem\" }\n", none)
+    };
+    assert_eq!(good(&keyless("")).venues[0].key, None);
+    assert_eq!(
+        told(&keyless("mode = \"TESTNET\"\n")),
+        "9: venue[0].key.id: mode TESTNET needs a key: \"env:VARIABLE\" or \"file:PATH\""
+    );
+}
+
+#[test]
+fn a_symbol_at_two_venues_needs_its_venues_name() {
+    let second = TESTNET_VENUE.replace("\"binance\"", "\"other\"");
+    let other = BTC.replace("\"binance\"", "\"other\"");
+    let text = format!("{TESTNET_VENUE}{second}{BTC}{other}{MAKER}");
+    assert!(
+        told(&text).ends_with("BTCUSDT is at two venues: write \"binance/BTCUSDT\" or \"other/BTCUSDT\"")
+    );
+    let text = text.replace("[\"BTCUSDT\"]", "[\"other/BTCUSDT\"]");
+    assert_eq!(good(&text).strategies[0].instruments, [1]);
+    assert!(
+        told(&format!("{TESTNET_VENUE}{BTC}{BTC}{MAKER}"))
+            .contains("instrument[1].symbol = \"BTCUSDT\": is there twice")
+    );
+}
+
+#[test]
+fn the_command_line_overrides_the_file() {
+    let overrides = Overrides {
+        home: Some("there".into()),
+        duration: Some("5m".parse().unwrap()),
+        verify: Some(false),
+        market: Some("recording:a.gz,b.gz".parse().unwrap()),
+        speed: Some(Pace::Max),
+        ..Overrides::default()
+    };
+    let config = read::config(None, &overrides, None).unwrap();
+    assert_eq!(config.run.home, PathBuf::from("there"));
+    assert_eq!(config.run.duration, RunLength::For(Nanos::from_secs(300)));
+    assert_eq!(config.demo.market, Market::Recording(vec!["a.gz".into(), "b.gz".into()]));
+    let recording = Overrides { duration: None, ..overrides.clone() };
+    assert_eq!(read::config(None, &recording, None).unwrap().run.duration, RunLength::Unbounded);
+    let wrong = Overrides { market: None, ..overrides };
+    assert_eq!(
+        read::config(None, &wrong, None).unwrap_err().to_string(),
+        "command line: --speed = max: sets the pace of a recording, and the market is \"agents\""
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Some(Path::new("no/such/desk.toml")), &Overrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with("no/such/desk.toml: cannot be read: "), "{error}");
+}
+
+const OWN: &str = r#"
+[[strategy]]
+name = "own"
+kind = "pairs"
+instruments = ["BTCUSDT"]
+[strategy.parameters]
+ratio = "1.25"
+window = "5s"
+depth = 3
+quiet = true
+"odd key" = ["a\"b", 1]
+"#;
+
+#[test]
+fn a_desks_own_strategy_gets_its_parameters_typed_and_its_mistakes_with_their_key() {
+    let config = good(&format!("{TESTNET_VENUE}{BTC}{OWN}"));
+    let Kind::Own { name, parameters } = &config.strategies[0].kind else { panic!("a strategy of its own") };
+    assert_eq!(name, "pairs");
+    assert_eq!(parameters.decimal("ratio").unwrap().to_string(), "1.25");
+    assert_eq!(parameters.span("window"), Ok(Nanos::from_secs(5)));
+    assert_eq!((parameters.integer("depth"), parameters.flag("quiet")), (Ok(3), Ok(true)));
+    assert_eq!(
+        parameters.integer("ratio").unwrap_err().to_string(),
+        "strategy[0].parameters.ratio = \"1.25\": expected a whole number"
+    );
+    assert_eq!(
+        parameters.text("missing").unwrap_err().to_string(),
+        "strategy[0].parameters.missing: is missing: the strategy needs it"
+    );
+    assert_eq!(
+        parameters.expect_only(&["ratios", "window", "depth", "quiet", "odd key"]).unwrap_err().to_string(),
+        "strategy[0].parameters.ratio: the strategy has no such parameter; did you mean `ratios`?"
+    );
+    assert_eq!(
+        config.check_kinds(&["pair"]).unwrap_err().to_string(),
+        "strategy[0].kind = \"pairs\": there is no such strategy; this program has \"market-maker\", \"pair\"; did you mean \"pair\"?"
+    );
+    assert_eq!(config.check_kinds(&["pairs"]), Ok(()));
+    let float = format!("{TESTNET_VENUE}{BTC}{OWN}").replace("\"1.25\"", "1.25");
+    assert!(
+        told(&float).contains("`ratio`: a float is not exact: write it as text, in quotes"),
+        "{}",
+        told(&float)
+    );
+}
+
+#[test]
+fn the_resolved_text_reads_back_as_the_same_configuration() {
+    let texts =
+        [desk(""), desk("mode = \"TESTNET\"\n"), format!("{TESTNET_VENUE}{BTC}{OWN}"), DEFAULT.to_owned()];
+    for config in texts.iter().map(|text| good(text)).chain([demo()]) {
+        let text = config.resolved_text();
+        let again = Config::from_resolved(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        assert_eq!(again, config);
+        assert_eq!(again.resolved_text(), text);
+        assert_eq!(again.hash(), config.hash());
+    }
+}
+
+#[test]
+fn every_key_of_the_manual_stands_in_the_resolved_text_and_no_other() {
+    fn keys(path: &str, table: &toml::Table, found: &mut std::collections::BTreeSet<String>) {
+        for (key, value) in table {
+            match value {
+                toml::Value::Table(table) => keys(&format!("{path}{key}."), table, found),
+                toml::Value::Array(list) if list.first().is_some_and(toml::Value::is_table) => {
+                    list.iter()
+                        .filter_map(toml::Value::as_table)
+                        .for_each(|t| keys(&format!("{path}{key}."), t, found));
+                }
+                _ => drop(found.insert(format!("{path}{key}"))),
+            }
+        }
+    }
+    let keys_of = |text: &str| {
+        let mut found = std::collections::BTreeSet::new();
+        keys("", &text.parse().expect("TOML"), &mut found);
+        found
+    };
+    assert_eq!(keys_of(&demo().resolved_text()), keys_of(DEFAULT));
+}
+
+#[test]
+fn the_hash_is_of_the_rules_and_not_of_the_machine() {
+    let one = good(&desk(""));
+    let elsewhere = good(&desk("run = { home = \"x\", duration = \"1h\" }\nthreads = { core_cpu = 1 }\n"));
+    assert_eq!(one.hash(), elsewhere.hash());
+    for (this, that) in
+        [("\"0.002\"", "\"0.003\""), ("\"5000\"", "\"5001\""), ("env:LINCHPIN_ID", "env:OTHER")]
+    {
+        let other = good(&desk("").replace(this, that));
+        assert_eq!(one.hash() == other.hash(), this.starts_with("env"), "{this}");
+    }
+}
+
+#[test]
+fn the_embedded_venues_addresses_are_filled_in_and_belong_to_the_run_alone() {
+    let mut config = demo();
+    assert_eq!(config.venues[0].addresses(), None);
+    let (text, hash) = (config.resolved_text(), config.hash());
+    config.connect_embedded(&Addresses::embedded(4321).unwrap());
+    let addresses = config.venues[0].addresses().unwrap();
+    assert_eq!(addresses.rest.to_string(), "https://127.0.0.1:4321/");
+    assert_eq!(addresses.order_entry.to_string(), "wss://127.0.0.1:4321/ws-fapi/v1");
+    assert_eq!((config.resolved_text(), config.hash()), (text, hash));
+}
+
+#[test]
+fn the_core_counts_in_lots_and_ticks_what_a_person_wrote_in_units() {
+    let config = demo();
+    let core = config.core(&[definition()], *b"tests").unwrap();
+    let limits = core.instruments[0];
+    assert_eq!((limits.max_order_quantity, limits.max_position), (Quantity::new(100), Quantity::new(100)));
+    // 20000 USDT in units of 0.1 x 0.001.
+    assert_eq!(limits.max_order_notional, Notional::new(200_000_000));
+    assert_eq!((limits.collar, limits.stale_after), (200, Nanos::from_secs(5)));
+    assert_eq!(core.strategies[0].max_daily_loss, 1000 * CASH_UNIT);
+    let maker = config.market_maker(0, &[definition()]).unwrap().unwrap();
+    assert_eq!((maker.quantity, maker.max_position), (Quantity::new(5), Quantity::new(30)));
+    assert_eq!((maker.half_spread.to_bits(), maker.max_skew.to_bits()), (65_536, 10 * 65_536));
+}
+
+#[test]
+fn what_does_not_fit_the_instrument_is_refused_with_its_key() {
+    let text = desk("").replace("max_order_quantity = \"0.05\"", "max_order_quantity = \"0.0505\"");
+    let config = good(&text.replace("quantity = \"0.002\"", "quantity = \"0.0005\""));
+    assert_eq!(
+        config.core(&[definition()], *b"tests").unwrap_err().to_string(),
+        "instrument[0].max_order_quantity = \"0.0505\": is not a whole number of the instrument's lots of \"0.001\""
+    );
+    assert_eq!(
+        config.market_maker(0, &[definition()]).unwrap_err().to_string(),
+        "strategy[0].parameters.quantity = \"0.0005\": is not a whole number of the instrument's lots of \"0.001\""
+    );
+    let coarse = InstrumentDefinition { min_quantity: Quantity::new(60), ..definition() };
+    assert_eq!(
+        good(&desk("")).core(&[coarse], *b"tests").unwrap_err().to_string(),
+        "instrument[0].max_order_quantity = \"0.05\": is less than the venue's smallest order, \"0.06\"\n\
+         instrument[0].max_position = \"0.05\": is less than the venue's smallest order, \"0.06\""
+    );
+    assert_eq!(
+        config.core(&[], *b"tests").unwrap_err().to_string(),
+        "instrument: 1 are configured, but 0 definitions are known"
+    );
+}
+
+#[test]
+fn a_notional_limit_is_rounded_down_and_never_to_nothing() {
+    let caps = |notional: &str| InstrumentCaps {
+        max_order_notional: notional.parse().unwrap(),
+        ..demo().instruments[0].caps
+    };
+    let limits =
+        |notional: &str| caps(notional).limits("instrument[0]", linchpin_core::id::VenueId(0), &definition());
+    assert_eq!(limits("0.00019").unwrap().max_order_notional, Notional::new(1));
+    assert_eq!(
+        limits("0.00009").unwrap_err().to_string(),
+        "instrument[0].max_order_notional = \"0.00009\": is less than one tick times one lot of the instrument, or too large to count"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic(text in "\\PC{0,64}", at in 0usize..64, cut in 0usize..4000) {
+        let _ = read(&text);
+        let whole = desk("");
+        let mut mixed: String = whole.chars().take(cut % whole.len()).collect();
+        mixed.push_str(&text);
+        mixed.extend(whole.chars().skip(cut % whole.len() + at));
+        let _ = read(&mixed);
+    }
+}
