@@ -153,6 +153,41 @@ async fn a_damaged_line_is_told_by_number_and_makes_the_venue_fail() {
     assert!(told.contains("tape.txt") && told.contains("11"), "{told}");
 }
 
+/// Recorded trades fill our resting orders, and the fill goes out on the private stream like any other.
+#[tokio::test]
+async fn a_recorded_trade_fills_a_resting_order_of_ours() {
+    let tape = recorded(vec![(String::new(), SNAPSHOT.to_owned())], "");
+    let MarketConfig::Recording(mut recording) = tape.config.market.clone() else { panic!("a recording") };
+    let trade = r#"{"e":"trade","E":1723161256322,"T":1723161256322,"s":"BTCUSDT","t":1,"p":"61800.00","q":"5.000","X":"MARKET","m":true}"#;
+    let mut file = std::fs::OpenOptions::new().append(true).open(&recording.files[0]).expect("the tape");
+    // A second later: time enough to have an order resting.
+    writeln!(file, "1723161256030314667 {{\"stream\":\"btcusdt@trade\",\"data\":{trade}}}").expect("writes");
+    recording.speed = Speed::Times(1);
+    let venue = Venue::start(ExchangeConfig { market: MarketConfig::Recording(recording), ..quiet() });
+    let key = venue.listen_key().await;
+    let mut private = venue.websocket(&format!("/private/ws?listenKey={key}")).await;
+    private.ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#).await;
+    let mut market = venue.websocket(&format!("/stream?streams={THREE}")).await;
+    assert_eq!(venue.get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000").await.body, SNAPSHOT);
+    let order =
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTX&quantity=0.010&price=61800.10&newClientOrderId=r";
+    let placed = venue.signed("POST", "/fapi/v1/order", order).await;
+    assert_eq!(placed.json()["status"], "NEW", "{}", placed.body);
+    assert_eq!(private.event("ORDER_TRADE_UPDATE").await["o"]["x"], "NEW");
+    assert_eq!(private.event("ACCOUNT_UPDATE").await["a"]["P"][0]["pa"], "0.010");
+    let fill = private.event("ORDER_TRADE_UPDATE").await;
+    assert_eq!(
+        (&fill["o"]["X"], &fill["o"]["L"], &fill["o"]["m"]),
+        (&"FILLED".into(), &"61800.10".into(), &true.into())
+    );
+    // The public trade is the recording's, unchanged.
+    assert_eq!(market.text().await, format!("{{\"stream\":\"btcusdt@trade\",\"data\":{trade}}}"));
+    assert_eq!(all(&mut market).await.2, super::super::RECORDING_ENDED);
+    // The account lives on after the market's end.
+    let position = venue.signed("GET", "/fapi/v3/positionRisk", "").await.json();
+    assert_eq!(position[0]["positionAmt"], "0.010");
+}
+
 /// The real thing: 93 954 messages of the exchange, each compared with its line.
 #[tokio::test]
 async fn a_real_recording_arrives_whole_and_byte_for_byte() {
