@@ -94,7 +94,10 @@ fn the_architecture_page_shows_the_table_that_is_held() {
     let tree = Tree::of_the_project();
     let page = tree.file("docs/ARCHITECTURE.md").expect("the page is there");
     let table = walls::house_table();
-    assert!(page.text.contains(&table), "docs/ARCHITECTURE.md: who may import whom is not this table:\n\n{table}");
+    assert!(
+        page.text.contains(&table),
+        "docs/ARCHITECTURE.md: who may import whom is not this table:\n\n{table}"
+    );
 }
 
 fn hold(rule: fn(&Tree) -> Vec<Breach>) {

@@ -7,14 +7,18 @@ pub fn dependencies_without_reason(tree: &Tree) -> Vec<Breach> {
     for file in tree.files.iter().filter(|file| file.path.ends_with("Cargo.toml")) {
         let mut in_dependencies = false;
         let mut previous = "";
+        // A section of one dependency may have the reason above its own line.
+        let mut section_explained = false;
         for (index, line) in file.text.lines().enumerate() {
             let line = line.trim();
             if line.starts_with('[') {
+                section_explained = previous.starts_with('#');
                 in_dependencies = line.trim_matches(['[', ']']).ends_with("dependencies");
             } else if in_dependencies && line.contains('=') && !line.starts_with('#') && is_key(line) {
                 let name = line.split(['=', '.']).next().unwrap_or("").trim();
                 let own_crate = line.contains("path = ");
-                if !previous.starts_with('#') && !own_crate {
+                let explained = previous.starts_with('#') || (previous.starts_with('[') && section_explained);
+                if !explained && !own_crate {
                     let what = format!("dependency `{name}` has no reason in a comment above it");
                     found.push(Breach { path: file.path.clone(), line: index + 1, what });
                 }

@@ -344,5 +344,8 @@ fn files_behind_a_test_door_are_named() {
         children("src/a/mod.rs", "#[cfg(test)]\nmod tests;\nmod real;"),
         ["src/a/tests.rs", "src/a/tests/mod.rs"]
     );
-    assert_eq!(children("src/a/b.rs", "#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod tests;"), ["src/a/b_tests.rs"]);
+    assert_eq!(
+        children("src/a/b.rs", "#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod tests;"),
+        ["src/a/b_tests.rs"]
+    );
 }

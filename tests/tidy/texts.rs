@@ -11,7 +11,8 @@ const EMPTY_MODULES: &[&str] = &["utils", "util", "helpers", "helper", "common",
 
 pub fn headers(tree: &Tree) -> Vec<Breach> {
     let bare = tree.rust().filter(|file| file.header().first().is_none_or(|first| first.is_empty()));
-    bare.map(|file| Breach::of_file(&file.path, "does not begin with a `//!` header that says what it is")).collect()
+    bare.map(|file| Breach::of_file(&file.path, "does not begin with a `//!` header that says what it is"))
+        .collect()
 }
 
 pub fn lengths(tree: &Tree) -> Vec<Breach> {
@@ -36,7 +37,8 @@ pub fn names(tree: &Tree) -> Vec<Breach> {
             for at in file.words(keyword) {
                 let rest = file.code[at + keyword.len()..].trim_start();
                 let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let empty = EMPTY_NAMES.iter().any(|word| name.ends_with(word)) || EMPTY_MODULES.contains(&name.as_str());
+                let empty = EMPTY_NAMES.iter().any(|word| name.ends_with(word))
+                    || EMPTY_MODULES.contains(&name.as_str());
                 if empty {
                     found.push(Breach::at(file, at, format!("`{name}` does not say what it does")));
                 }
@@ -111,7 +113,12 @@ pub fn secrets(tree: &Tree) -> Vec<Breach> {
             let mixed = run.bytes().any(|byte| byte.is_ascii_uppercase())
                 && run.bytes().any(|byte| byte.is_ascii_lowercase())
                 && run.bytes().any(|byte| byte.is_ascii_digit());
-            if run.len() == 64 && mixed && !DOCUMENTED_KEYS.iter().any(|key| run.starts_with(key)) {
+            let alphabet = run.contains("ABCDEFGHIJ");
+            if run.len() == 64
+                && mixed
+                && !alphabet
+                && !DOCUMENTED_KEYS.iter().any(|key| run.starts_with(key))
+            {
                 found.push(Breach::at(file, at, "64 letters and digits: it looks like an API key"));
             }
         }
@@ -148,7 +155,13 @@ fn a_long_or_large_file_is_caught() {
 
 #[test]
 fn an_empty_name_is_caught() {
-    for text in ["pub fn get_price() {}", "struct OrderManager;", "mod utils;", "enum Common {}", "trait BookHelper {}"] {
+    for text in [
+        "pub fn get_price() {}",
+        "struct OrderManager;",
+        "mod utils;",
+        "enum Common {}",
+        "trait BookHelper {}",
+    ] {
         assert_eq!(caught(names, "src/x.rs", text), 1, "{text}");
     }
     assert_eq!(caught(names, "src/x.rs", "// a Manager\nlet a = map.get(1); fn commonly() {}"), 0);
@@ -159,7 +172,10 @@ fn a_trace_of_a_machine_is_caught() {
     let path = concat!("see /ho", "me/someone/x");
     let lock = "[[package]]\nsource = \"registry+https://mirror.example/index\"\n";
     assert_eq!(caught(machine_traces, "docs/x.md", path), 1);
-    assert_eq!(caught(machine_traces, ".cargo/config.toml", concat!("[source.x]\nreplace-", "with = \"y\"")), 1);
+    assert_eq!(
+        caught(machine_traces, ".cargo/config.toml", concat!("[source.x]\nreplace-", "with = \"y\"")),
+        1
+    );
     assert_eq!(caught(machine_traces, "Cargo.lock", lock), 1);
     assert_eq!(caught(machine_traces, "docs/x.md", "https://site.example/home/page"), 0);
 }

@@ -60,8 +60,7 @@ impl Tree {
 
     /// A tree from memory: what the cheat tests break on purpose.
     pub fn of<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut files: Vec<Source> =
-            texts.into_iter().map(|(path, text)| Source::new(path, text)).collect();
+        let mut files: Vec<Source> = texts.into_iter().map(|(path, text)| Source::new(path, text)).collect();
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let sizes = files.iter().map(|file| (file.path.clone(), file.text.len() as u64)).collect();
         let mut folders = BTreeSet::new();

@@ -46,8 +46,18 @@ const CORE: &[(&str, &[&str])] = &[
     (
         "execution",
         &[
-            "codec", "num", "id", "time", "instrument", "event", "limits", "dispatch", "intent", "record",
-            "state", "risk",
+            "codec",
+            "num",
+            "id",
+            "time",
+            "instrument",
+            "event",
+            "limits",
+            "dispatch",
+            "intent",
+            "record",
+            "state",
+            "risk",
         ],
     ),
     ("turn", &[ANY]),
@@ -68,7 +78,8 @@ pub fn breaches(tree: &Tree) -> Vec<Breach> {
         let (root, table) = if inside_core { ("src/core/", CORE) } else { ("src/", HOUSE) };
         let own = room(file, root);
         let Some((_, allowed)) = table.iter().find(|(module, _)| *module == own) else {
-            let what = format!("`{own}` has no row in the table of who may import whom (tests/tidy/walls.rs)");
+            let what =
+                format!("`{own}` has no row in the table of who may import whom (tests/tidy/walls.rs)");
             found.push(Breach::of_file(&file.path, what));
             continue;
         };
@@ -189,14 +200,42 @@ fn caught(path: &str, text: &str) -> Vec<String> {
 #[test]
 fn an_import_through_a_wall_is_caught() {
     for (path, text, expected) in [
-        ("src/net/tcp.rs", "//! x\nuse crate::venue::Directory;", "src/net/tcp.rs:2: `net` may not import `venue`"),
-        ("src/net/tcp.rs", "use crate::{sys::clock, journal};", "src/net/tcp.rs:1: `net` may not import `journal`"),
-        ("src/net/tcp.rs", "fn f() { crate::threads::go() }", "src/net/tcp.rs:1: `net` may not import `threads`"),
+        (
+            "src/net/tcp.rs",
+            "//! x\nuse crate::venue::Directory;",
+            "src/net/tcp.rs:2: `net` may not import `venue`",
+        ),
+        (
+            "src/net/tcp.rs",
+            "use crate::{sys::clock, journal};",
+            "src/net/tcp.rs:1: `net` may not import `journal`",
+        ),
+        (
+            "src/net/tcp.rs",
+            "fn f() { crate::threads::go() }",
+            "src/net/tcp.rs:1: `net` may not import `threads`",
+        ),
         ("src/venue/mod.rs", "use super::net::tls;", "src/venue/mod.rs:1: `venue` may not import `net`"),
-        ("src/venue/a/b.rs", "use super::super::super::net;", "src/venue/a/b.rs:1: `venue` may not import `net`"),
-        ("src/sys/clock.rs", "use linchpin_core::time::Nanos;", "src/sys/clock.rs:1: `sys` may not import `core`"),
-        ("src/core/strategy/x.rs", "use crate::risk::Approved;", "src/core/strategy/x.rs:1: `strategy` may not import `risk`"),
-        ("src/core/risk/x.rs", "use crate::{\n state, strategy::{View}};", "src/core/risk/x.rs:1: `risk` may not import `strategy`"),
+        (
+            "src/venue/a/b.rs",
+            "use super::super::super::net;",
+            "src/venue/a/b.rs:1: `venue` may not import `net`",
+        ),
+        (
+            "src/sys/clock.rs",
+            "use linchpin_core::time::Nanos;",
+            "src/sys/clock.rs:1: `sys` may not import `core`",
+        ),
+        (
+            "src/core/strategy/x.rs",
+            "use crate::risk::Approved;",
+            "src/core/strategy/x.rs:1: `strategy` may not import `risk`",
+        ),
+        (
+            "src/core/risk/x.rs",
+            "use crate::{\n state, strategy::{View}};",
+            "src/core/risk/x.rs:1: `risk` may not import `strategy`",
+        ),
         ("src/core/state/x.rs", "use crate::turn;", "src/core/state/x.rs:1: `state` may not import `turn`"),
     ] {
         assert_eq!(caught(path, text), [expected]);
