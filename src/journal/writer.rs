@@ -1,10 +1,11 @@
-//! Hot. Appends records to a journal: a copy into mapped memory and a checksum, nothing else.
+//! Appends records to a journal: a copy into mapped memory and a checksum, nothing else.
 //!
 //! Promises: when `append` returns `Ok`, the record survives the death of this process at any later moment (the pages belong to the
 //! kernel). When it returns `Err`, nothing of that record is visible and everything before it stays readable; a later append may succeed.
 //! Survival of a failing *machine* begins when the segment is closed and the keeper has synced it, or with `seal`.
 //!
 //! Must never, per record: allocate, call the system, read a clock. Those belong to the roll to a next segment, once in many thousand records.
+//! Hot.
 
 #![deny(
     clippy::indexing_slicing,

@@ -494,7 +494,7 @@ impl WebSocket {
                     self.transport = Some(Transport::Tls(Box::new(session)));
                     self.phase = Phase::Tls;
                 }
-                Err(error) => self.end(Closed::Tls { why: error.to_string().into() }),
+                Err(error) => self.refuse_tls(&error),
             },
             None => {
                 self.transport = Some(Transport::Plain(stream));
@@ -571,6 +571,11 @@ impl WebSocket {
             Some(tls) => self.end(Closed::Tls { why: tls.to_string().into() }),
             None => self.end(Closed::Io { phase, kind: error.kind() }),
         }
+    }
+
+    #[cold]
+    fn refuse_tls(&mut self, error: &super::tls::TlsError) {
+        self.end(Closed::Tls { why: error.to_string().into() });
     }
 
     /// The end of an orderly close: the reason was known when it began.

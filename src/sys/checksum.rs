@@ -1,8 +1,13 @@
-//! Hot. CRC-32C of short records, by the CPU's own instruction.
+//! CRC-32C of short records, by the CPU's own instruction.
 //!
 //! The `crc32c` crate is made for long buffers: it splits them into lanes, and for 100 bytes the splitting costs more than the sum. Here a
 //! short slice is summed word by word in place (measured beside a copy of the same bytes: about 1 to 4 ns for 64 to 128 bytes, the crate's 9
 //! to 10); long slices, and CPUs without the instruction, go to the crate. Both give the same number, which a test holds.
+//! Hot.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 /// The checksum of `bytes`, going on from the checksum `before` (0 to begin).
 #[inline]

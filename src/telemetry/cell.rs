@@ -130,6 +130,7 @@ macro_rules! numbered_labels {
             fn index(self) -> usize {
                 $label::index(self)
             }
+            #[cold]
             fn name(index: usize) -> String {
                 index.to_string()
             }

@@ -83,8 +83,10 @@ enum When {
     Adding,
 }
 
+type Check = fn(&Subject<'_>) -> Verdict;
+
 /// The table of checks, in their order: what, when, by whom.
-const CHECKS: &[(When, fn(&Subject<'_>) -> Verdict)] = &[
+const CHECKS: &[(When, Check)] = &[
     (When::Always, trading::check),
     (When::Always, slot::check),
     (When::Adding, trading::check_market),

@@ -152,7 +152,7 @@ mod tests {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let draw = seed >> 33;
             let price = 1000 + ((draw % 97) * (draw % 13)) as i64;
-            let quantity = if draw % 3 == 0 { 0 } else { (draw % 50) as i64 };
+            let quantity = if draw.is_multiple_of(3) { 0 } else { (draw % 50) as i64 };
             let (side, twin) =
                 if draw & 1024 == 0 { (Side::Buy, &mut bids) } else { (Side::Sell, &mut asks) };
             book.set(side, level(price, quantity));

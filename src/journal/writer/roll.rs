@@ -205,7 +205,7 @@ impl Writer {
         let (magic, rest) = page.split_at(layout::MAGIC.len());
         let bytes = self.segment.mapping.bytes_mut();
         bytes[magic.len()..HEADER_SIZE].copy_from_slice(rest);
-        fence(Ordering::Release); // As for a record: the magic says that the page is whole.
+        fence(Ordering::Release); // Release, as for a record: the magic says that the page is whole.
         bytes[..magic.len()].copy_from_slice(magic);
         self.offset = HEADER_SIZE;
         self.last_checksum = self.salt;

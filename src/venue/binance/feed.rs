@@ -3,7 +3,12 @@
 //! It says which paths to dial and what to subscribe, checks the acknowledgements, and keeps every book in sync by itself.
 //! Depth reaches the core only as: `BookLost`, then a snapshot's parts, then updates that chain on without a hole. Book
 //! tickers and trades pass at all times. Nothing is dropped without a count, and no silence lasts: every wait has a deadline
-//! that `poll` keeps. It opens no socket and reads no clock. Hot.
+//! that `poll` keeps. It opens no socket and reads no clock.
+//! Hot.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 use super::book_sync::{BookSync, Landing, Passage, Stamps};
 use super::json::{JsonError, JsonReader};
@@ -646,6 +651,7 @@ fn path(kind: FeedKind, envelope: Envelope) -> String {
 }
 
 /// The names of this kind's streams. (USD-M and Spot "WebSocket Streams".)
+#[cold]
 fn streams(directory: &Directory, config: &FeedConfig, kind: FeedKind) -> Vec<String> {
     let (public, market) = (kind != FeedKind::Market, kind != FeedKind::Public);
     let mut names = Vec::new();
@@ -672,6 +678,7 @@ fn streams(directory: &Directory, config: &FeedConfig, kind: FeedKind) -> Vec<St
     names
 }
 
+#[cold]
 fn subscribe(streams: &[String], id: u64) -> String {
     format!("{{\"method\":\"SUBSCRIBE\",\"params\":[\"{}\"],\"id\":{id}}}", streams.join("\",\""))
 }

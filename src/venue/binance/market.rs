@@ -1,5 +1,10 @@
 //! What a market message says, in exact units, before the feed decides what the core may hear of it. The scanner and the
-//! tolerant parser both end here, which is what lets a test compare them. Hot.
+//! tolerant parser both end here, which is what lets a test compare them.
+//! Hot.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 use super::json::JsonError;
 use crate::core::event::{BookTicker, Level, MarkPrice, Trade};

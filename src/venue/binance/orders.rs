@@ -3,7 +3,12 @@
 //! With an Ed25519 key the session logs on once and requests carry no signature; with another key each one is signed. Every
 //! request that was encoded is in the in-flight table until exactly one outcome for it has been emitted: its answer, its time
 //! running out, or the link breaking. An answer proves that the venue took or refused the request, and no more.
-//! (USD-M "WebSocket API General Info", "New Order", "Modify Order", "Cancel Order"; Spot "WebSocket API".) Hot.
+//! (USD-M "WebSocket API General Info", "New Order", "Modify Order", "Cancel Order"; Spot "WebSocket API".)
+//! Hot.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 use super::json::{Json, JsonError, JsonReader};
 use super::sign::{Credentials, percent_encode};
@@ -765,7 +770,7 @@ impl InFlight {
 
     /// The slots in the order in which a number's request is looked for: its home first.
     #[inline]
-    fn from_home(&self, number: u64) -> impl Iterator<Item = usize> + use<> {
+    fn search_order(&self, number: u64) -> impl Iterator<Item = usize> + use<> {
         let capacity = self.slots.len().max(1);
         let home = (number % capacity as u64) as usize;
         (home..capacity).chain(0..home)
@@ -776,7 +781,7 @@ impl InFlight {
         if self.count >= self.slots.len() {
             return Err(EncodeError::InFlightFull);
         }
-        for at in self.from_home(request.number) {
+        for at in self.search_order(request.number) {
             match self.slots.get_mut(at) {
                 Some(Some(taken)) if taken.number == request.number => return Err(EncodeError::Twice),
                 Some(slot @ None) => {
@@ -792,7 +797,7 @@ impl InFlight {
 
     #[inline]
     fn take(&mut self, number: u64) -> Option<Request> {
-        let at = self.from_home(number).find(|at| {
+        let at = self.search_order(number).find(|at| {
             self.slots
                 .get(*at)
                 .is_some_and(|slot| slot.as_ref().is_some_and(|request| request.number == number))

@@ -14,6 +14,10 @@
 //! {"e":"markPriceUpdate","E":n,"s":"S","p":"d","P":"d","i":"d","r":"d","T":n}                         USD-M
 //! ```
 //! Hot.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 use super::market::{DepthHeader, Levels, MAX_LEVELS, MarketBody, MarketMessage};
 use crate::core::event::{BookTicker, Level, MarkPrice, Side, Trade};
@@ -441,6 +445,7 @@ fn eight_digits(chunk: [u8; 8]) -> Option<u64> {
     Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF)
 }
 
+#[allow(clippy::indexing_slicing, reason = "it runs in the compiler, which would say so")]
 const POW10: [u64; 19] = {
     let mut table = [1u64; 19];
     let mut at = 1;
