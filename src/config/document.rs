@@ -71,6 +71,11 @@ impl Mistakes {
         self.found.borrow_mut().push(error);
     }
 
+    /// Is there a mistake already about a key for which this holds?
+    pub fn any(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        self.found.borrow().iter().any(|error| is_meant(&error.key))
+    }
+
     pub fn into_vec(self) -> Vec<ConfigError> {
         self.found.into_inner()
     }
@@ -102,7 +107,11 @@ impl<'a> Section<'a> {
         let user = match self.user_entry(key) {
             Some(Entry { value: Value::Table(table), .. }) => Some(table),
             Some(entry) => {
-                self.mistake(key, Some(entry), format!("expected a table, [{}]", self.path_of(key)));
+                // Not shown: a secret may stand where the table of a key belongs.
+                let mut error =
+                    self.error(key, Some(entry), format!("expected a table, [{}]", self.path_of(key)));
+                error.value = None;
+                self.mistakes.push(error);
                 None
             }
             None => None,
@@ -115,41 +124,32 @@ impl<'a> Section<'a> {
         let Value::List(defaults) = &self.default_entry(key).value else {
             unreachable!("default.toml: {key} is a list")
         };
-        let at = |entry: &'a Entry| match &entry.value {
-            Value::Table(table) => Some(table),
-            _ => None,
+        let section = |index: usize, user: Option<&'a Table>, default: &'a Table| {
+            let path = format!("{}[{index}]", self.path_of(key));
+            Section { path, user, default, own: user.is_some(), mistakes: self.mistakes }.checked()
         };
-        let section = |index: usize, user: Option<&'a Table>, default: &'a Table| Section {
-            path: format!("{}[{index}]", self.path_of(key)),
-            user,
-            default,
-            own: user.is_some(),
-            mistakes: self.mistakes,
-        };
-        let template = defaults.first().and_then(at).expect("default.toml has an entry of each list");
+        let defaults: Vec<_> = defaults.iter().filter_map(Entry::table).collect();
+        let template = *defaults.first().expect("default.toml has an entry of each list");
         match self.user_entry(key) {
-            None => defaults
-                .iter()
-                .enumerate()
-                .filter_map(|(index, entry)| Some(section(index, None, at(entry)?)))
-                .collect(),
-            Some(list) => {
-                let Value::List(entries) = &list.value else {
-                    self.mistake(key, Some(list), format!("expected a list, [[{}]]", self.path_of(key)));
-                    return Vec::new();
-                };
-                let mut sections = Vec::new();
+            Some(Entry { value: Value::List(entries), .. }) => {
+                let mut sections = Vec::with_capacity(entries.len());
                 for (index, entry) in entries.iter().enumerate() {
-                    match at(entry) {
-                        Some(table) => sections.push(section(index, Some(table), template).checked()),
-                        None => self.mistake(
+                    if entry.table().is_none() {
+                        self.mistake(
                             key,
                             Some(entry),
                             format!("expected a table, [[{}]]", self.path_of(key)),
-                        ),
+                        );
                     }
+                    sections.push(section(index, entry.table(), template));
                 }
                 sections
+            }
+            not_a_list => {
+                if not_a_list.is_some() {
+                    self.mistake(key, not_a_list, format!("expected a list, [[{}]]", self.path_of(key)));
+                }
+                defaults.iter().enumerate().map(|(index, default)| section(index, None, default)).collect()
             }
         }
     }
@@ -233,16 +233,34 @@ impl<'a> Section<'a> {
         self.need(key, text(positive))
     }
 
-    /// Notes a mistake about a key of this section, with its line where the file has it.
+    /// Notes a mistake about a key of this section, with its line where the file has it. A key that has one already is left alone: what
+    /// stands in for its value is not its author's.
     pub fn wrong(&self, key: &str, problem: impl Into<String>) {
-        self.mistake(key, self.user_entry(key), problem.into());
+        if !self.is_wrong(key) {
+            self.mistake(key, self.user_entry(key), problem.into());
+        }
     }
 
     /// The same, without its value: it may be a secret.
     pub fn wrong_secret(&self, key: &str, problem: impl Into<String>) {
-        let mut error = self.error(key, self.user_entry(key), problem.into());
-        error.value = None;
-        self.mistakes.push(error);
+        if !self.is_wrong(key) {
+            let mut error = self.error(key, self.user_entry(key), problem.into());
+            error.value = None;
+            self.mistakes.push(error);
+        }
+    }
+
+    pub fn is_wrong(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        self.mistakes.any(|found| found == path)
+    }
+
+    /// Whether any mistake was found about `key` in an entry of the top's list `list`.
+    pub fn is_wrong_in(&self, list: &str, key: &str) -> bool {
+        self.mistakes.any(|found| {
+            found.strip_prefix(list).is_some_and(|rest| rest.starts_with('['))
+                && found.rsplit('.').next() == Some(key)
+        })
     }
 
     pub fn path_of(&self, key: &str) -> String {
@@ -351,6 +369,15 @@ pub(super) fn span_within(text: &str, range: &RangeInclusive<Nanos>) -> Result<N
 pub(super) fn positive(text: &str) -> Result<Decimal, Wrong> {
     let decimal: Decimal = text.parse()?;
     if decimal.is_positive() { Ok(decimal) } else { Err(Wrong::new("expected a number above \"0\"")) }
+}
+
+impl Entry {
+    fn table(&self) -> Option<&Table> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
 }
 
 impl Value {

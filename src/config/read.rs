@@ -286,8 +286,11 @@ fn endpoints(section: &Section<'_>, mode: Mode) -> Endpoints {
             Endpoints::At(Addresses { rest, market, private, order_entry })
         }
         found => {
-            if let Some(odd) = KEYS.iter().zip(&found).find(|(_, endpoint)| endpoint.is_some()) {
-                section.wrong(odd.0, "all four addresses are \"embedded\", or none is");
+            let is_read = !KEYS.iter().any(|key| section.is_wrong(key));
+            if let Some((odd, _)) = KEYS.iter().zip(&found).find(|(_, endpoint)| endpoint.is_some())
+                && is_read
+            {
+                section.wrong(odd, "all four addresses are \"embedded\", or none is");
             }
             Endpoints::Embedded(None)
         }
@@ -324,13 +327,18 @@ fn key(section: &Section<'_>, mode: Mode, endpoints: &Endpoints) -> Option<Key> 
         text => text.parse().map(Some),
     }) {
         Some(Source::Embedded) if matches!(endpoints, Endpoints::At(_)) && section.has(name) => {
-            section
-                .wrong(name, "the venue is not the embedded one: expected \"env:VARIABLE\" or \"file:PATH\"");
+            section.wrong_secret(
+                name,
+                "the venue is not the embedded one: expected \"env:VARIABLE\" or \"file:PATH\"",
+            );
             None
         }
         source => source,
     };
     let found = (source("id"), source("secret"));
+    if section.is_wrong("id") || section.is_wrong("secret") {
+        return None;
+    }
     if let (None, Some(_)) | (Some(_), None) = found {
         section.wrong_secret(
             "secret",
@@ -372,7 +380,11 @@ fn limit(section: &Section<'_>) -> NamedLimit {
 fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
     let venue_name = section.need("venue", text(parse_name));
     let venue = venues.iter().position(|venue| venue.name == venue_name).unwrap_or_else(|| {
-        section.wrong("venue", unknown("venue", &venue_name, venues.iter().map(|venue| venue.name.as_str())));
+        // A venue whose own name could not be read is told there.
+        if !section.is_wrong_in("venue", "name") {
+            let names = venues.iter().map(|venue| venue.name.as_str());
+            section.wrong("venue", unknown("venue", &venue_name, names));
+        }
         0
     });
     let collar = |text: &str| match parse_percent(text)? {
@@ -410,6 +422,7 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
         match resolve(name, venues, instruments) {
             Ok(at) if chosen.contains(&at) => section.wrong("instruments", format!("names {name} twice")),
             Ok(at) => chosen.push(at),
+            Err(_) if section.is_wrong_in("instrument", "symbol") => {}
             Err(problem) => section.wrong("instruments", problem),
         }
     }

@@ -223,7 +223,7 @@ impl Parameters {
         for (key, entry) in entries {
             match ParameterValue::read(&entry.value) {
                 Ok(value) => drop(values.insert(key.clone(), value)),
-                Err(kind) if kind == "a float" => {
+                Err("a float") => {
                     wrong(key, "a float is not exact: write it as text, in quotes".into());
                 }
                 Err(kind) => {

@@ -49,7 +49,7 @@ fn good(text: &str) -> Config {
 
 /// Every message for `text`, without the file's name.
 fn told(text: &str) -> String {
-    read(text).expect_err("refused").to_string().replace("desk.toml:", "")
+    read(text).expect_err("refused").to_string().replace("desk.toml: ", "").replace("desk.toml:", "")
 }
 
 fn demo() -> Config {
@@ -117,6 +117,17 @@ fn trading_starts_disabled_where_orders_reach_others_unless_the_file_says_otherw
 }
 
 #[test]
+fn outside_of_the_demo_venue_instrument_and_strategy_are_never_made_up() {
+    assert_eq!(
+        told("mode = \"TESTNET\"\nstrategy = []\n"),
+        "venue: is missing: outside of DEMO nothing stands in for it; write [[venue]] (this is mode TESTNET)\n\
+         instrument: is missing: outside of DEMO nothing stands in for it; write [[instrument]] (this is mode TESTNET)"
+    );
+    let watch = format!("strategy = []\n{TESTNET_VENUE}{BTC}");
+    assert!(good(&watch).strategies.is_empty());
+}
+
+#[test]
 fn live_needs_the_word_in_the_environment_too() {
     let text = desk("mode = \"LIVE\"\n")
         .replace("demo-fapi", "fapi")
@@ -169,6 +180,118 @@ fn a_slip_of_syntax_is_told_with_its_line_and_never_quotes_the_line() {
 }
 
 #[test]
+fn every_mistake_has_its_own_answer() {
+    #[rustfmt::skip]
+    let table: &[(&str, &str)] = &[
+        // Keys.
+        ("run = { hom = \"var\" }",             "2: run.hom: there is no such key; did you mean `home`?"),
+        ("[core]\norder_row = 5",               "3: core.order_row: there is no such key; did you mean `order_rows`?"),
+        ("[journal]\ncolour = 5",               "3: journal.colour: there is no such key; here stand `segment_size`"),
+        ("[[venue.keys]]",                      "2: venue = {..}: expected a list, [[venue]]"),
+        ("run = 5",                             "2: run: expected a table, [run]"),
+        ("venue = [5]",                         "2: venue = 5: expected a table, [[venue]]"),
+        // Types and ranges.
+        ("mode = \"DEM\"",                      "1: mode = \"DEM\": expected one of \"DEMO\", \"DRY_RUN\", \"TESTNET\", \"LIVE\"; did you mean \"DEMO\"?"),
+        ("mode = 5",                            "1: mode = 5: expected one of \"DEMO\", \"DRY_RUN\", \"TESTNET\", \"LIVE\"; write it in quotes"),
+        ("mode = true",                         "1: mode = true: expected text, in quotes, not true or false"),
+        ("[run]\nduration = \"1ms\"",           "3: run.duration = \"1ms\": expected a span from \"1s\", or \"none\""),
+        ("[run]\ntrading_enabled = 1",          "3: run.trading_enabled = 1: expected true, false or \"auto\""),
+        ("[run]\nstate_hash_every = -1",        "3: run.state_hash_every = -1: expected a whole number from 0 to 1000000000"),
+        ("[run]\nstate_hash_every = 99999999999999999999", "3: run.state_hash_every = 99999999999999999999: expected a whole number from 0 to 1000000000"),
+        ("[journal]\nsegment_size = \"64MB\"",  "3: journal.segment_size = \"64MB\": expected a size such as \"64KiB\", \"64MiB\" or \"1GiB\""),
+        ("[journal]\nsegment_size = \"9000B\"", "3: journal.segment_size = \"9000B\": expected a whole number of 4KiB from \"8KiB\" to \"4GiB\""),
+        ("[threads]\nlayout = \"spilt\"",       "3: threads.layout = \"spilt\": expected one of \"auto\", \"split\", \"merged\"; did you mean \"split\"?"),
+        ("[threads]\nwait = 1.5",               "3: threads.wait = 1.5: expected one of \"auto\", \"spin\", \"yield\", \"park\"; write it in quotes"),
+        ("[threads]\ncore_cpu = 5000",          "3: threads.core_cpu = 5000: expected a whole number from 0 to 1023, or \"any\""),
+        ("[rings]\ncore_sender = 1",            "3: rings.core_sender = 1: expected a whole number from 16 to 1048576"),
+        ("[core]\nsettle_max = \"1m\"",         "3: core.settle_max = \"1m\": expected a span from \"0s\" to \"10s\""),
+        ("[core]\nvisibility_delay = 2024-01-01", "3: core.visibility_delay = 2024-01-01: expected text, in quotes, not a date"),
+        ("[demo]\nmarket = \"moon\"",           "3: demo.market = \"moon\": expected \"agents\", or \"recording:FILE\" (several with commas between)"),
+        ("[demo]\nspeed = 0",                   "3: demo.speed = 0: expected \"max\", or a whole number from 1 to 1000000"),
+        ("[demo]\nbalance = \"-1\"",            "3: demo.balance = \"-1\": expected from \"0\", with at most 8 decimals"),
+        ("[demo]\nbalance = 1e5",               "3: demo.balance = 1e5: expected a decimal number such as \"0.002\"; write it in quotes"),
+        // Keys against keys.
+        ("[core]\nsettle_quiet = \"20ms\"",     "2: core.settle_max: is shorter than `settle_quiet`: the window would end before it is quiet"),
+        ("[threads]\ncore_cpu = 1\nsender_cpu = 1", "4: threads.sender_cpu = 1: is the core's CPU too; the core thread needs one for itself"),
+        ("[threads]\nlayout = \"split\"\nreceiver_cpu = 1\nsender_cpu = 1", "5: threads.sender_cpu = 1: is the receiver's CPU too; that is layout = \"merged\""),
+        ("[threads]\nlayout = \"merged\"\nreceiver_cpu = 1\nsender_cpu = 2", "5: threads.sender_cpu = 2: the merged layout has one thread for both: \"any\", or the receiver's CPU"),
+        ("[demo]\nspeed = 2",                   "3: demo.speed = 2: sets the pace of a recording, and the market is \"agents\""),
+    ];
+    let mut wrong = 0;
+    for (text, expected) in table {
+        let found = told(&demo_file(text));
+        if found != *expected {
+            println!("{text}\n found    {found}\n expected {expected}");
+            wrong += 1;
+        }
+    }
+    assert_eq!(wrong, 0, "answers that differ");
+}
+
+/// A file of mode DEMO that ends in a fragment; told with the fragment's own line numbers.
+fn demo_file(fragment: &str) -> String {
+    if fragment.starts_with("mode") {
+        return fragment.to_owned();
+    }
+    format!("mode = \"DEMO\"\n{fragment}")
+}
+
+#[test]
+fn every_mistake_in_a_list_names_its_entry() {
+    #[rustfmt::skip]
+    let table: &[(&str, &str, &str)] = &[
+        // Replace this in a good file by that, and read this answer.
+        ("name = \"binance\"", "name = \"bin ance\"", "3: venue[0].name = \"bin ance\": expected letters, digits, - and _, at most 32"),
+        ("name = \"binance\"\n", "", "2: venue[0].name: is missing, and has no default: it is yours to give"),
+        ("rest = \"https://demo-fapi.binance.com\"", "rest = \"demo-fapi.binance.com\"", "4: venue[0].rest = \"demo-fapi.binance.com\": it has no scheme; expected for example wss://host:443/path"),
+        ("rest = \"https://", "rest = \"wss://", "4: venue[0].rest = \"wss://demo-fapi.binance.com\": expected an address of the form https://host (or http:// on this machine)"),
+        ("rest = \"https://", "rest = \"http://", "4: venue[0].rest = \"http://demo-fapi.binance.com\": beyond this machine only TLS is spoken: https:// or wss://"),
+        ("binance.com\"\nmarket", "binance.com/fapi\"\nmarket", "4: venue[0].rest = \"https://demo-fapi.binance.com/fapi\": is a base address: leave its path out"),
+        ("symbol = \"BTCUSDT\"", "symbol = \"btcusdt\"", "12: instrument[0].symbol = \"btcusdt\": expected capital letters, digits and _, at most 32; did you mean \"BTCUSDT\"?"),
+        ("venue = \"binance\"", "venue = \"binace\"", "11: instrument[0].venue = \"binace\": no venue is called \"binace\"; did you mean \"binance\"?"),
+        ("max_position = \"0.05\"\n", "", "10: instrument[0].max_position: is missing, and has no default: it is yours to give"),
+        ("max_position = \"0.05\"", "max_position = 0.05", "15: instrument[0].max_position = 0.05: expected a decimal number such as \"0.002\"; write it in quotes"),
+        ("max_order_notional = \"5000\"", "max_order_notional = \"0\"", "14: instrument[0].max_order_notional = \"0\": expected a number above \"0\""),
+        ("max_order_notional = \"5000\"", "max_order_notional = \"5000\"\ncollar = \"0%\"", "15: instrument[0].collar = \"0%\": expected from \"0.01%\" to \"100%\", or \"none\""),
+        ("instruments = [\"BTCUSDT\"]", "instruments = [\"BTCUSD\"]", "20: strategy[0].instruments = [\"BTCUSD\"]: no instrument is called \"BTCUSD\"; did you mean \"BTCUSDT\"?"),
+        ("instruments = [\"BTCUSDT\"]", "instruments = \"BTCUSDT\"", "20: strategy[0].instruments = \"BTCUSDT\": expected a list of symbols such as [\"BTCUSDT\"]"),
+        ("instruments = [\"BTCUSDT\"]", "instruments = [\"BTCUSDT\", \"binance/BTCUSDT\"]", "20: strategy[0].instruments = [\"BTCUSDT\", \"binance/BTCUSDT\"]: names binance/BTCUSDT twice"),
+        ("quantity = \"0.002\"", "quantity = \"0,002\"", "21: strategy[0].parameters.quantity = \"0,002\": expected a decimal number such as \"0.002\""),
+        ("quantity = \"0.002\"", "quantiy = \"0.002\"", "21: strategy[0].parameters.quantiy: there is no such key; did you mean `quantity`?\n21: strategy[0].parameters.quantity: is missing, and has no default: it is yours to give"),
+        ("quantity = \"0.002\"", "quantity = \"0.2\"", "21: strategy[0].parameters.max_position = \"0.01\": is less than one quote's `quantity`\n21: strategy[0].parameters.quantity = \"0.2\": is more than the instrument's max_order_quantity of \"0.05\""),
+        ("max_position = \"0.01\"", "max_position = \"1\"", "21: strategy[0].parameters.max_position = \"1\": is more than the instrument's max_position of \"0.05\""),
+        ("quantity = \"0.002\"", "quantity = \"0.002\", half_spread_ticks = \"-1\"", "21: strategy[0].parameters.half_spread_ticks = \"-1\": expected from \"0\" to \"1000000\" ticks"),
+        ("kind = \"market-maker\"", "kind = \"market-maker\"\nmax_daily_loss = \"0\"", "20: strategy[0].max_daily_loss = \"0\": expected a number above \"0\", or \"none\""),
+    ];
+    let mut wrong = 0;
+    for (this, that, expected) in table {
+        let text = desk("");
+        assert!(text.contains(this), "{this}");
+        let found = told(&text.replacen(this, that, 1));
+        if found != *expected {
+            println!("{this} -> {that}\n found    {found}\n expected {expected}");
+            wrong += 1;
+        }
+    }
+    assert_eq!(wrong, 0, "answers that differ");
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_refused_and_not_shown() {
+    let text = desk("").replace("file:key.pem", "hunter2");
+    assert_eq!(
+        told(&text),
+        "8: venue[0].key.secret: expected \"env:VARIABLE\" or \"file:PATH\" (what stands there is not shown: it may be a secret)"
+    );
+    let text = desk("").replace("secret =", "passphrase =");
+    assert!(!told(&text).contains("key.pem"), "{}", told(&text));
+    let text = desk("").replace("{ id = \"env:LINCHPIN_ID\", secret = \"file:key.pem\" }", "\"hunter2\"");
+    assert!(!told(&text).contains("hunter2"), "{}", told(&text));
+    let text = desk("").replace("{ id = \"env:LINCHPIN_ID\",", "{ id = \"none\",");
+    assert!(told(&text).contains("`id` and `secret` belong together"), "{}", told(&text));
+}
+
+#[test]
 fn sending_to_others_needs_a_key() {
     let none = "key = { id = \"none\", secret = \"none\" }\n";
     let keyless = |mode: &str| {
@@ -178,6 +301,18 @@ fn sending_to_others_needs_a_key() {
     assert_eq!(
         told(&keyless("mode = \"TESTNET\"\n")),
         "9: venue[0].key.id: mode TESTNET needs a key: \"env:VARIABLE\" or \"file:PATH\""
+    );
+}
+
+#[test]
+fn a_bucket_that_could_never_send_is_refused() {
+    let limit = "[[venue.limit]]\nname = \"tiny\"\nburst = 10\ncancel_reserve = 10\n[[venue.limit]]\nname = \"tiny\"\n";
+    let text = desk("").replace(BTC, &format!("{limit}{BTC}"));
+    assert_eq!(
+        told(&text),
+        "9: venue[0].limit[0].new: costs more than `burst` leaves beside `cancel_reserve`: none could ever go out\n\
+         9: venue[0].limit[0].replace: costs more than `burst` leaves beside `cancel_reserve`: none could ever go out\n\
+         14: venue[0].limit[1].name = \"tiny\": is there twice"
     );
 }
 
@@ -194,6 +329,18 @@ fn a_symbol_at_two_venues_needs_its_venues_name() {
     assert!(
         told(&format!("{TESTNET_VENUE}{BTC}{BTC}{MAKER}"))
             .contains("instrument[1].symbol = \"BTCUSDT\": is there twice")
+    );
+}
+
+#[test]
+fn more_of_anything_than_the_core_has_room_for_is_refused() {
+    let mut text = desk("");
+    for at in 0..256 {
+        text.push_str(&BTC.replace("BTCUSDT", &format!("COIN{at}USDT")));
+    }
+    assert_eq!(
+        told(&text),
+        "10: instrument = [{..}, {..}, {..}, {..}, {..}, {..}, {..}, {..}]: 257 entries; expected 1 to 256"
     );
 }
 

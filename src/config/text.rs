@@ -214,7 +214,13 @@ pub(super) fn one_of(text: &str, words: &[&str]) -> Wrong {
 pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &'a str| (edits(text, candidate), candidate);
     let (edits, candidate) = candidates.map(distance).min_by_key(|(edits, _)| *edits)?;
-    (edits <= (text.chars().count() / 3).clamp(1, 3)).then_some(candidate)
+    // Two neighbours swapped are two edits; a very short word is soon like any other.
+    let most = match text.chars().count() {
+        0..4 => 1,
+        4..9 => 2,
+        _ => 3,
+    };
+    (edits <= most).then_some(candidate)
 }
 
 /// Levenshtein's distance, without regard to case. Only run on keys and words, which are short; what is longer is cut.
