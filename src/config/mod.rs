@@ -31,7 +31,7 @@ use linchpin_core::limits::BucketLimit;
 use linchpin_core::time::Nanos;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use key::{Key, Source};
+pub use key::{Key, KeyKind, Source};
 pub use limits::InstrumentCaps;
 pub use strategy::{Kind, MarketMaker, ParameterValue, Parameters};
 pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
