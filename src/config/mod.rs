@@ -190,6 +190,15 @@ pub enum Cpu {
     Number(usize),
 }
 
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
 /// Depths, in entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rings {

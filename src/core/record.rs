@@ -8,7 +8,7 @@
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::coded;
 use crate::event::{HydrationScope, RequestKind, Side};
-use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
 
 coded! {
@@ -154,6 +154,8 @@ pub struct Ask {
     pub scope: HydrationScope,
     pub instrument: InstrumentId,
     pub client_order_id: ClientOrderId,
+    /// Zero where the venue has not told; then the client id is asked for.
+    pub venue_order_id: VenueOrderId,
 }
 
 impl Decision {
@@ -195,6 +197,7 @@ impl Decision {
                 to.u16(ask.instrument.0);
                 to.u64(ask.number);
                 to.bytes(ask.client_order_id.0);
+                to.u64(ask.venue_order_id.0);
             }
             Self::StateHash { hash } => {
                 to.u8(6);
@@ -253,6 +256,7 @@ impl Decision {
                     instrument: InstrumentId(from.u16()?),
                     number: from.u64()?,
                     client_order_id: ClientOrderId(from.bytes()?),
+                    venue_order_id: VenueOrderId(from.u64()?),
                 })
             }
             6 => Self::StateHash { hash: from.u64()? },

@@ -118,7 +118,8 @@ impl Core {
     fn decide(&mut self, event: &Event, change: Change, outbox: &mut impl Outbox) {
         self.intents.clear();
         self.workflow.plan(&mut self.state, event, change, &mut self.intents, outbox);
-        if change != Change::None {
+        // A run that is ending wants nothing more.
+        if change != Change::None && !self.state.control.draining {
             self.strategies.decide(&self.state, &self.configuration, change, &mut self.intents);
         }
     }

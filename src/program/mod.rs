@@ -1,1 +1,174 @@
-//! (being built)
+//! The command line: what each verb means, and what it exits with.
+//!
+//! Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or the configuration is wrong;
+//! 3 a replay found a difference; 130 a second Ctrl-C.
+
+mod demo;
+mod registry;
+mod replay;
+mod run;
+#[cfg(feature = "embedded-venue")]
+mod venue;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use registry::{Make, Registry};
+
+use crate::config::{ConfigErrors, Market, Mode, Overrides, Pace, RunLength};
+
+/// Live trading with one deterministic core. Without a command: `run`, a demo session of 30 seconds.
+#[derive(Parser, Debug)]
+#[command(name = "linchpin", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a live session; without a configuration, the demo against the embedded venue
+    Run(RunArgs),
+    /// Rebuild a session from its journal alone and compare every decision
+    Replay(replay::ReplayArgs),
+    /// Check a configuration and print what would run
+    Check(CheckArgs),
+    /// The embedded venue as a process of its own
+    #[cfg(feature = "embedded-venue")]
+    Venue(venue::VenueArgs),
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct RunArgs {
+    /// Configuration file; without one, the built-in demo
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long to run before the drain, such as 30s or 5m, or "none"
+    #[arg(long, value_name = "SPAN", value_parser = parsed::<RunLength>)]
+    duration: Option<RunLength>,
+    /// The demo's market: agents, or recording:FILE[,FILE...]
+    #[arg(long, value_name = "MARKET", value_parser = parsed::<Market>)]
+    market: Option<Market>,
+    /// Pace of a recording: a whole number of times, or max
+    #[arg(long, value_name = "N|max", value_parser = parsed::<Pace>)]
+    speed: Option<Pace>,
+    /// Seed of the demo's market
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What may be dialled: DEMO, DRY_RUN, TESTNET, LIVE
+    #[arg(long, value_parser = parsed::<Mode>)]
+    mode: Option<Mode>,
+    /// Folder of everything that a run writes
+    #[arg(long, value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// Do not replay the journal at the end
+    #[arg(long)]
+    no_verify: bool,
+}
+
+#[derive(Args, Debug)]
+struct CheckArgs {
+    /// Configuration file
+    #[arg(value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl RunArgs {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            mode: self.mode,
+            home: self.home.clone(),
+            duration: self.duration,
+            verify: self.no_verify.then_some(false),
+            market: self.market.clone(),
+            seed: self.seed,
+            speed: self.speed,
+            ..Overrides::default()
+        }
+    }
+}
+
+/// Why a command did not succeed, by what the process exits with.
+pub(crate) enum Failure {
+    /// The command line or the configuration is wrong.
+    Usage(anyhow::Error),
+    Failed(anyhow::Error),
+    /// A replay found a difference.
+    Different(anyhow::Error),
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Usage(errors.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The whole program, with the strategies that it knows.
+pub fn main(strategies: Registry) -> ExitCode {
+    // Before anything is pinned: afterwards a thread sees only its own CPU.
+    let _ = crate::sys::cpu::available();
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => run::run(&cli.run, &strategies),
+        Some(Command::Run(args)) => run::run(&args, &strategies),
+        Some(Command::Replay(args)) => replay::run(&args, &strategies),
+        Some(Command::Check(args)) => check(&args, &strategies),
+        #[cfg(feature = "embedded-venue")]
+        Some(Command::Venue(args)) => venue::run(args).map_err(Failure::Failed),
+    };
+    let (code, error) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => (1, error),
+        Err(Failure::Usage(error)) => (2, error),
+        Err(Failure::Different(error)) => (3, error),
+    };
+    eprintln!("linchpin: {error:#}");
+    ExitCode::from(code)
+}
+
+fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {
+    let config = crate::config::Config::load(Some(&args.config), &Overrides::default())?;
+    config.check_kinds(&strategies.kinds())?;
+    let seats = crate::topology::Seats::of(
+        &config.threads,
+        crate::sys::cpu::available().len(),
+        config.needs_embedded(),
+    );
+    println!(
+        "{}: mode {}, {} venue(s), {} instrument(s), {} strategy(ies)",
+        args.config.display(),
+        config.mode,
+        config.venues.len(),
+        config.instruments.len(),
+        config.strategies.len()
+    );
+    println!("threads: {seats}");
+    for row in crate::topology::RINGS {
+        println!(
+            "ring {:<20} {:>7} x {:<52} full: {}",
+            row.name,
+            (row.depth)(&config.rings),
+            row.carries,
+            row.when_full
+        );
+    }
+    Ok(())
+}
+
+/// A value of the command line by its own parser, whose error says what is allowed.
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| error.to_string())
+}

@@ -116,6 +116,8 @@ blocks! {
         messages_private: Counter, "messages", "Messages of the private stream, among the above.";
         events: Counter, "events", "Events handed to the core.";
         gaps: Counter, "gaps", "Breaks in a stream's own numbering.";
+        sheds: Counter, "times", "Times that the ring to the core was full for so long that every book was given up.";
+        lost: Counter, "events", "Events that found no room in spite of everything; the books they belong to are given up.";
         resyncs: Counter, "resyncs", "Books that were built anew from a snapshot.";
         reconnects: Counter, "connections", "Connections made after the first.";
     }
@@ -132,6 +134,8 @@ blocks! {
         rejects: ByRejectReason<Counter>, "requests", "Requests that a venue refused.";
         unknown_outcomes: Counter, "requests", "Requests whose outcome had to be asked for.";
         incidents: ByIncident<Counter>, "incidents", "What a person may have to look at.";
+        idle: Gauge, "0 or 1", "Nothing of ours is open, under way or waiting.";
+        feeds_over: Gauge, "0 or 1", "Every market feed has ended by itself and will not return.";
         open_orders: Gauge, "orders", "Orders that can still fill.";
         fills: Counter, "fills", "Fills applied.";
         maker_fills: Counter, "fills", "Fills that made liquidity, among the above.";

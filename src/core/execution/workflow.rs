@@ -9,7 +9,7 @@ use crate::event::{
     ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, OrderKind, PositionSide, RejectReason,
     RequestKind, Side, TimeInForce,
 };
-use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
@@ -129,6 +129,7 @@ impl Workflow {
             scope: HydrationScope::Account,
             instrument: InstrumentId::NONE,
             client_order_id: ClientOrderId::NONE,
+            venue_order_id: VenueOrderId(0),
         };
         outbox.decision(&Decision::Ask(ask));
         outbox.ask(&ask);
@@ -199,6 +200,7 @@ impl Workflow {
             scope: HydrationScope::Order,
             instrument: order.instrument,
             client_order_id: order.client_order_id,
+            venue_order_id: order.venue_order_id,
         };
         outbox.decision(&Decision::Ask(ask));
         outbox.ask(&ask);

@@ -164,6 +164,12 @@ impl InstrumentMarket {
         self.sync == BookSync::Whole && !self.stale && self.top.is_some_and(|top| !top.is_crossed())
     }
 
+    /// A price to value a position at: the middle of the top, rounded down to a tick, else the last trade.
+    pub fn mark_to(&self) -> Option<Price> {
+        let middle = self.top.map(|top| Price::new((top.bid.price + top.ask.price).raw() >> 1));
+        middle.or(self.last_trade.map(|trade| trade.price))
+    }
+
     #[inline]
     pub(crate) fn apply_ticker(&mut self, now: Nanos, ticker: &BookTicker) -> MarketChange {
         self.counters.tickers += 1;

@@ -1,0 +1,471 @@
+//! The core's thread: merges the rings, gives each event its place in the stream, records it, takes the turn, and records
+//! and hands on what the turn decided. The only thread that touches the core and the journal.
+//!
+//! Promises: an event is in the journal before its turn; a dispatch is in the journal before its ring; nothing is taken
+//! from a ring that is not recorded. When the journal cannot be written, the gate shuts and the loop ends: what was not
+//! recorded never happened.
+//! Hot.
+
+use std::collections::VecDeque;
+
+use crate::core::codec::MAX_PAYLOAD;
+use crate::core::dispatch::Dispatch;
+use crate::core::event::{
+    Body, Control, ControlVerb, Event, Hydration, HydrationPhase, KillMode, NotSent, NotSentReason, Source,
+    Timer,
+};
+use crate::core::execution::Outbox;
+use crate::core::id::{InstrumentId, VenueId};
+use crate::core::num::Cash;
+use crate::core::record::{Ask, Decision, RecordKind, RiskReason};
+use crate::core::state::State;
+use crate::core::time::Nanos;
+use crate::core::turn::Core;
+use crate::journal::{JournalError, Sealed, Writer};
+use crate::kill_gate::{GateControl, GateState};
+use crate::ring::{Consumer, Full, Producer};
+use crate::telemetry::counters::{CoreCounters, JournalCounters, Owned};
+use crate::telemetry::hops::{Hop, HopHistograms};
+use crate::threads::Pass;
+use crate::threads::world::Clock;
+
+/// Events taken from one ring before the others are looked at again.
+const BURST: usize = 32;
+/// Gauges are published at most this often.
+const PUBLISH_EVERY: Nanos = Nanos::from_millis(1);
+
+/// A dispatch on its way to the sender, and when it was handed on: not part of the record, because it is not part of the
+/// decision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Handed {
+    pub dispatch: Dispatch,
+    pub at: Nanos,
+}
+
+/// The rings that the core reads, in the order in which it looks at them: people first, then what is about our own orders,
+/// then the market.
+pub struct Inlets {
+    pub operator: Consumer<Event>,
+    pub venues: Vec<VenueInlets>,
+}
+
+pub struct VenueInlets {
+    pub sender: Consumer<Event>,
+    pub requester: Consumer<Event>,
+    pub receiver: Consumer<Event>,
+}
+
+impl Inlets {
+    /// How many rings there are; `ring` takes their numbers in the order of looking.
+    fn count(&self) -> usize {
+        1 + 3 * self.venues.len()
+    }
+
+    #[inline]
+    fn ring(&mut self, number: usize) -> Option<&mut Consumer<Event>> {
+        let Some(number) = number.checked_sub(1) else { return Some(&mut self.operator) };
+        let venues = self.venues.len();
+        if venues == 1 {
+            // The usual case, without a division.
+            let venue = self.venues.first_mut()?;
+            return match number {
+                0 => Some(&mut venue.sender),
+                1 => Some(&mut venue.requester),
+                2 => Some(&mut venue.receiver),
+                _ => None,
+            };
+        }
+        let venue = self.venues.get_mut(number.checked_rem(venues)?)?;
+        match number.checked_div(venues)? {
+            0 => Some(&mut venue.sender),
+            1 => Some(&mut venue.requester),
+            2 => Some(&mut venue.receiver),
+            _ => None,
+        }
+    }
+}
+
+/// The rings that the core feeds, by `VenueId`.
+pub struct VenueOutlets {
+    pub sender: Producer<Handed>,
+    pub requester: Producer<Ask>,
+}
+
+/// The rings and shared ends that the core's thread works with.
+pub struct CoreWiring {
+    pub inlets: Inlets,
+    /// By `VenueId`.
+    pub outlets: Vec<VenueOutlets>,
+    pub gate: GateControl,
+    pub hops: HopHistograms,
+    pub counters: Owned<CoreCounters>,
+    pub journal_counters: Owned<JournalCounters>,
+}
+
+pub struct CoreLoop<C: Clock> {
+    core: Core,
+    inlets: Inlets,
+    desk: Desk<C>,
+    sequence: u64,
+    now: Nanos,
+    deadline: Nanos,
+    published: Nanos,
+}
+
+/// Everything that a turn's output goes through.
+struct Desk<C: Clock> {
+    clock: C,
+    journal: Writer,
+    outlets: Vec<VenueOutlets>,
+    gate: GateControl,
+    hops: HopHistograms,
+    /// What the runtime itself must tell the core: refusals of full rings. Bounded by the rings' depths.
+    notices: VecDeque<Event>,
+    sequence: u64,
+    now: Nanos,
+    dispatched: bool,
+    failure: Option<JournalError>,
+    counters: Owned<CoreCounters>,
+    journal_counters: Owned<JournalCounters>,
+}
+
+/// What is left when the loop has ended.
+pub struct CoreEnd {
+    pub core: Core,
+    pub events: u64,
+    pub hops: HopHistograms,
+    pub seal: Result<Sealed, JournalError>,
+    pub state_hash: u64,
+    pub ring_high_water: Vec<(&'static str, usize, usize)>,
+    pub journal_rolls: crate::journal::RollCounts,
+}
+
+impl<C: Clock> CoreLoop<C> {
+    pub fn new(core: Core, journal: Writer, wiring: CoreWiring, clock: C) -> Self {
+        Self {
+            core,
+            inlets: wiring.inlets,
+            desk: Desk {
+                clock,
+                journal,
+                outlets: wiring.outlets,
+                gate: wiring.gate,
+                hops: wiring.hops,
+                notices: VecDeque::with_capacity(4096),
+                sequence: 0,
+                now: Nanos::ZERO,
+                dispatched: false,
+                failure: None,
+                counters: wiring.counters,
+                journal_counters: wiring.journal_counters,
+            },
+            sequence: 0,
+            now: Nanos::ZERO,
+            deadline: Nanos::MAX,
+            published: Nanos::ZERO,
+        }
+    }
+
+    /// One bounded round over all rings.
+    #[inline]
+    pub fn pass(&mut self) -> Pass {
+        if self.is_over() {
+            return Pass::Done;
+        }
+        let mut taken = self.take_due_timer();
+        while let Some(event) = self.desk.notices.pop_front() {
+            self.take(&event);
+            taken += 1;
+        }
+        for number in 0..self.inlets.count() {
+            taken += self.drain(number);
+        }
+        self.publish(taken == 0);
+        Pass::busy_if(taken > 0)
+    }
+
+    /// An event that the runtime makes itself: instrument definitions at start, a control from the same thread.
+    pub fn take(&mut self, event: &Event) {
+        let now = self.desk.clock.now();
+        self.take_at(now, event);
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.core.state().control.stopped || self.desk.failure.is_some()
+    }
+
+    pub fn state(&self) -> &State {
+        self.core.state()
+    }
+
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// When the core wants a timer next: what the simulator's clock may jump to.
+    pub fn deadline(&self) -> Nanos {
+        self.deadline
+    }
+
+    /// Seals the journal. Call it once the loop is over.
+    pub fn finish(mut self) -> CoreEnd {
+        let state_hash = self.core.state_hash();
+        let journal_rolls = self.desk.journal.roll_counts();
+        self.published = Nanos::ZERO;
+        self.publish(true);
+        let seal = match self.desk.failure {
+            Some(failure) => Err(failure),
+            None => self.desk.journal.seal(),
+        };
+        let mut ring_high_water = Vec::new();
+        for number in 0..self.inlets.count() {
+            if let Some(ring) = self.inlets.ring(number) {
+                ring_high_water.push((ring.name(), ring.high_water(), ring.depth()));
+            }
+        }
+        CoreEnd {
+            events: self.sequence,
+            hops: self.desk.hops,
+            ring_high_water,
+            core: self.core,
+            seal,
+            state_hash,
+            journal_rolls,
+        }
+    }
+
+    #[inline]
+    fn drain(&mut self, number: usize) -> usize {
+        let waiting = self.inlets.ring(number).map_or(0, Consumer::len);
+        let mut taken = 0;
+        while taken < waiting.min(BURST) {
+            let Some(event) = self.inlets.ring(number).and_then(Consumer::pop) else { break };
+            self.take_due_timer();
+            self.take(&event);
+            taken += 1;
+            if self.is_over() {
+                break;
+            }
+        }
+        taken
+    }
+
+    /// A deadline that has come is an event like any other, and comes before what arrived after it.
+    #[inline]
+    fn take_due_timer(&mut self) -> usize {
+        if self.deadline == Nanos::MAX {
+            return 0;
+        }
+        let now = self.desk.clock.now();
+        let mut taken = 0;
+        while self.deadline <= now && taken < BURST && !self.is_over() {
+            let due = self.deadline;
+            let event = Event::new(now, Source::Timer, Body::Timer(Timer { due }));
+            self.take_at(now, &event);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[inline]
+    fn take_at(&mut self, clock: Nanos, event: &Event) {
+        if self.desk.failure.is_some() {
+            return;
+        }
+        self.now = self.now.later(clock);
+        self.sequence += 1;
+        let (sequence, now) = (self.sequence, self.now);
+        if !self.desk.record_event(sequence, now, event) {
+            return;
+        }
+        self.deadline = self.core.turn(sequence, now, event, &mut self.desk);
+        self.desk.measure(event, now);
+        if let Body::Control(_) = event.body {
+            self.follow_control();
+        }
+    }
+
+    /// The kill gate follows control state: the second layer of the kill switch.
+    fn follow_control(&mut self) {
+        match self.core.state().control.kill {
+            None => {}
+            Some(KillMode::Block) => _ = self.desk.gate.tighten(GateState::Shut),
+            Some(KillMode::Cancel) => _ = self.desk.gate.tighten(GateState::CancelOnly),
+            Some(KillMode::Flatten) => _ = self.desk.gate.tighten(GateState::ReduceOnly),
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self, idle: bool) {
+        if !idle && !self.sequence.is_multiple_of(64) {
+            return;
+        }
+        let now = self.desk.clock.now();
+        if now.since(self.published) < PUBLISH_EVERY && self.published != Nanos::ZERO {
+            return;
+        }
+        self.published = now;
+        self.desk.publish(&self.core, self.sequence);
+    }
+}
+
+impl<C: Clock> Desk<C> {
+    #[inline]
+    fn record_event(&mut self, sequence: u64, now: Nanos, event: &Event) -> bool {
+        self.sequence = sequence;
+        self.now = now;
+        self.dispatched = false;
+        self.counters.turns.one();
+        self.counters.events.of(event.source).one();
+        self.append(RecordKind::Event, |slot| event.encode(slot))
+    }
+
+    #[inline]
+    fn append(&mut self, kind: RecordKind, encode: impl FnOnce(&mut [u8]) -> usize) -> bool {
+        match self.journal.append_with(kind.code(), self.sequence, self.now.raw(), MAX_PAYLOAD, encode) {
+            Ok(()) => true,
+            Err(failure) => {
+                self.journal_failed(failure);
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, decision: &Decision) {
+        self.counters.decisions.one();
+        match decision {
+            Decision::Intent(intent) => {
+                self.counters.intents.one();
+                if intent.verdict != RiskReason::Allowed {
+                    self.counters.denials.of(intent.verdict).one();
+                }
+            }
+            Decision::Incident { kind, .. } => self.counters.incidents.of(*kind).one(),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn journal_failed(&mut self, failure: JournalError) {
+        _ = self.gate.tighten(GateState::Shut);
+        if self.failure.is_none() {
+            self.failure = Some(failure);
+        }
+    }
+
+    #[inline]
+    fn measure(&mut self, event: &Event, started: Nanos) {
+        if event.source == Source::Timer {
+            return;
+        }
+        let ended = self.clock.now();
+        self.hops.record(Hop::Turn, ended.since(started).raw());
+        let parsed = event.received + Nanos::new(u64::from(event.parsed));
+        self.hops.record(Hop::RingIn, started.since(parsed).raw());
+        if self.dispatched {
+            self.hops.record(Hop::TickToDecision, ended.since(event.received).raw());
+        }
+    }
+
+    /// The gauges, for whoever looks from outside.
+    fn publish(&self, core: &Core, sequence: u64) {
+        let (state, counters) = (core.state(), &self.counters);
+        let (execution, done) = (&state.execution, &state.execution.counters);
+        counters.last_sequence.set(sequence as i64);
+        counters.open_orders.set(execution.orders.live().len() as i64);
+        counters.idle.set(i64::from(core.is_idle()));
+        let over = state.control.venues().all(|(_, venue)| venue.has_feed_ended());
+        counters.feeds_over.set(i64::from(over));
+        counters.fills.set(done.fills);
+        counters.unknown_outcomes.set(done.unknown_outcomes);
+        let (mut realised, mut unrealised, mut fees, mut maker_fills) =
+            (Cash::ZERO, Cash::ZERO, Cash::ZERO, 0);
+        for (instrument, total) in execution.totals() {
+            counters.position.of(instrument).set(total.quantity.raw());
+            fees += total.fees;
+            maker_fills += total.maker_fills;
+            let Some(market) = state.market.instrument(instrument) else { continue };
+            let Some(definition) = market.definition.as_ref() else { continue };
+            realised += definition.cash(total.realised);
+            if let Some(price) = market.mark_to() {
+                unrealised += definition.cash(total.unrealised(price));
+            }
+        }
+        counters.realised.set(realised.to_wire());
+        counters.unrealised.set(unrealised.to_wire());
+        counters.fees.set(fees.to_wire());
+        counters.maker_fills.set(maker_fills);
+        for (venue, _) in state.control.venues() {
+            counters.show_gate(venue, state.control.closed_gate(venue));
+        }
+        let journal = &self.journal_counters;
+        journal.records.set(self.journal.records());
+        let rolls = self.journal.roll_counts();
+        journal.rolls.set(rolls.rolls);
+        journal.stalls.set(rolls.stalled_rolls);
+    }
+
+    /// The ring to the sender is full: nothing about our orders may wait unseen. The gate shuts, the core is told that this
+    /// was not sent, and that it is killed.
+    #[cold]
+    fn refuse(&mut self, dispatch: &Dispatch) {
+        _ = self.gate.tighten(GateState::Shut);
+        let not_sent = NotSent {
+            client_order_id: dispatch.client_order_id,
+            dispatch: dispatch.number,
+            request: dispatch.request,
+            reason: NotSentReason::SocketFull,
+        };
+        self.notice(Source::Sender, Body::NotSent(not_sent), dispatch.venue, dispatch.instrument);
+        let kill = Control {
+            verb: ControlVerb::Kill,
+            target: u32::from(KillMode::Block.code()),
+            old: 0,
+            new: 0,
+            who: u32::MAX,
+        };
+        self.notice(Source::Operator, Body::Control(kill), dispatch.venue, InstrumentId::NONE);
+    }
+
+    #[cold]
+    fn notice(&mut self, source: Source, body: Body, venue: VenueId, instrument: InstrumentId) {
+        self.notices.push_back(Event::new(self.now, source, body).on(venue, instrument));
+    }
+}
+
+impl<C: Clock> Outbox for Desk<C> {
+    #[inline]
+    fn dispatch(&mut self, dispatch: &Dispatch) {
+        self.dispatched = true;
+        self.counters.dispatches.of(dispatch.request).one();
+        if !self.append(RecordKind::Dispatch, |slot| dispatch.encode(slot)) {
+            return;
+        }
+        let handed = Handed { dispatch: *dispatch, at: self.clock.now() };
+        let Some(outlet) = self.outlets.get_mut(dispatch.venue.index()) else { return };
+        if let Err(Full(handed)) = outlet.sender.push(handed) {
+            self.refuse(&handed.dispatch);
+        }
+    }
+
+    #[inline]
+    fn decision(&mut self, decision: &Decision) {
+        self.count(decision);
+        self.append(RecordKind::Decision, |slot| decision.encode(slot));
+    }
+
+    fn ask(&mut self, ask: &Ask) {
+        let Some(outlet) = self.outlets.get_mut(ask.venue.index()) else { return };
+        if outlet.requester.push(*ask).is_err() {
+            let failed = Hydration {
+                scope: ask.scope,
+                phase: HydrationPhase::Failed,
+                client_order_id: ask.client_order_id,
+                request: ask.number,
+                as_of: Nanos::ZERO,
+            };
+            self.notice(Source::Requester, Body::Hydration(failed), ask.venue, ask.instrument);
+        }
+    }
+}
