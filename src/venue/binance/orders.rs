@@ -661,6 +661,7 @@ impl StepText {
 }
 
 /// 10^decimals: a step has at most 18.
+#[allow(clippy::indexing_slicing, reason = "it runs in the compiler, which would say so")]
 const UNITS: [u64; 19] = {
     let mut table = [1u64; 19];
     let mut at = 1;
