@@ -24,11 +24,13 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 /// Where a hot module may name what is never done in its hot functions: file, word, why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "src/telemetry/counters.rs",
-    "Mutex",
-    "locked at start and by readers, never by an owner that counts",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/telemetry/counters.rs", "Mutex", "locked at start and by readers, never by an owner that counts"),
+    ("src/threads/receiver.rs", ".to_owned()", "the subscriptions, when a connection opens"),
+];
+
+/// Hot modules that do not have the denials yet. It may only become shorter: a file that has them must leave this list.
+const OWED: &[&str] = &["src/threads/core_loop.rs", "src/threads/receiver.rs", "src/threads/sender.rs"];
 
 /// Only in a `#[cold]` function: text is made for people, and allocates.
 const COLD_ONLY: &[&str] = &["format!", ".to_string()", ".to_owned()"];
@@ -41,7 +43,7 @@ pub fn breaches(tree: &Tree) -> Vec<Breach> {
     let mut found = Vec::new();
     for file in tree.rust().filter(|file| file.path.starts_with("src/") && file.is_hot()) {
         for (word, why) in NEVER {
-            if EXCEPTIONS.iter().any(|(path, excepted, _)| *path == file.path && excepted == word) {
+            if is_excepted(file, word) {
                 continue;
             }
             for at in file.words(word).filter(|&at| !file.in_test(at)) {
@@ -50,7 +52,7 @@ pub fn breaches(tree: &Tree) -> Vec<Breach> {
         }
         for text in COLD_ONLY {
             for (at, _) in file.code.match_indices(text) {
-                if !file.in_test(at) && !file.in_cold(at) {
+                if !file.in_test(at) && !file.in_cold(at) && !is_excepted(file, text) {
                     found.push(Breach::at(
                         file,
                         at,
@@ -59,13 +61,21 @@ pub fn breaches(tree: &Tree) -> Vec<Breach> {
                 }
             }
         }
-        for lint in DENIALS {
-            if !denied(tree, file, lint) {
-                found.push(Breach::of_file(&file.path, format!("a hot module without deny({lint})")));
+        let missing: Vec<_> = DENIALS.iter().filter(|lint| !denied(tree, file, lint)).collect();
+        match (OWED.contains(&file.path.as_str()), missing.is_empty()) {
+            (true, true) => found
+                .push(Breach::of_file(&file.path, "has the denials now: take it off the list of the owed")),
+            (false, false) => {
+                found.push(Breach::of_file(&file.path, format!("a hot module without deny{missing:?}")))
             }
+            _ => {}
         }
     }
     found
+}
+
+fn is_excepted(file: &Source, word: &str) -> bool {
+    EXCEPTIONS.iter().any(|(path, excepted, _)| *path == file.path && *excepted == word)
 }
 
 /// The mark counts only as the last line of the header, so that one search finds every hot module.
@@ -136,7 +146,7 @@ fn waiting_and_talking_in_a_hot_module_is_caught() {
 #[test]
 fn a_hot_module_without_the_denials_is_caught() {
     let bare = Tree::of([("src/x.rs", "//! What it is.\n//! Hot.\nfn f() {}")]);
-    assert_eq!(breaches(&bare).len(), DENIALS.len());
+    assert_eq!(breaches(&bare).len(), 1);
     let text = "#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]";
     let parent = format!("//! x\n{text}\nmod x;");
     let below =

@@ -58,6 +58,8 @@ const POWERS: &[Power] = &[
             "src/sys/clock.rs",
             // The venue on the other side of the socket has its own clock, as a venue does.
             "src/exchange/front/",
+            // What a person watches: how long a run or a replay took, the name of a session's folder. None of it becomes an event.
+            "src/program/",
         ],
         free_in_tests: true,
     },
@@ -109,6 +111,8 @@ const POWERS: &[Power] = &[
             "src/threads/sender.rs",
             "src/threads/receiver.rs",
             "src/threads/requester.rs",
+            // The wire that those three are handed: it passes on what they send.
+            "src/threads/world.rs",
             // The venue's own side of the wire.
             "src/exchange/front/",
         ],
