@@ -6,13 +6,14 @@
 
 use fixed::types::I48F16;
 
-use crate::event::{Side, TimeInForce};
+use crate::event::{RequestKind, Side, TimeInForce};
 use crate::id::InstrumentId;
 use crate::intent::Intents;
 use crate::num::{Price, Quantity};
 use crate::state::Change;
 use crate::state::hash::StateHasher;
 use crate::state::market::Top;
+use crate::state::order::{Inflight, Order};
 use crate::strategy::{Strategy, View, Wakes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,23 @@ impl MarketMaker {
     }
 }
 
+/// While a Replace is out, either of its two prices may be the one that rests.
+#[inline]
+fn lowest(order: &Order) -> Price {
+    match order.inflight {
+        Some(Inflight { request: RequestKind::Replace, price, .. }) => price.min(order.price),
+        _ => order.price,
+    }
+}
+
+#[inline]
+fn highest(order: &Order) -> Price {
+    match order.inflight {
+        Some(Inflight { request: RequestKind::Replace, price, .. }) => price.max(order.price),
+        _ => order.price,
+    }
+}
+
 impl Strategy for MarketMaker {
     #[inline]
     fn decide(&mut self, view: &View<'_>, change: Change, intents: &mut Intents) {
@@ -108,8 +126,13 @@ impl Strategy for MarketMaker {
             return;
         }
         let (bid, ask) = self.targets(top, view.position(instrument).quantity);
-        self.quote(view, instrument, bid_slot, Side::Buy, bid, intents);
-        self.quote(view, instrument, ask_slot, Side::Sell, ask, intents);
+        // The side that the market runs away from moves first: the other may not cross it while it rests.
+        if view.order(ask_slot).is_none_or(|resting| bid < lowest(resting)) {
+            self.quote(view, instrument, bid_slot, Side::Buy, bid, intents);
+        }
+        if view.order(bid_slot).is_none_or(|resting| ask > highest(resting)) {
+            self.quote(view, instrument, ask_slot, Side::Sell, ask, intents);
+        }
     }
 
     fn wakes_on(&self) -> Wakes {
