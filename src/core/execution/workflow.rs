@@ -15,6 +15,7 @@ use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
 use crate::record::{Ask, Decision, IncidentKind};
 use crate::state::control::AccountTrust;
+use crate::state::execution::Agreement;
 use crate::state::hash::StateHasher;
 use crate::state::order::Confirmation;
 use crate::state::{Change, State};
@@ -63,7 +64,7 @@ impl Workflow {
         match change {
             Change::Link(venue, kind) => self.after_link(state, venue, kind, outbox),
             Change::Account(venue) => self.after_account(state, venue),
-            Change::Private(_) | Change::Control => self.look_at = state.now,
+            Change::Private(_) | Change::Settled(_) | Change::Control => self.look_at = state.now,
             _ => {}
         }
         if let crate::event::Body::Control(control) = &event.body
@@ -138,7 +139,7 @@ impl Workflow {
     /// Overdue confirmations become doubts, doubts become questions.
     fn look(&mut self, state: &mut State, outbox: &mut impl Outbox) {
         let now = state.now;
-        let mut next = Nanos::MAX;
+        let mut next = self.look_at_positions(state);
         for at in 0..state.control.venues().count() {
             let venue = VenueId(at as u8);
             self.hydrate_account(state, venue, outbox);
@@ -155,6 +156,30 @@ impl Workflow {
             next = next.earlier(self.look_at_order(state, index, outbox));
         }
         self.look_at = next;
+    }
+
+    /// A position that differs from the venue's for longer than any report takes puts the account in doubt: it is read
+    /// back at the next look. Returns when that is.
+    fn look_at_positions(&mut self, state: &mut State) -> Nanos {
+        let mut next = Nanos::MAX;
+        for at in 0..state.market.count() {
+            let instrument = InstrumentId(at as u16);
+            let Agreement::DiffersSince(since) = state.execution.agreement(instrument) else { continue };
+            let due = since + self.confirmation_timeout;
+            if state.now < due {
+                next = next.earlier(due);
+                continue;
+            }
+            let venue = state.execution.venue_of(instrument);
+            let account = venue.and_then(|venue| state.control.venue_mut(venue));
+            if let Some(control) = account
+                && control.account == AccountTrust::Trusted
+            {
+                // The read-back is asked for in this same look.
+                control.account = AccountTrust::Doubtful;
+            }
+        }
+        next
     }
 
     /// Returns when this order must be looked at again.

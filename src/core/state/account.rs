@@ -95,6 +95,15 @@ impl AccountState {
         }
     }
 
+    /// A hydration replaces its scope: an instrument that it does not name is flat.
+    pub(crate) fn begin_hydration(&mut self, instruments: impl Iterator<Item = InstrumentId>) {
+        for instrument in instruments {
+            if let Some(position) = self.positions.get_mut(instrument.index()) {
+                *position = VenuePosition { known: true, ..VenuePosition::default() };
+            }
+        }
+    }
+
     #[inline]
     pub fn is_settled(&self, instrument: InstrumentId) -> bool {
         self.windows.get(instrument.index()).is_none_or(|window| !window.open)

@@ -39,8 +39,7 @@ pub struct ExecutionState {
     totals: Vec<Position>,
     exposures: Vec<Exposure>,
     open_by_strategy: Vec<u32>,
-    /// The venue's position and ours disagree: no new risk here until a person has looked.
-    inconsistent: Vec<bool>,
+    agreement: Vec<Agreement>,
     instrument_venues: Vec<VenueId>,
     visibility_delay: Nanos,
     hydration: HydrationProgress,
@@ -51,6 +50,16 @@ pub struct ExecutionState {
     pub queue: Queue,
     pub throttle: Throttle,
     pub counters: ExecutionCounters,
+}
+
+/// Our position of an instrument against the venue's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    Agrees,
+    /// They differ; a report may be under way. Asked about when it lasts.
+    DiffersSince(Nanos),
+    /// They differ after a read-back: data inconsistency.
+    Inconsistent,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,7 +111,7 @@ impl ExecutionState {
             totals: alloc::vec![Position::default(); instruments],
             exposures: alloc::vec![Exposure::default(); instruments],
             open_by_strategy: alloc::vec![0; strategies + 1],
-            inconsistent: alloc::vec![false; instruments],
+            agreement: alloc::vec![Agreement::Agrees; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
             visibility_delay: configuration.visibility_delay,
             hydration: HydrationProgress {
@@ -155,8 +164,43 @@ impl ExecutionState {
         self.open_by_strategy.get(self.owner_row(strategy)).copied().unwrap_or(0)
     }
 
+    /// The venue's position and ours disagree even after a read-back: no new risk here until that is resolved.
+    #[inline]
     pub fn is_inconsistent(&self, instrument: InstrumentId) -> bool {
-        self.inconsistent.get(instrument.index()).copied().unwrap_or(true)
+        self.agreement.get(instrument.index()).is_none_or(|known| *known == Agreement::Inconsistent)
+    }
+
+    pub fn agreement(&self, instrument: InstrumentId) -> Agreement {
+        self.agreement.get(instrument.index()).copied().unwrap_or(Agreement::Inconsistent)
+    }
+
+    /// Holds our position of a settled scope against the venue's word. A first difference may be a report under way; one
+    /// that outlives a read-back is a data inconsistency. Says so only when it becomes one.
+    pub(crate) fn compare_position(
+        &mut self,
+        now: Nanos,
+        instrument: InstrumentId,
+        theirs: Quantity,
+        read_back: bool,
+        findings: &mut Findings,
+    ) {
+        let in_doubt = self.exposure(instrument).in_doubt > 0;
+        let ours = self.total(instrument).map_or(Quantity::ZERO, |total| total.quantity);
+        let Some(known) = self.agreement.get_mut(instrument.index()) else { return };
+        if ours == theirs {
+            *known = Agreement::Agrees;
+        } else if read_back && !in_doubt && *known != Agreement::Inconsistent {
+            *known = Agreement::Inconsistent;
+            findings.add(Finding {
+                kind: IncidentKind::PositionMismatch,
+                instrument,
+                order: OrderIndex::NONE,
+                ours: ours.raw(),
+                theirs: theirs.raw(),
+            });
+        } else if *known == Agreement::Agrees {
+            *known = Agreement::DiffersSince(now);
+        }
     }
 
     /// Registers a dispatched New: the order's life begins.

@@ -148,6 +148,10 @@ impl MarketState {
         self.instruments.get_mut(id.index())
     }
 
+    pub fn count(&self) -> usize {
+        self.instruments.len()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (InstrumentId, &InstrumentMarket)> {
         self.instruments.iter().enumerate().map(|(at, market)| (InstrumentId(at as u16), market))
     }

@@ -182,7 +182,7 @@ impl State {
             },
             Body::RateUsage(_) => Change::None,
             Body::Control(control) => self.apply_control(control),
-            Body::Timer(_) => self.apply_timer(),
+            Body::Timer(_) => self.apply_timer(findings),
         }
     }
 
@@ -227,6 +227,8 @@ impl State {
         match (hydration.scope, hydration.phase) {
             (HydrationScope::Account, HydrationPhase::Begin) => {
                 self.execution.begin_account_hydration(venue);
+                let own = self.market.iter().filter(|(_, market)| market.venue == venue);
+                self.account.begin_hydration(own.map(|(instrument, _)| instrument));
                 Change::None
             }
             (HydrationScope::Account, HydrationPhase::End) => {
@@ -237,6 +239,7 @@ impl State {
                 while let Some(event) = self.execution.take_buffered() {
                     self.apply_buffered(&event, findings);
                 }
+                self.compare_positions(venue, findings);
                 Change::Account(venue)
             }
             (HydrationScope::Account, HydrationPhase::Failed | HydrationPhase::NotFound) => {
@@ -252,6 +255,16 @@ impl State {
                 }
             }
             (HydrationScope::Instrument, _) => Change::Private(id),
+        }
+    }
+
+    /// After a read-back: what differs now is a data inconsistency.
+    fn compare_positions(&mut self, venue: VenueId, findings: &mut Findings) {
+        for (instrument, _) in self.market.iter().filter(|(_, market)| market.venue == venue) {
+            if let Some(position) = self.account.position(instrument) {
+                let theirs = position.quantity;
+                self.execution.compare_position(self.now, instrument, theirs, true, findings);
+            }
         }
     }
 
@@ -298,7 +311,7 @@ impl State {
     }
 
     /// One thing a timer: what is still due is due at the next.
-    fn apply_timer(&mut self) -> Change {
+    fn apply_timer(&mut self, findings: &mut Findings) -> Change {
         let now = self.now;
         let gone_stale = self
             .market
@@ -309,7 +322,13 @@ impl State {
             return Change::BookLost(id);
         }
         match self.account.settle_one(now, self.settle_quiet, self.settle_max) {
-            Some(instrument) => Change::Settled(instrument),
+            Some(instrument) => {
+                if let Some(position) = self.account.position(instrument) {
+                    let theirs = position.quantity;
+                    self.execution.compare_position(now, instrument, theirs, false, findings);
+                }
+                Change::Settled(instrument)
+            }
             None => Change::None,
         }
     }

@@ -154,15 +154,29 @@ impl Desk {
     }
 
     fn hydrate_account(&mut self) {
-        for phase in [HydrationPhase::Begin, HydrationPhase::End] {
-            self.give(Body::Hydration(Hydration {
-                scope: HydrationScope::Account,
-                phase,
-                client_order_id: ClientOrderId::NONE,
-                request: 1,
-                as_of: Nanos::ZERO,
-            }));
-        }
+        self.hydration(HydrationPhase::Begin);
+        self.hydration(HydrationPhase::End);
+    }
+
+    fn hydration(&mut self, phase: HydrationPhase) {
+        self.give(Body::Hydration(Hydration {
+            scope: HydrationScope::Account,
+            phase,
+            client_order_id: ClientOrderId::NONE,
+            request: 1,
+            as_of: Nanos::ZERO,
+        }));
+    }
+
+    /// The venue's word about our position.
+    fn position(&mut self, quantity: i64, hydrated: bool) {
+        self.give(Body::Position(PositionReport {
+            quantity: Quantity::new(quantity),
+            entry_price: 1_000 * CASH_UNIT,
+            unrealised: 0,
+            side: PositionSide::Both,
+            hydrated,
+        }));
     }
 
     fn market(&mut self, bid: i64, ask: i64) {
@@ -419,6 +433,54 @@ fn a_drained_desk_becomes_idle() {
     }
     desk.pass(Nanos::from_millis(20));
     assert!(desk.core.is_idle());
+}
+
+#[test]
+fn a_position_that_stays_different_is_read_back_and_then_stops_new_risk_with_both_numbers() {
+    let (mut desk, bid, ask) = Desk::quoting();
+    let fill = desk.fill(&bid, 4, 4, 1);
+    desk.give(Body::Order(fill));
+    desk.seen.asks.clear();
+    desk.position(7, false);
+    desk.pass(Nanos::from_millis(20));
+    assert!(desk.seen.asks.is_empty(), "a report may be under way");
+    desk.pass(Nanos::from_secs(3));
+    assert_eq!(desk.seen.asks.iter().filter(|ask| ask.scope == HydrationScope::Account).count(), 1);
+    desk.hydration(HydrationPhase::Begin);
+    desk.position(7, true);
+    for (order, filled) in [(bid, 4), (ask, 0)] {
+        let report = desk.report(&order, Execution::Status, VenueStatus::New);
+        let flags = ReportFlags(ReportFlags::HYDRATED);
+        let cumulative_quantity = Quantity::new(filled);
+        desk.give(Body::Order(OrderReport { cumulative_quantity, flags, ..report }));
+    }
+    desk.hydration(HydrationPhase::End);
+    let found = desk.seen.decisions.iter().find_map(|decision| match decision {
+        Decision::Incident { kind: IncidentKind::PositionMismatch, ours, theirs, .. } => {
+            Some((*ours, *theirs))
+        }
+        _ => None,
+    });
+    assert_eq!(found, Some((4, 7)));
+    assert!(desk.core.state().execution.is_inconsistent(BTC));
+}
+
+#[test]
+fn a_position_that_agrees_again_in_time_asks_nothing() {
+    let (mut desk, bid, _) = Desk::quoting();
+    desk.seen.asks.clear();
+    desk.position(4, false);
+    desk.pass(Nanos::from_millis(20));
+    let fill = desk.fill(&bid, 4, 4, 1);
+    desk.give(Body::Order(fill));
+    for step in 0..40 {
+        desk.pass(Nanos::from_millis(100));
+        desk.market(10_000 + step % 2, 10_010);
+        for sent in desk.take_dispatches() {
+            desk.accept(&sent);
+        }
+    }
+    assert!(desk.seen.asks.iter().all(|ask| ask.scope != HydrationScope::Account));
 }
 
 #[test]
