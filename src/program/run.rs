@@ -42,6 +42,13 @@ use crate::venue::binance::orders::{OrderEntry, OrderEntryConfig};
 use crate::venue::binance::private::PrivateStream;
 use crate::venue::binance::sign::Credentials;
 
+/// Which program wrote a journal: its version, and what it was built with.
+const BUILD: &str = if cfg!(debug_assertions) {
+    concat!("linchpin ", env!("CARGO_PKG_VERSION"), " debug")
+} else {
+    concat!("linchpin ", env!("CARGO_PKG_VERSION"), " release")
+};
+
 /// How long a drain may take before the run stops with orders left open.
 const DRAIN: Duration = Duration::from_secs(5);
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -225,7 +232,7 @@ impl Session {
         );
         let mut printer = StatusPrinter::stdout();
         let why = self.watch(stop, &mut printer);
-        self.log.log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", why));
+        self.log.log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", why.text()));
         self.drain(&mut printer);
         let _ = printer.finish();
         self.command(ControlVerb::Stop);
@@ -243,7 +250,7 @@ impl Session {
         drop(demo);
         let mut summary = sum_up(&config, &folder, &counters.snapshot(), &directory, &ended);
         summary.duration = traded;
-        summary.ended = why.to_owned();
+        summary.ended = why.text().to_owned();
         summary.host = gaps;
         let latency = all_hops(&ended);
         write_files(&latency, &folder.path).context("cannot write the latency histograms")?;
@@ -263,32 +270,38 @@ impl Session {
         let place = folder.path.join("summary.txt");
         std::fs::write(&place, text).with_context(|| format!("cannot write {}", place.display()))?;
         sealed.map_err(|why| Failure::Failed(anyhow::anyhow!(why)))?;
-        verified.map(|_| ())
+        verified?;
+        match why {
+            Ending::AsMeant(_) => Ok(()),
+            Ending::Broken(what) => {
+                Err(Failure::Failed(anyhow::anyhow!("the session was cut short: {what}")))
+            }
+        }
     }
 
     /// Shows the status line until the run must end; says why.
-    fn watch(&mut self, stop: &StopFlag, printer: &mut StatusPrinter) -> &'static str {
+    fn watch(&mut self, stop: &StopFlag, printer: &mut StatusPrinter) -> Ending {
         let mut shown: Option<Instant> = None;
         let mut seen = self.counters.snapshot();
         loop {
             std::thread::sleep(LOOK_EVERY);
             if stop.is_raised() {
-                return "Ctrl-C";
+                return Ending::AsMeant("Ctrl-C");
             }
             if self.running.has_ended() {
-                return "a thread has ended";
+                return Ending::Broken("a thread has ended by itself");
             }
             if let RunLength::For(span) = self.config.run.duration
                 && self.begun.elapsed() >= Duration::from_nanos(span.raw())
             {
-                return "the duration was over";
+                return Ending::AsMeant("the duration was over");
             }
             let now = self.counters.snapshot();
             if now.core.feeds_over != 0 {
-                return "the market feed is over";
+                return Ending::AsMeant("the market feed is over");
             }
             if self.demo.as_mut().is_some_and(|venue| !venue.is_alive()) {
-                return "the embedded venue has ended";
+                return Ending::Broken("the embedded venue has ended by itself");
             }
             let due = shown.is_none_or(|at| at.elapsed() >= STATUS_EVERY);
             if due {
@@ -356,6 +369,21 @@ impl Session {
     }
 }
 
+/// Why a session ended.
+#[derive(Clone, Copy)]
+enum Ending {
+    AsMeant(&'static str),
+    Broken(&'static str),
+}
+
+impl Ending {
+    fn text(self) -> &'static str {
+        match self {
+            Self::AsMeant(text) | Self::Broken(text) => text,
+        }
+    }
+}
+
 /// Who may vouch for the venue: the embedded venue's own authority by its file, a given file, or the system's.
 fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<TlsClient> {
     let trust = match (demo, &venue.ca_file) {
@@ -400,7 +428,7 @@ fn open_journal(config: &Config, folder: &SessionFolder, directory: &Directory) 
         created_at: folder.created,
         strategy: names(config.strategies.iter().map(|strategy| strategy.name.as_str())),
         configuration_hash: config.hash(),
-        build: format!("linchpin {}", env!("CARGO_PKG_VERSION")),
+        build: BUILD.to_owned(),
         facts: vec![("mode".into(), config.mode.to_string())],
     };
     let mut journal = Writer::create(&folder.path, header, config.journal_options())?;
