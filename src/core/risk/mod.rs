@@ -5,6 +5,7 @@
 //! Hot.
 
 mod collar;
+mod daily_loss;
 mod filters;
 mod open_orders;
 mod position;
@@ -101,11 +102,16 @@ const CHECKS: &[(When, Check)] = &[
 #[derive(Clone, Debug)]
 pub struct Risk {
     rates: Vec<rate::IntentRate>,
+    losses: Vec<daily_loss::DailyLoss>,
 }
 
 impl Risk {
     pub fn new(configuration: &Configuration) -> Self {
-        Self { rates: configuration.strategies.iter().map(|_| rate::IntentRate::default()).collect() }
+        let strategies = configuration.strategies.len();
+        Self {
+            rates: alloc::vec![rate::IntentRate::default(); strategies],
+            losses: alloc::vec![daily_loss::DailyLoss::default(); strategies],
+        }
     }
 
     #[inline]
@@ -124,6 +130,9 @@ impl Risk {
             rate.check(state.now, limits.max_intents_per_second)?;
         }
         let subject = resolve(state, configuration, intent, strategy, strategy_limits)?;
+        if let (Some(loss), Some(limits)) = (self.losses.get_mut(strategy.index()), strategy_limits) {
+            loss.check(state, strategy, limits, subject.reducing)?;
+        }
         for (when, check) in CHECKS {
             if *when == When::Always || !subject.reducing {
                 check(&subject)?;
@@ -139,6 +148,7 @@ impl Risk {
 
     pub fn fold(&self, hasher: &mut StateHasher) {
         self.rates.iter().for_each(|rate| rate.fold(hasher));
+        self.losses.iter().for_each(|loss| loss.fold(hasher));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::event::{
     Event, Execution, Hydration, HydrationPhase, NotSent, OrderReport, PositionReport, RejectReason,
     ReportFlags, RequestKind, RequestOutcome, Side, VenueStatus, Verdict,
 };
-use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::id::{AssetId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
 use crate::limits::{Configuration, MAX_SLOTS};
 use crate::num::{Cash, Notional, Quantity};
 use crate::record::IncidentKind;
@@ -255,6 +255,7 @@ impl ExecutionState {
         now: Nanos,
         event: &Event,
         report: &OrderReport,
+        quote: AssetId,
         findings: &mut Findings,
     ) {
         self.counters.reports += 1;
@@ -269,7 +270,7 @@ impl ExecutionState {
         if hydrated && self.hydration.running.is_some() {
             self.hydration.seen.push(index);
         }
-        self.apply_fill(index, report, findings);
+        self.apply_fill(index, report, quote, findings);
         if !report.flags.has(ReportFlags::TRADE_ONLY) {
             self.apply_status(index, event.event_time, report, findings);
         }
@@ -329,7 +330,13 @@ impl ExecutionState {
     }
 
     /// The money part: each trade once, in whatever order they come.
-    fn apply_fill(&mut self, index: OrderIndex, report: &OrderReport, findings: &mut Findings) {
+    fn apply_fill(
+        &mut self,
+        index: OrderIndex,
+        report: &OrderReport,
+        quote: AssetId,
+        findings: &mut Findings,
+    ) {
         let Some(order) = self.orders.order(index) else { return };
         let read_back = report.execution == Execution::Status;
         // A read-back that knows of more than we applied: the missing part, at the price it states.
@@ -383,7 +390,11 @@ impl ExecutionState {
             position.maker_fills += u64::from(maker);
             // A read-back does not say what the missing part cost in fees.
             if !read_back {
-                position.fees += fee;
+                if report.fee_asset == quote {
+                    position.fees += fee;
+                } else {
+                    position.other_fees += fee;
+                }
             }
         }
         if late {

@@ -18,7 +18,7 @@ use crate::event::{
     Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase, HydrationScope, KillMode,
     LinkChange, LinkKind, LinkState, ReportFlags,
 };
-use crate::id::{InstrumentId, OrderIndex, VenueId};
+use crate::id::{AssetId, InstrumentId, OrderIndex, VenueId};
 use crate::limits::Configuration;
 use crate::record::IncidentKind;
 use crate::time::Nanos;
@@ -138,7 +138,8 @@ impl State {
                 if self.must_wait(event, report.flags.has(ReportFlags::HYDRATED)) {
                     return Change::None;
                 }
-                self.execution.apply_report(now, event, report, findings);
+                let quote = self.quote_of(id);
+                self.execution.apply_report(now, event, report, quote, findings);
                 self.account.disturb(id, now);
                 Change::Private(id)
             }
@@ -272,13 +273,21 @@ impl State {
         let (id, now) = (event.instrument, self.now);
         match &event.body {
             Body::Order(report) => {
-                self.execution.apply_report(now, event, report, findings);
+                let quote = self.quote_of(id);
+                self.execution.apply_report(now, event, report, quote, findings);
                 self.account.disturb(id, now);
             }
             Body::Position(report) => self.account.apply_position(id, report, event.event_time),
             Body::Balance(report) => self.account.apply_balance(report, event.event_time),
             _ => {}
         }
+    }
+
+    /// The asset that an instrument is quoted in: fees in it lower the result, others are kept apart.
+    #[inline]
+    fn quote_of(&self, instrument: InstrumentId) -> AssetId {
+        let definition = self.market.instrument(instrument).and_then(|market| market.definition.as_ref());
+        definition.map_or(AssetId::NONE, |definition| definition.quote)
     }
 
     fn apply_control(&mut self, control: &Control) -> Change {

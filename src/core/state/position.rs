@@ -16,7 +16,7 @@ pub struct Position {
     pub realised: Notional,
     /// Paid in the quote asset.
     pub fees: Cash,
-    /// Paid in other assets: counted here in that asset's units only when there is exactly one such asset.
+    /// Paid in other assets, in their own units: never added to money of another asset. The account's balances have the truth.
     pub other_fees: Cash,
     pub bought: Quantity,
     pub sold: Quantity,

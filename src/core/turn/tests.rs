@@ -101,7 +101,11 @@ fn definition() -> InstrumentDefinition {
 impl Desk {
     /// Links up, account hydrated, book synchronised: ready to quote.
     fn ready() -> Self {
-        let mut desk = Self::cold();
+        Self::ready_with(configuration())
+    }
+
+    fn ready_with(configuration: Configuration) -> Self {
+        let mut desk = Self::cold_with(configuration);
         desk.give(Body::Instrument(definition()));
         for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
             desk.link(link, LinkState::Up);
@@ -112,6 +116,10 @@ impl Desk {
     }
 
     fn cold() -> Self {
+        Self::cold_with(configuration())
+    }
+
+    fn cold_with(configuration: Configuration) -> Self {
         let maker = MarketMaker::new(Parameters {
             quantity: Quantity::new(10),
             half_spread: I48F16::from_num(2),
@@ -120,7 +128,7 @@ impl Desk {
             requote_ticks: 2,
         });
         Self {
-            core: Core::new(configuration(), vec![Box::new(maker)]),
+            core: Core::new(configuration, vec![Box::new(maker)]),
             now: Nanos::from_secs(1_000),
             sequence: 0,
             update: 100,
@@ -247,7 +255,13 @@ impl Desk {
 
     /// Quotes both sides and has them confirmed.
     fn quoting() -> (Self, Dispatch, Dispatch) {
-        let mut desk = Self::ready();
+        Self::quoting_with(|_| {})
+    }
+
+    fn quoting_with(change: impl FnOnce(&mut Configuration)) -> (Self, Dispatch, Dispatch) {
+        let mut configuration = configuration();
+        change(&mut configuration);
+        let mut desk = Self::ready_with(configuration);
         desk.market(10_000, 10_010);
         let sent = desk.take_dispatches();
         assert_eq!(sent.len(), 2);
@@ -433,6 +447,32 @@ fn a_drained_desk_becomes_idle() {
     }
     desk.pass(Nanos::from_millis(20));
     assert!(desk.core.is_idle());
+}
+
+#[test]
+fn a_daily_loss_at_its_bound_stops_new_risk_and_lets_reducing_orders_pass() {
+    let (mut desk, bid, ask) = Desk::quoting_with(|configuration| {
+        configuration.strategies[0].max_daily_loss = CASH_UNIT / 100;
+    });
+    let fill = desk.fill(&bid, 10, 10, 1);
+    desk.give(Body::Order(fill));
+    // 10 lots of 0.001 bought about here, valued 100 ticks of 0.10 lower: 0.10 lost, the bound is 0.01.
+    desk.market(9_900, 9_910);
+    desk.pass(Nanos::from_millis(50));
+    desk.market(9_901, 9_911);
+    desk.take_dispatches();
+    desk.market(9_903, 9_913);
+    let denied = |d: &Decision| match d {
+        Decision::Intent(record) => record.side == Side::Buy && record.verdict == RiskReason::DailyLoss,
+        _ => false,
+    };
+    assert!(desk.seen.decisions.iter().any(denied), "no new bid");
+    let moved = |d: &Decision| match d {
+        Decision::Intent(record) => record.side == Side::Sell && record.verdict == RiskReason::Allowed,
+        _ => false,
+    };
+    assert!(desk.seen.decisions.iter().any(moved), "the ask that lowers the position still moves");
+    let _ = ask;
 }
 
 #[test]
