@@ -4,6 +4,7 @@
 //! says which, loudly. The venue is one function: it accepts what was asked. None of it is measured.
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
+pub mod line;
 pub mod market;
 
 use std::path::Path;
