@@ -85,3 +85,52 @@ pub struct StrategyLimits {
     /// In the quote asset at `CASH_DECIMALS`; realised and unrealised. Zero: no limit.
     pub max_daily_loss: i64,
 }
+
+crate::coded! {
+    /// A limit that a control event may change while the run goes on. `Control::target` is the code in the high 16 bits, the
+    /// index of the instrument or strategy in the low ones; the value is in the limit's own unit.
+    pub enum LimitKey {
+        /// Lots, by instrument.
+        MaxOrderQuantity = 0 "instrument.max_order_quantity",
+        /// Lots, by instrument.
+        MaxPosition = 1 "instrument.max_position",
+        /// By instrument.
+        InstrumentMaxOpenOrders = 2 "instrument.max_open_orders",
+        /// In 1/10,000, by instrument; zero: no collar.
+        Collar = 3 "instrument.collar",
+        /// By strategy.
+        StrategyMaxOpenOrders = 4 "strategy.max_open_orders",
+        /// By strategy; zero: no limit.
+        MaxIntentsPerSecond = 5 "strategy.max_intents_per_second",
+        /// In the quote asset at `CASH_DECIMALS`, by strategy; zero: no limit.
+        MaxDailyLoss = 6 "strategy.max_daily_loss",
+    }
+}
+
+impl LimitKey {
+    /// The target of a control event that changes this limit of the instrument or strategy `index`.
+    pub const fn target(self, index: u16) -> u32 {
+        (self.code() as u32) << 16 | index as u32
+    }
+}
+
+impl Configuration {
+    /// Changes a limit; false where there is no such limit or no such value for it, and then nothing has changed.
+    pub fn set_limit(&mut self, target: u32, value: i64) -> bool {
+        let Ok(key) = LimitKey::from_code((target >> 16) as u8) else { return false };
+        let index = (target & 0xFFFF) as usize;
+        let Ok(count) = u32::try_from(value.min(i64::from(u32::MAX))) else { return false };
+        let (instrument, strategy) = (self.instruments.get_mut(index), self.strategies.get_mut(index));
+        match (key, instrument, strategy) {
+            (LimitKey::MaxOrderQuantity, Some(limits), _) => limits.max_order_quantity = Quantity::new(value),
+            (LimitKey::MaxPosition, Some(limits), _) => limits.max_position = Quantity::new(value),
+            (LimitKey::InstrumentMaxOpenOrders, Some(limits), _) => limits.max_open_orders = count,
+            (LimitKey::Collar, Some(limits), _) => limits.collar = count,
+            (LimitKey::StrategyMaxOpenOrders, _, Some(limits)) => limits.max_open_orders = count,
+            (LimitKey::MaxIntentsPerSecond, _, Some(limits)) => limits.max_intents_per_second = count,
+            (LimitKey::MaxDailyLoss, _, Some(limits)) => limits.max_daily_loss = value,
+            _ => return false,
+        }
+        true
+    }
+}

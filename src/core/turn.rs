@@ -4,10 +4,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::event::{Body, ControlVerb, Event};
+use crate::event::{Body, Control, ControlVerb, Event};
 use crate::execution::workflow::Workflow;
 use crate::execution::{ExecutionControl, Outbox};
-use crate::id::{InstrumentId, VenueId};
+use crate::id::{InstrumentId, StrategyId, VenueId};
 use crate::intent::{Intent, Intents};
 use crate::limits::{Configuration, MAX_VENUES};
 use crate::num::{Price, Quantity};
@@ -105,21 +105,33 @@ impl Core {
                 theirs: finding.theirs,
             });
         }
-        if let Body::Control(control) = &event.body
-            && control.verb == ControlVerb::SetParameter
-        {
-            let strategy = crate::id::StrategyId((control.target >> 16) as u8);
-            self.strategies.set_parameter(strategy, control.target & 0xFFFF, control.new);
+        if let Body::Control(control) = &event.body {
+            self.change_settings(control);
         }
         change
+    }
+
+    /// A change of configuration during a session is an event like any other. The control surface has validated it.
+    #[cold]
+    fn change_settings(&mut self, control: &Control) {
+        match control.verb {
+            ControlVerb::SetParameter => {
+                let strategy = StrategyId((control.target >> 16) as u8);
+                self.strategies.set_parameter(strategy, control.target & 0xFFFF, control.new);
+            }
+            ControlVerb::SetLimit => {
+                self.configuration.set_limit(control.target, control.new);
+            }
+            _ => {}
+        }
     }
 
     #[inline]
     fn decide(&mut self, event: &Event, change: Change, outbox: &mut impl Outbox) {
         self.intents.clear();
         self.workflow.plan(&mut self.state, event, change, &mut self.intents, outbox);
-        // A run that is ending wants nothing more.
-        if change != Change::None && !self.state.control.draining {
+        // One family a pass: while a kill, a flatten or a drain is at work, strategies wish nothing.
+        if change != Change::None && !self.state.control.is_closing_down() {
             self.strategies.decide(&self.state, &self.configuration, change, &mut self.intents);
         }
     }

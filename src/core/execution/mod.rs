@@ -340,7 +340,6 @@ fn closed_for(
     in_doubt: bool,
 ) -> Option<Gate> {
     let control = &state.control;
-    let flattening = control.kill == Some(KillMode::Flatten) && pending.reducing;
     if request == RequestKind::Cancel {
         if control.kill == Some(KillMode::Block) {
             return Some(Gate::Kill);
@@ -348,10 +347,10 @@ fn closed_for(
         let link_up = control.venue(venue).is_some_and(|venue| venue.is_up(LinkKind::OrderEntry));
         return if link_up { None } else { Some(Gate::OrderEntryLink) };
     }
-    match control.closed_gate(venue) {
-        Some(Gate::Kill | Gate::Trading) if flattening => {}
-        Some(gate) => return Some(gate),
-        None => {}
+    let closing = pending.reducing && (control.kill == Some(KillMode::Flatten) || control.flattening);
+    let gate = if closing { control.closed_passage(venue) } else { control.closed_gate(venue) };
+    if gate.is_some() {
+        return gate;
     }
     if in_doubt || (!pending.reducing && state.execution.exposure(pending.instrument).in_doubt > 0) {
         return Some(Gate::Recovery);

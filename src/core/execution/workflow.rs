@@ -6,8 +6,8 @@
 //! Hot.
 
 use crate::event::{
-    ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, OrderKind, PositionSide, RejectReason,
-    RequestKind, Side, TimeInForce,
+    Body, ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, OrderKind, PositionSide,
+    RejectReason, RequestKind, Side, TimeInForce,
 };
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
@@ -38,6 +38,8 @@ pub struct Workflow {
     look_at: Nanos,
     /// An operator's one-shot wish to cancel everything.
     cancel_all: bool,
+    /// An operator's wish to hold nothing; done when nothing is held.
+    flatten: bool,
 }
 
 impl Workflow {
@@ -48,6 +50,7 @@ impl Workflow {
             attempts: configuration.recovery_attempts,
             look_at: Nanos::MAX,
             cancel_all: false,
+            flatten: false,
         }
     }
 
@@ -67,22 +70,36 @@ impl Workflow {
             Change::Private(_) | Change::Settled(_) | Change::Control => self.look_at = state.now,
             _ => {}
         }
-        if let crate::event::Body::Control(control) = &event.body
-            && control.verb == ControlVerb::CancelAll
-        {
-            self.cancel_all = true;
+        if let Body::Control(control) = &event.body {
+            match control.verb {
+                ControlVerb::CancelAll => self.cancel_all = true,
+                ControlVerb::Flatten => self.flatten = true,
+                _ => {}
+            }
         }
         if state.now >= self.look_at {
             self.look(state, outbox);
         }
-        let killed = matches!(state.control.kill, Some(KillMode::Cancel | KillMode::Flatten));
-        if killed || state.control.draining || self.cancel_all {
-            self.cancel_all = false;
-            cancel_everything(state, intents);
-            if state.control.kill == Some(KillMode::Flatten) {
-                flatten(state, intents);
-            }
+        self.clean_up(state, intents);
+    }
+
+    /// Kill, drain and the operator's wishes: cancels first, and once nothing is open, what is held is closed.
+    #[inline]
+    fn clean_up(&mut self, state: &mut State, intents: &mut Intents) {
+        let kill = state.control.kill;
+        let cancelling = matches!(kill, Some(KillMode::Cancel | KillMode::Flatten)) || state.control.draining;
+        let flattening = kill == Some(KillMode::Flatten) || self.flatten;
+        if !(cancelling || flattening || self.cancel_all) {
+            return;
         }
+        let open = cancel_everything(state, intents);
+        // A turn has a bound: what did not fit is wished at the next event.
+        self.cancel_all &= open;
+        if flattening && !open {
+            let held = flatten(state, intents);
+            self.flatten &= held;
+        }
+        state.control.flattening = self.flatten;
     }
 
     /// Something was dispatched: its confirmation has a deadline.
@@ -242,48 +259,65 @@ impl Workflow {
     }
 }
 
-/// A cancel for every live order that has none on its way; the rest at the next event.
-fn cancel_everything(state: &State, intents: &mut Intents) {
+/// A cancel for every live order of ours that has none on its way; true while any of ours is open or waiting.
+fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
+    let mut open = false;
     for pending in state.execution.queue.iter() {
-        if pending.intent.request() != RequestKind::Cancel {
+        if pending.intent.request() != RequestKind::Cancel && pending.intent.key().strategy != WORKFLOW {
+            open = true;
             intents.push(Intent::Cancel(CancelIntent { key: pending.intent.key(), order: OrderIndex::NONE }));
         }
     }
     for (index, order) in state.execution.orders.live_orders() {
+        let strategy = order.key.strategy;
+        if strategy == StrategyId::EXTERNAL || strategy == WORKFLOW {
+            continue;
+        }
+        open = true;
         let on_its_way = order.inflight.is_some_and(|inflight| inflight.request == RequestKind::Cancel)
             || state
                 .execution
                 .queue
                 .pending(order.key)
                 .is_some_and(|pending| pending.intent.request() == RequestKind::Cancel);
-        let external = order.key.strategy == StrategyId::EXTERNAL;
-        if !on_its_way && !external {
+        if !on_its_way {
             intents.push(Intent::Cancel(CancelIntent { key: order.key, order: index }));
         }
     }
+    open
 }
 
-/// Once nothing of ours is open, what is held is sold or bought back, reduce-only, one order an instrument.
-fn flatten(state: &State, intents: &mut Intents) {
-    if !state.execution.orders.live().is_empty() || !state.execution.queue.is_empty() {
-        return;
-    }
+/// What is held is sold or bought back at market, reduce-only, one order an instrument at a time; true while anything is
+/// held or on its way.
+fn flatten(state: &State, intents: &mut Intents) -> bool {
+    let mut held = false;
     for (instrument, total) in state.execution.totals() {
-        if total.quantity.is_zero() {
+        let key = OrderKey { strategy: WORKFLOW, slot: instrument.0 };
+        let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
+            || state.execution.queue.pending(key).is_some();
+        if total.quantity.is_zero() && !under_way {
+            continue;
+        }
+        held = true;
+        if under_way || total.quantity.is_zero() {
             continue;
         }
         let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
+        // As much as one order may have; the rest follows.
+        let market = state.market.instrument(instrument).and_then(|market| market.definition.as_ref());
+        let most = market.map_or(Quantity::MAX, |definition| definition.max_market_quantity);
         intents.push(Intent::New(NewIntent {
-            key: OrderKey { strategy: WORKFLOW, slot: instrument.0 },
+            key,
             instrument,
             side,
             kind: OrderKind::Market,
             time_in_force: TimeInForce::GoodTillCancel,
             price: Price::ZERO,
-            quantity: Quantity::new(total.quantity.abs().raw()),
+            quantity: total.quantity.abs().min(most),
             stop_price: Price::ZERO,
             position_side: PositionSide::Both,
             reduce_only: true,
         }));
     }
+    held
 }

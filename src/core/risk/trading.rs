@@ -15,10 +15,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
         Some(KillMode::Flatten) if subject.reducing => {}
         Some(_) => return Err(RiskReason::Killed),
     }
-    if !control.trading_enabled && !subject.reducing {
+    if (!control.trading_enabled || control.flattening) && !subject.reducing {
         return Err(RiskReason::TradingDisabled);
     }
-    if control.draining {
+    if control.draining && !control.flattening {
         return Err(RiskReason::Draining);
     }
     if subject.definition.status != InstrumentStatus::Trading {

@@ -15,6 +15,8 @@ pub struct ControlState {
     /// No new intents; what is open is cancelled.
     pub draining: bool,
     pub stopped: bool,
+    /// What is held is being closed on an operator's wish; new risk waits until it is.
+    pub flattening: bool,
     /// Closed by an operator, or by the runtime (journal, clock).
     pub held: Held,
     venues: Vec<VenueControl>,
@@ -63,6 +65,7 @@ impl ControlState {
             kill: configuration.killed.then_some(KillMode::Block),
             draining: false,
             stopped: false,
+            flattening: false,
             held: Held::default(),
             venues: alloc::vec![venue; configuration.venues.len()],
         }
@@ -82,15 +85,28 @@ impl ControlState {
         self.venues.iter().enumerate().map(|(at, venue)| (VenueId(at as u8), venue))
     }
 
+    /// A kill, a flatten or a drain is at work.
+    #[inline]
+    pub fn is_closing_down(&self) -> bool {
+        self.kill.is_some() || self.flattening || self.draining
+    }
+
     /// The first closed gate of the venue-wide ones, in the order in which they are checked.
     #[inline]
     pub fn closed_gate(&self, venue: VenueId) -> Option<Gate> {
         if self.kill.is_some() {
             return Some(Gate::Kill);
         }
-        if !self.trading_enabled || self.draining {
+        if !self.trading_enabled || self.draining || self.flattening {
             return Some(Gate::Trading);
         }
+        self.closed_passage(venue)
+    }
+
+    /// The gates that hold even what closes a position on a kill or on an operator's wish: those without which sending is
+    /// impossible or blind.
+    #[inline]
+    pub fn closed_passage(&self, venue: VenueId) -> Option<Gate> {
         if self.held.journal {
             return Some(Gate::Journal);
         }

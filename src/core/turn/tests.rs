@@ -187,6 +187,10 @@ impl Desk {
         }));
     }
 
+    fn control(&mut self, verb: ControlVerb, target: u32, new: i64) {
+        self.give(Body::Control(Control { verb, target, old: 0, new, who: 0 }));
+    }
+
     fn market(&mut self, bid: i64, ask: i64) {
         self.update += 1;
         let level = |price| Level { price: Price::new(price), quantity: Quantity::new(100) };
@@ -409,6 +413,44 @@ fn a_kill_cancels_what_is_open_and_sends_nothing_else() {
     let sent = desk.take_dispatches();
     assert_eq!(sent.len(), 2);
     assert!(sent.iter().all(|d| d.request == RequestKind::Cancel));
+}
+
+#[test]
+fn a_kill_that_flattens_cancels_first_and_then_closes_the_position_reduce_only() {
+    let (mut desk, bid, ask) = Desk::quoting();
+    let fill = desk.fill(&bid, 10, 10, 1);
+    desk.give(Body::Order(fill));
+    desk.pass(Nanos::from_millis(20));
+    desk.take_dispatches();
+    desk.control(ControlVerb::Kill, u32::from(KillMode::Flatten.code()), 0);
+    let sent = desk.take_dispatches();
+    assert!(sent.iter().all(|d| d.request == RequestKind::Cancel), "{sent:?}");
+    let cancelled = desk.report(&ask, Execution::Cancelled, VenueStatus::Cancelled);
+    desk.give(Body::Order(cancelled));
+    desk.pass(Nanos::from_millis(20));
+    desk.market(10_000, 10_010);
+    let sent = desk.take_dispatches();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let close = sent[0];
+    assert_eq!((close.side, close.kind, close.quantity), (Side::Sell, OrderKind::Market, Quantity::new(10)));
+    assert!(close.flags.has(crate::dispatch::DispatchFlags::REDUCE_ONLY));
+    let fill = OrderReport { last_price: Price::new(10_000), ..desk.fill(&close, 10, 10, 2) };
+    desk.give(Body::Order(fill));
+    desk.pass(Nanos::from_millis(20));
+    desk.market(10_000, 10_010);
+    assert_eq!(desk.held(), 0);
+    assert!(desk.take_dispatches().is_empty(), "flat and killed: nothing more goes out");
+}
+
+#[test]
+fn a_limit_changed_by_a_control_event_holds_from_that_event_on() {
+    let (mut desk, ..) = Desk::quoting();
+    desk.control(ControlVerb::SetLimit, LimitKey::MaxOrderQuantity.target(0), 5);
+    desk.market(10_003, 10_013);
+    assert!(desk.take_dispatches().is_empty(), "10 lots are more than 5");
+    desk.control(ControlVerb::SetLimit, LimitKey::MaxOrderQuantity.target(0), 10);
+    desk.market(10_003, 10_013);
+    assert_eq!(desk.take_dispatches().len(), 2);
 }
 
 #[test]
