@@ -421,12 +421,17 @@ fn a_kill_that_flattens_cancels_first_and_then_closes_the_position_reduce_only()
     let fill = desk.fill(&bid, 10, 10, 1);
     desk.give(Body::Order(fill));
     desk.pass(Nanos::from_millis(20));
-    desk.take_dispatches();
+    let mut open = desk.take_dispatches();
+    open.iter().for_each(|new_bid| desk.accept(new_bid));
+    open.push(ask);
     desk.control(ControlVerb::Kill, u32::from(KillMode::Flatten.code()), 0);
     let sent = desk.take_dispatches();
+    assert_eq!(sent.len(), 2);
     assert!(sent.iter().all(|d| d.request == RequestKind::Cancel), "{sent:?}");
-    let cancelled = desk.report(&ask, Execution::Cancelled, VenueStatus::Cancelled);
-    desk.give(Body::Order(cancelled));
+    for order in open {
+        let cancelled = desk.report(&order, Execution::Cancelled, VenueStatus::Cancelled);
+        desk.give(Body::Order(cancelled));
+    }
     desk.pass(Nanos::from_millis(20));
     desk.market(10_000, 10_010);
     let sent = desk.take_dispatches();
