@@ -225,7 +225,11 @@ impl State {
         hydration: &Hydration,
         findings: &mut Findings,
     ) -> Change {
+        // An account is read back once an ask: the answer to an ask from before a break says nothing about the break.
+        let asked = self.control.venue(venue).map(|control| control.account);
+        let answers = asked == Some(AccountTrust::Hydrating { ask: hydration.request });
         match (hydration.scope, hydration.phase) {
+            (HydrationScope::Account, _) if !answers => Change::None,
             (HydrationScope::Account, HydrationPhase::Begin) => {
                 self.execution.begin_account_hydration(venue);
                 let own = self.market.iter().filter(|(_, market)| market.venue == venue);

@@ -167,11 +167,13 @@ impl Desk {
     }
 
     fn hydration(&mut self, phase: HydrationPhase) {
+        let account = |ask: &&Ask| ask.scope == HydrationScope::Account;
+        let request = self.seen.asks.iter().rev().find(account).map_or(1, |ask| ask.number);
         self.give(Body::Hydration(Hydration {
             scope: HydrationScope::Account,
             phase,
             client_order_id: ClientOrderId::NONE,
-            request: 1,
+            request,
             as_of: Nanos::ZERO,
         }));
     }
