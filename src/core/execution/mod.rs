@@ -12,7 +12,7 @@ use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, Venu
 use crate::intent::{Intent, NewIntent};
 use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
-use crate::record::{Admission, Ask, CloseReason, Decision, Gate};
+use crate::record::{Admission, Ask, CloseReason, Decision, Gate, IncidentKind};
 use crate::risk::Approved;
 use crate::state::State;
 use crate::state::hash::StateHasher;
@@ -197,9 +197,20 @@ impl ExecutionControl {
         venue: VenueId,
         outbox: &mut impl Outbox,
     ) {
+        if !state.execution.orders.has_room() {
+            let (key, request) = (new.key, RequestKind::New);
+            outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
+            outbox.decision(&Decision::Incident {
+                kind: IncidentKind::CapacityExhausted,
+                instrument: new.instrument,
+                order: OrderIndex::NONE,
+                ours: state.execution.orders.live().len() as i64,
+                theirs: 0,
+            });
+            return;
+        }
         self.dispatches += 1;
-        self.orders += 1;
-        let client_order_id = ClientOrderId::compose(self.run_tag, self.orders);
+        let client_order_id = self.unused_id(state);
         let row = NewRow {
             client_order_id,
             key: new.key,
@@ -221,7 +232,7 @@ impl ExecutionControl {
             price: Price::ZERO,
             quantity: Quantity::ZERO,
         };
-        // Risk saw to it that there is room.
+        // There is room, and the id is free.
         let Some(order) = state.execution.begin(row, inflight) else { return };
         let flags = DispatchFlags::default()
             .with(DispatchFlags::REDUCE_ONLY, new.reduce_only)
@@ -242,6 +253,19 @@ impl ExecutionControl {
             flags,
             ..self.blank(state, RequestKind::New)
         });
+    }
+
+    /// The next of our ids that nobody on the account bears: an order of others may look like ours. Ends, since only so
+    /// many orders are known.
+    #[inline]
+    fn unused_id(&mut self, state: &State) -> ClientOrderId {
+        loop {
+            self.orders += 1;
+            let id = ClientOrderId::compose(self.run_tag, self.orders);
+            if state.execution.orders.find(&id).is_none() {
+                return id;
+            }
+        }
     }
 
     #[inline]
