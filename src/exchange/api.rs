@@ -233,6 +233,35 @@ impl SymbolSpec {
             ..btc
         }
     }
+
+    /// The exchange's SOLUSDT perpetual: whole coins, and prices printed with more decimals than the tick has.
+    pub fn solusdt() -> SymbolSpec {
+        let decimal = Decimal::new;
+        let btc = SymbolSpec::btcusdt();
+        SymbolSpec {
+            symbol: "SOLUSDT".into(),
+            base_asset: "SOL".into(),
+            price_precision: 4,
+            quantity_precision: 0,
+            filters: Filters {
+                min_price: decimal(42, 2),
+                max_price: decimal(6_857, 0),
+                tick_size: decimal(1, 2),
+                min_quantity: decimal(1, 0),
+                max_quantity: decimal(1_000_000, 0),
+                step_size: decimal(1, 0),
+                market_min_quantity: decimal(1, 0),
+                market_max_quantity: decimal(9_000, 0),
+                market_step_size: decimal(1, 0),
+                min_notional: decimal(5, 0),
+                ..btc.filters.clone()
+            },
+            max_leverage: 100,
+            maintenance_margin: decimal(5, 3),
+            reference_price: decimal(150, 0),
+            ..btc
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------------------------ words of the wire

@@ -173,7 +173,7 @@ fn exchange_config(args: &VenueArgs, keys: &KeyRing) -> anyhow::Result<ExchangeC
 
 fn symbols(args: &VenueArgs) -> anyhow::Result<Vec<SymbolSpec>> {
     let known = match &args.market {
-        Market::Agents { .. } => vec![SymbolSpec::btcusdt(), SymbolSpec::ethusdt()],
+        Market::Agents { .. } => vec![SymbolSpec::btcusdt(), SymbolSpec::ethusdt(), SymbolSpec::solusdt()],
         Market::Recording { files } => infer_symbols(files)?,
     };
     if args.symbols.is_empty() {

@@ -140,11 +140,11 @@ fn a_simple_market_maker_is_filled_on_both_sides_regularly() {
 #[test]
 fn several_instruments_have_markets_of_their_own() {
     let mut desk = Desk::with(|config| {
-        config.symbols.push(SymbolSpec::ethusdt());
+        config.symbols.extend([SymbolSpec::ethusdt(), SymbolSpec::solusdt()]);
         config.market = MarketConfig::Agents(AgentsConfig::default());
     });
     run(&mut desk, START + 10 * SECOND, 10 * MS);
-    for symbol in ["BTCUSDT", "ETHUSDT"] {
+    for symbol in ["BTCUSDT", "ETHUSDT", "SOLUSDT"] {
         let ticks = desk
             .outputs
             .iter()
