@@ -110,6 +110,14 @@ impl Receiving {
         market::give(&mut self.feed, market, at, received, || Nanos::new(clock.now()), &mut self.out);
     }
 
+    /// The same with a text that came from elsewhere.
+    #[inline]
+    pub fn take_text(&mut self, text: &[u8], is_snapshot: bool, received: Nanos) {
+        let clock = &self.clock;
+        let now = || Nanos::new(clock.now());
+        market::give_text(&mut self.feed, text, is_snapshot, received, now, &mut self.out);
+    }
+
     pub fn is_synced(&self) -> bool {
         self.feed.is_synced()
     }

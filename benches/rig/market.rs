@@ -144,14 +144,25 @@ pub fn give<O: FeedOutput>(
     clock: impl Fn() -> Nanos,
     out: &mut O,
 ) {
-    let text = market.message(at);
-    let read = if at == market.snapshot {
+    give_text(feed, market.message(at), at == market.snapshot, received, clock, out);
+}
+
+#[inline]
+pub fn give_text<O: FeedOutput>(
+    feed: &mut MarketFeed,
+    text: &[u8],
+    is_snapshot: bool,
+    received: Nanos,
+    clock: impl Fn() -> Nanos,
+    out: &mut O,
+) {
+    let read = if is_snapshot {
         feed.on_snapshot(InstrumentId(0), Some(text), received, out)
     } else {
         feed.on_message(0, text, received, clock, out)
     };
     if let Err(error) = read {
-        panic!("message {at}: {error}");
+        panic!("{error} in {}", String::from_utf8_lossy(text));
     }
 }
 
