@@ -22,8 +22,9 @@ use linchpin::core::strategy::{Strategy, View};
 use linchpin::core::time::Nanos;
 use linchpin::program::{Registry, main as program};
 
-/// The whole program: `run`, `replay`, `check` and `venue` as in `linchpin`, with one strategy more.
-fn main() -> ExitCode {
+/// The whole program: `run`, `replay`, `check` and `venue` as in `linchpin`, with one strategy more. (Public for its test,
+/// `tests/own_strategy.rs`.)
+pub fn main() -> ExitCode {
     program(Registry::built_in().with("avellaneda-stoikov", Quoter::make))
 }
 
@@ -95,11 +96,12 @@ impl Strategy for Quoter {
         // Whole ticks, away from the fair price, and never across the market.
         let bid = (libm::floor(fair - half_spread) as i64).min(top.ask.price.raw() - 1);
         let ask = (libm::ceil(fair + half_spread) as i64).max(top.bid.price.raw() + 1);
+        let bound = size.saturating_mul(self.max_orders_held);
         for (slot, side, ticks) in [(slots[0], Side::Buy, bid), (slots[1], Side::Sell, ask)] {
-            let room = Quantity::new(size.saturating_mul(self.max_orders_held)) - side.signed(held);
-            let quote =
-                Quote { slot, side, price: Price::new(ticks), quantity: Quantity::new(size).min(room) };
-            self.place(view, id, quote, intents);
+            // A whole order or none: a remainder may be worth less than the venue takes.
+            let fits = side.signed(held).raw().saturating_add(size) <= bound;
+            let quantity = Quantity::new(if fits { size } else { 0 });
+            self.place(view, id, Quote { slot, side, price: Price::new(ticks), quantity }, intents);
         }
     }
 
@@ -158,8 +160,8 @@ impl Quoter {
         let worth = worth.ok_or_else(|| parameters.wrong("order_worth", "expected money above 0".into()))?;
         Ok(Box::new(Self {
             order_worth: Cash::from_wire(worth),
-            max_orders_held: parameters.integer("max_orders_held")?,
-            requote_ticks: parameters.integer("requote_ticks")?,
+            max_orders_held: count(parameters, "max_orders_held")?,
+            requote_ticks: count(parameters, "requote_ticks")?,
             gamma: number(parameters, "gamma")?,
             kappa: number(parameters, "kappa")?,
             horizon: number(parameters, "horizon")?,
@@ -174,4 +176,9 @@ fn number(parameters: &Parameters, key: &str) -> Result<f64, ConfigError> {
     let number =
         parameters.text(key)?.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| parameters.wrong(key, "expected a number above 0, in quotes".into()))
+}
+
+fn count(parameters: &Parameters, key: &str) -> Result<i64, ConfigError> {
+    let count = parameters.integer(key)?;
+    if count > 0 { Ok(count) } else { Err(parameters.wrong(key, "expected a whole number from 1".into())) }
 }
