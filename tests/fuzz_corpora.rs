@@ -9,6 +9,7 @@ mod harness;
 
 use harness::{TARGETS, Target};
 
+/// Of each target's corpus; LINCHPIN_FUZZ_ROUNDS says otherwise.
 const MUTATIONS: usize = 400;
 
 #[test]
@@ -22,10 +23,12 @@ fn every_corpus_holds_its_targets_promises() {
 
 #[test]
 fn mutations_of_every_corpus_hold_the_same_promises() {
+    let rounds = std::env::var("LINCHPIN_FUZZ_ROUNDS")
+        .map_or(MUTATIONS, |rounds| rounds.parse().expect("LINCHPIN_FUZZ_ROUNDS is a number"));
     for (name, target) in TARGETS {
         let seeds: Vec<Vec<u8>> = corpus(name).into_iter().map(|(_, bytes)| bytes).collect();
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        for round in 0..MUTATIONS {
+        for round in 0..rounds {
             let mut bytes = seeds[round % seeds.len()].clone();
             for _ in 0..=dice.below(3) {
                 mutate(&mut bytes, &seeds, &mut dice);

@@ -121,7 +121,7 @@ fn chained(events: &[Event]) {
             Body::BookLost(_) => last = None,
             Body::Depth(depth) if depth.part.snapshot => last = Some((depth.last_update, true)),
             Body::Depth(depth) => {
-                let (known, fresh) = last.expect("an update before any snapshot");
+                let Some((known, fresh)) = last else { panic!("an update before any snapshot: {events:?}") };
                 let continues = depth.previous_update == known;
                 let bridges = fresh && depth.first_update <= known && known <= depth.last_update;
                 assert!(continues || bridges, "an update that does not continue: {depth:?} after {known}");

@@ -142,8 +142,7 @@ pub fn out_of_their_rooms(tree: &Tree) -> Vec<Breach> {
             }
             for at in power.words.iter().flat_map(|word| file.words(word)) {
                 let free = power.free_in_tests && file.in_test(at);
-                // `forbid(unsafe_code)` is one word and does not match; a lint's name in brackets is no use of the power.
-                if !free && !is_field_or_method_name(file, at) {
+                if !free && !is_only_a_name(file, at) {
                     let word: String =
                         file.code[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                     found.push(Breach::at(
@@ -158,8 +157,8 @@ pub fn out_of_their_rooms(tree: &Tree) -> Vec<Breach> {
     found
 }
 
-/// `x.libc` or `fn atomic()` would be a name of ours; a method that sends is the power itself.
-fn is_field_or_method_name(file: &Source, at: usize) -> bool {
+/// `x.libc` or `fn atomic()` is a name of ours and no use of the power; but to call the method that sends is the power itself.
+fn is_only_a_name(file: &Source, at: usize) -> bool {
     let before = file.code[..at].trim_end();
     let sends = file.code[at..].starts_with("send_text");
     // To know an error by its number is no system call.

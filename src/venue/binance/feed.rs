@@ -335,6 +335,7 @@ impl MarketFeed {
             book.asking = Asking::No;
             self.snapshots_out = self.snapshots_out.saturating_sub(1);
         }
+        let needed = book.sync.needs_snapshot();
         let levels = &mut self.levels;
         let read = body.map(|body| {
             self.reader.read(body, |json| parse::depth_snapshot(json, &listing.definition, levels))
@@ -343,8 +344,11 @@ impl MarketFeed {
             Some(Ok(snapshot)) => snapshot,
             failed => {
                 self.counters.snapshots_failed += 1;
-                self.put_off(row, now);
-                out.event(self.event(now, now, Nanos::ZERO, row, Body::BookLost(BookLoss::SnapshotFailed)));
+                // A late answer to a question that another answer has settled says nothing about the book.
+                if needed {
+                    self.put_off(row, now);
+                    out.event(self.event(now, now, Nanos::ZERO, row, Body::BookLost(BookLoss::SnapshotFailed)));
+                }
                 self.ask_for_snapshots(now, out);
                 return match failed {
                     Some(Err(error)) => Err(FeedError::Snapshot(error)),
