@@ -347,7 +347,13 @@ impl MarketFeed {
                 // A late answer to a question that another answer has settled says nothing about the book.
                 if needed {
                     self.put_off(row, now);
-                    out.event(self.event(now, now, Nanos::ZERO, row, Body::BookLost(BookLoss::SnapshotFailed)));
+                    out.event(self.event(
+                        now,
+                        now,
+                        Nanos::ZERO,
+                        row,
+                        Body::BookLost(BookLoss::SnapshotFailed),
+                    ));
                 }
                 self.ask_for_snapshots(now, out);
                 return match failed {
