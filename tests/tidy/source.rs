@@ -23,7 +23,9 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let is_rust = path.ends_with(".rs");
         let code = if is_rust { blank(text) } else { String::new() };
-        let only_for_tests = is_rust && (path.starts_with("tests/") || code.contains("#![cfg(test)]"));
+        let only_for_tests = is_rust
+            && (["tests/", "benches/", "src/core/tests/"].iter().any(|folder| path.starts_with(folder))
+                || code.contains("#![cfg(test)]"));
         let mut source = Self {
             path: path.to_owned(),
             text: text.to_owned(),
