@@ -270,7 +270,10 @@ impl ExecutionState {
         if hydrated && self.hydration.running.is_some() {
             self.hydration.seen.push(index);
         }
-        self.apply_fill(index, report, quote, findings);
+        if self.contradicts_itself(index, now, report, findings) {
+            return;
+        }
+        self.apply_fill(index, now, report, quote, findings);
         if !report.flags.has(ReportFlags::TRADE_ONLY) {
             self.apply_status(index, event.event_time, report, findings);
         }
@@ -329,10 +332,51 @@ impl ExecutionState {
         Some(index)
     }
 
+    /// More filled than ordered, or terms below what has filled: nothing of such a report is believed, and the order is
+    /// asked about.
+    fn contradicts_itself(
+        &mut self,
+        index: OrderIndex,
+        now: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) -> bool {
+        let Some(order) = self.orders.order(index) else { return true };
+        let takes_terms = order.is_live() && !report.flags.has(ReportFlags::TRADE_ONLY) && takes_terms(report);
+        let (ours, theirs) = if report.cumulative_quantity > order.quantity.max(report.quantity) {
+            (order.quantity, report.cumulative_quantity)
+        } else if takes_terms && report.quantity < order.cumulative {
+            (order.cumulative, report.quantity)
+        } else {
+            return false;
+        };
+        self.doubt(index, now, RejectReason::Other, (ours.raw(), theirs.raw()), findings);
+        true
+    }
+
+    /// Evidence against evidence: an incident with both sides' numbers, and a live order is asked about.
+    fn doubt(
+        &mut self,
+        index: OrderIndex,
+        now: Nanos,
+        why: RejectReason,
+        (ours, theirs): (i64, i64),
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        let (instrument, live) = (order.instrument, order.is_live());
+        self.counters.contradictions += 1;
+        findings.add(Finding { kind: IncidentKind::Contradiction, instrument, order: index, ours, theirs });
+        if live {
+            self.change(index, |order| order.confirmation = Confirmation::Unknown { why, ask_at: now });
+        }
+    }
+
     /// The money part: each trade once, in whatever order they come.
     fn apply_fill(
         &mut self,
         index: OrderIndex,
+        now: Nanos,
         report: &OrderReport,
         quote: AssetId,
         findings: &mut Findings,
@@ -361,15 +405,20 @@ impl ExecutionState {
         let late = was_terminal && order.state != OrderState::Filled && ceiling > order.cumulative;
         let (side, instrument, strategy, ordered) =
             (order.side, order.instrument, order.key.strategy, order.quantity);
-        if order.filled + quantity > ordered.max(report.quantity) {
-            self.counters.contradictions += 1;
-            findings.add(Finding {
-                kind: IncidentKind::Contradiction,
-                instrument,
-                order: index,
-                ours: ordered.raw(),
-                theirs: (order.filled + quantity).raw(),
-            });
+        // More trades were applied than are remembered: this may be one of them told again, or the one that is missing.
+        let ambiguous = !read_back
+            && report.trade_id != 0
+            && order.filled < order.cumulative
+            && report.cumulative_quantity <= order.cumulative
+            && order.remembers_no_more();
+        if ambiguous {
+            let numbers = (order.filled.raw(), order.cumulative.raw());
+            self.doubt(index, now, RejectReason::Other, numbers, findings);
+            return;
+        }
+        let filled = order.filled + quantity;
+        if filled > ordered.max(report.quantity) {
+            self.doubt(index, now, RejectReason::Other, (ordered.raw(), filled.raw()), findings);
             return;
         }
         self.counters.fills += 1;
@@ -377,6 +426,8 @@ impl ExecutionState {
             order.filled += quantity;
             order.fill_notional += price.notional(quantity);
             order.cumulative = ceiling;
+            // A Replace that made the order larger may be told after the fills that it allowed.
+            order.quantity = order.quantity.max(ceiling);
             if report.trade_id != 0 {
                 order.note_trade(report.trade_id);
             }
@@ -451,9 +502,7 @@ impl ExecutionState {
             }
             order.cumulative = order.cumulative.max(report.cumulative_quantity);
             order.reported = order.reported.later(stamp);
-            if report.quantity.is_positive()
-                && matches!(report.execution, Execution::Replaced | Execution::Status)
-            {
+            if takes_terms(report) {
                 order.price = report.price;
                 order.quantity = report.quantity;
             }
@@ -504,8 +553,15 @@ impl ExecutionState {
         }
         // The private stream was faster: it has already said what this can only hint at.
         let inflight = inflight?;
+        let (order_filled, filled) = self
+            .orders
+            .order(index)
+            .map_or((false, 0), |order| (order.filled.is_positive(), order.filled.raw()));
         match (outcome.verdict, inflight.request) {
             (Verdict::Accepted, _) => {}
+            (Verdict::Rejected, RequestKind::New) if order_filled => {
+                self.doubt(index, now, outcome.reason, (filled, 0), findings);
+            }
             (Verdict::Rejected, RequestKind::New) => {
                 self.counters.rejects += 1;
                 self.change(index, |order| {
@@ -544,12 +600,22 @@ impl ExecutionState {
     }
 
     /// The request never left: for the venue it does not exist.
-    pub(crate) fn apply_not_sent(&mut self, not_sent: &NotSent) -> Option<InstrumentId> {
+    pub(crate) fn apply_not_sent(
+        &mut self,
+        now: Nanos,
+        not_sent: &NotSent,
+        findings: &mut Findings,
+    ) -> Option<InstrumentId> {
         let index = self.orders.find(&not_sent.client_order_id)?;
         let order = self.orders.order(index)?;
         let instrument = order.instrument;
         order.inflight.filter(|inflight| inflight.dispatch == not_sent.dispatch)?;
         self.counters.not_sent += 1;
+        if not_sent.request == RequestKind::New && order.filled.is_positive() {
+            let numbers = (order.filled.raw(), 0);
+            self.doubt(index, now, RejectReason::Other, numbers, findings);
+            return Some(instrument);
+        }
         self.change(index, |order| {
             order.inflight = None;
             if not_sent.request == RequestKind::New {
@@ -714,6 +780,12 @@ impl ExecutionState {
         (key.strategy.index() < self.strategies && usize::from(key.slot) < MAX_SLOTS)
             .then(|| key.strategy.index() * MAX_SLOTS + usize::from(key.slot))
     }
+}
+
+/// Does this report state the order's terms, as a Replace or a read-back does?
+#[inline]
+fn takes_terms(report: &OrderReport) -> bool {
+    report.quantity.is_positive() && matches!(report.execution, Execution::Replaced | Execution::Status)
 }
 
 /// What an order counts for in the sums.

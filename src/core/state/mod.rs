@@ -168,7 +168,7 @@ impl State {
                 }
                 None => Change::None,
             },
-            Body::NotSent(not_sent) => match self.execution.apply_not_sent(not_sent) {
+            Body::NotSent(not_sent) => match self.execution.apply_not_sent(now, not_sent, findings) {
                 Some(id) => Change::Private(id),
                 None => Change::None,
             },

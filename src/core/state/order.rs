@@ -148,6 +148,11 @@ impl Order {
         self.trades.contains(&trade_id)
     }
 
+    /// As many trades were applied as are remembered, so that older ones may be forgotten.
+    pub(crate) fn remembers_no_more(&self) -> bool {
+        self.trades.last().is_none_or(|oldest| *oldest != 0)
+    }
+
     pub(crate) fn note_trade(&mut self, trade_id: u64) {
         self.trades.rotate_right(1);
         if let Some(first) = self.trades.first_mut() {
