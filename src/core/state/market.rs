@@ -236,10 +236,12 @@ impl InstrumentMarket {
             return MarketChange::Partial;
         }
         self.sync = BookSync::Whole;
-        if let (Some(bid), Some(ask)) = (self.book.best_bid(), self.book.best_ask())
-            && self.top.is_none_or(|top| top.update_id <= self.last_update)
-        {
-            self.top = Some(Top { bid, ask, update_id: self.last_update });
+        if self.top.is_none_or(|top| top.update_id <= self.last_update) {
+            // A side without levels has no top, and then nothing is to be believed of the old one.
+            self.top = match (self.book.best_bid(), self.book.best_ask()) {
+                (Some(bid), Some(ask)) => Some(Top { bid, ask, update_id: self.last_update }),
+                _ => None,
+            };
         }
         MarketChange::Book
     }
