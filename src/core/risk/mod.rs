@@ -178,8 +178,14 @@ fn resolve<'a>(
 ) -> Result<Subject<'a>, RiskReason> {
     let (instrument, side, kind, price, quantity, replaced, added) = match intent {
         Intent::New(new) => (new.instrument, new.side, new.kind, new.price, new.quantity, None, new.quantity),
-        Intent::Replace(replace) => match state.execution.live_in_slot(replace.key) {
-            Some((_, order)) => {
+        Intent::Replace(replace) => match state.execution.queue.pending(replace.key).map(|p| p.intent) {
+            // A pending New takes the Replace's terms, also where it waits for a live order's cancel.
+            Some(Intent::New(new)) => {
+                (new.instrument, new.side, new.kind, replace.price, replace.quantity, None, replace.quantity)
+            }
+            _ => {
+                let (_, order) =
+                    state.execution.live_in_slot(replace.key).ok_or(RiskReason::NoSuchOrder)?;
                 let added = (replace.quantity - order.filled) - order.working();
                 (
                     order.instrument,
@@ -191,21 +197,13 @@ fn resolve<'a>(
                     added,
                 )
             }
-            // A pending New takes the Replace's terms.
-            None => match state.execution.queue.pending(replace.key).map(|pending| pending.intent) {
-                Some(Intent::New(new)) => {
-                    let added = replace.quantity - new.quantity;
-                    (new.instrument, new.side, new.kind, replace.price, replace.quantity, None, added)
-                }
-                _ => return Err(RiskReason::NoSuchOrder),
-            },
         },
         Intent::Cancel(_) => return Err(RiskReason::Unsupported),
     };
     let market = state.market.instrument(instrument).ok_or(RiskReason::InstrumentUnknown)?;
     let limits = configuration.instruments.get(instrument.index()).ok_or(RiskReason::InstrumentUnknown)?;
     let definition = market.definition.as_ref().ok_or(RiskReason::InstrumentUnknown)?;
-    let reducing = position::reduces(state, instrument, side, added, replaced);
+    let reducing = position::reduces(state, intent.key(), instrument, side, added, replaced);
     Ok(Subject {
         state,
         limits,

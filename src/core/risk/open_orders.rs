@@ -11,9 +11,15 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
         return Ok(());
     }
     let execution = &subject.state.execution;
-    let pending = execution.queue.pending_news(subject.instrument);
-    let on_instrument = execution.exposure(subject.instrument).open_orders + pending;
-    let by_strategy = execution.open_orders_of(subject.strategy) + pending;
+    let key = subject.intent.key();
+    let (mut on_instrument, mut by_strategy) =
+        (execution.exposure(subject.instrument).open_orders, execution.open_orders_of(subject.strategy));
+    // What waits under this intent's own key is replaced by it.
+    let waiting = execution.queue.iter().filter(|p| p.intent.request() == RequestKind::New);
+    for pending in waiting.filter(|pending| pending.intent.key() != key) {
+        on_instrument += u32::from(pending.instrument == subject.instrument);
+        by_strategy += u32::from(pending.intent.key().strategy == subject.strategy);
+    }
     let strategy_bound = subject.strategy_limits.map_or(u32::MAX, |limits| limits.max_open_orders);
     if on_instrument >= subject.limits.max_open_orders
         || by_strategy >= strategy_bound

@@ -3,31 +3,52 @@
 
 use super::{Subject, Verdict};
 use crate::event::Side;
-use crate::id::InstrumentId;
+use crate::id::{InstrumentId, OrderKey};
+use crate::intent::Intent;
 use crate::num::Quantity;
 use crate::record::RiskReason;
 use crate::state::State;
 use crate::state::order::Order;
+use crate::state::queue::Pending;
 
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    let worst = worst_case(subject.state, subject.instrument, subject.side) + subject.added;
+    let worst = worst_case(subject.state, subject.intent.key(), subject.instrument, subject.side) + subject.added;
     if worst > subject.limits.max_position {
         return Err(RiskReason::PositionLimit);
     }
     Ok(())
 }
 
-/// The position towards `side` if everything that works there fills.
+/// The position towards `side` if everything that works or waits there fills, but for what waits under `key`: the intent
+/// that is weighed takes its place.
 #[inline]
-fn worst_case(state: &State, instrument: InstrumentId, side: Side) -> Quantity {
+fn worst_case(state: &State, key: OrderKey, instrument: InstrumentId, side: Side) -> Quantity {
     let held = state.execution.total(instrument).map_or(Quantity::ZERO, |total| total.quantity);
     let exposure = state.execution.exposure(instrument);
     let working = match side {
         Side::Buy => exposure.working_buy,
         Side::Sell => exposure.working_sell,
     };
-    side.signed(held) + working + state.execution.queue.pending_quantity(instrument, side)
+    let waiting = state.execution.queue.iter().filter(|pending| pending.intent.key() != key);
+    waiting.fold(side.signed(held) + working, |sum, pending| sum + waits(state, pending, instrument, side))
+}
+
+/// What a waiting command would add on this side.
+#[inline]
+fn waits(state: &State, pending: &Pending, instrument: InstrumentId, side: Side) -> Quantity {
+    match pending.intent {
+        Intent::New(new) if new.instrument == instrument && new.side == side => new.quantity,
+        Intent::Replace(replace) if pending.instrument == instrument => {
+            match state.execution.live_in_slot(replace.key) {
+                Some((_, order)) if order.side == side => {
+                    ((replace.quantity - order.filled) - order.working()).max(Quantity::ZERO)
+                }
+                _ => Quantity::ZERO,
+            }
+        }
+        _ => Quantity::ZERO,
+    }
 }
 
 /// It lowers exposure: even with all that works on its side filled, the position does not pass zero; or it only
@@ -35,13 +56,14 @@ fn worst_case(state: &State, instrument: InstrumentId, side: Side) -> Quantity {
 #[inline]
 pub(super) fn reduces(
     state: &State,
+    key: OrderKey,
     instrument: InstrumentId,
     side: Side,
     added: Quantity,
     replaced: Option<&Order>,
 ) -> bool {
     (replaced.is_some() && added.is_negative()) || {
-        let after = worst_case(state, instrument, side) + added;
+        let after = worst_case(state, key, instrument, side) + added;
         !after.is_positive()
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
     if (!control.trading_enabled || control.flattening) && !subject.reducing {
         return Err(RiskReason::TradingDisabled);
     }
-    if control.draining && !control.flattening {
+    let flattening = control.flattening || control.kill == Some(KillMode::Flatten);
+    if control.draining && !flattening {
         return Err(RiskReason::Draining);
     }
     if subject.definition.status != InstrumentStatus::Trading {

@@ -5,10 +5,9 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{RequestKind, Side};
+use crate::event::RequestKind;
 use crate::id::{InstrumentId, OrderKey};
 use crate::intent::Intent;
-use crate::num::Quantity;
 use crate::record::{Admission, Gate};
 use crate::time::Nanos;
 
@@ -78,21 +77,6 @@ impl Queue {
         self.pending.iter().find(|pending| pending.intent.key() == key)
     }
 
-    /// What pending News would add on one side of an instrument.
-    #[inline]
-    pub fn pending_quantity(&self, instrument: InstrumentId, side: Side) -> Quantity {
-        let news = self.pending.iter().filter_map(|pending| match pending.intent {
-            Intent::New(new) if new.instrument == instrument && new.side == side => Some(new.quantity),
-            _ => None,
-        });
-        news.fold(Quantity::ZERO, |sum, quantity| sum + quantity)
-    }
-
-    pub fn pending_news(&self, instrument: InstrumentId) -> u32 {
-        let news = |p: &&Pending| matches!(p.intent, Intent::New(new) if new.instrument == instrument);
-        self.pending.iter().filter(news).count() as u32
-    }
-
     /// The dominance table: what an allowed intent does to what its key already has waiting.
     ///
     /// | pending | New | Replace | Cancel |
@@ -126,7 +110,11 @@ impl Queue {
             (Intent::New(mut new), Intent::Replace(replace)) => {
                 new.price = replace.price;
                 new.quantity = replace.quantity;
-                if let Some(slot) = self.pending.get_mut(at) {
+                if known.reducing != reducing {
+                    // Another rank: it stands behind those of that rank that came before.
+                    self.pending.remove(at);
+                    self.enter(Intent::New(new), known.instrument, reducing, known.since);
+                } else if let Some(slot) = self.pending.get_mut(at) {
                     slot.intent = Intent::New(new);
                 }
                 Admission::Folded
@@ -181,10 +169,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{OrderKind, PositionSide, TimeInForce};
+    use crate::event::{OrderKind, PositionSide, Side, TimeInForce};
     use crate::id::{OrderIndex, StrategyId};
     use crate::intent::{CancelIntent, NewIntent, ReplaceIntent};
-    use crate::num::Price;
+    use crate::num::{Price, Quantity};
 
     fn key(slot: u16) -> OrderKey {
         OrderKey { strategy: StrategyId(0), slot }
