@@ -182,6 +182,12 @@ impl Intents {
         self.count == 0
     }
 
+    /// The bound of a turn is reached.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.count == MAX_INTENTS
+    }
+
     fn key(&self, slot: u16) -> OrderKey {
         OrderKey { strategy: self.strategy, slot }
     }

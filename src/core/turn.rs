@@ -4,10 +4,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::event::{Body, Control, ControlVerb, Event};
+use crate::event::{Body, Control, ControlVerb, Event, KillMode};
 use crate::execution::workflow::Workflow;
 use crate::execution::{ExecutionControl, Outbox};
-use crate::id::{InstrumentId, StrategyId, VenueId};
+use crate::id::{InstrumentId, OrderKey, StrategyId, VenueId};
 use crate::intent::{Intent, Intents};
 use crate::limits::{Configuration, MAX_VENUES};
 use crate::num::{Price, Quantity};
@@ -78,7 +78,9 @@ impl Core {
 
     /// Nothing of ours is open, under way or waiting: a drained run may stop.
     pub fn is_idle(&self) -> bool {
-        self.state.execution.queue.is_empty() && self.state.execution.orders.live().is_empty()
+        let external = |key: OrderKey| key.strategy == StrategyId::EXTERNAL;
+        self.state.execution.queue.is_empty()
+            && self.state.execution.orders.live_orders().all(|(_, order)| external(order.key))
     }
 
     /// The hash of everything that decides what comes next.
@@ -129,7 +131,8 @@ impl Core {
     #[inline]
     fn decide(&mut self, event: &Event, change: Change, outbox: &mut impl Outbox) {
         self.intents.clear();
-        self.workflow.plan(&mut self.state, event, change, &mut self.intents, outbox);
+        let (state, configuration) = (&mut self.state, &self.configuration);
+        self.workflow.plan(state, configuration, event, change, &mut self.intents, outbox);
         // One family a pass: while a kill, a flatten or a drain is at work, strategies wish nothing.
         if change != Change::None && !self.state.control.is_closing_down() {
             self.strategies.decide(&self.state, &self.configuration, change, &mut self.intents);
@@ -152,6 +155,9 @@ impl Core {
 
     #[inline]
     fn carry_out(&mut self, outbox: &mut impl Outbox) {
+        if self.state.control.kill == Some(KillMode::Block) {
+            self.execution.purge(&mut self.state, outbox);
+        }
         if self.state.execution.queue.is_empty() {
             return;
         }

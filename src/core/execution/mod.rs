@@ -99,6 +99,15 @@ impl ExecutionControl {
         }
     }
 
+    /// A kill that blocks everything forgets what waited: it was wished in another world, and must not go out after a reset.
+    pub fn purge(&mut self, state: &mut State, outbox: &mut impl Outbox) {
+        while let Some(pending) = state.execution.queue.at(0) {
+            state.execution.queue.remove(0);
+            let (key, request) = (pending.intent.key(), pending.intent.request());
+            outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
+        }
+    }
+
     /// Valid, not gated, not inflight, within rate: in this order.
     #[inline]
     fn answer(

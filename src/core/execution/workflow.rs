@@ -59,6 +59,7 @@ impl Workflow {
     pub fn plan(
         &mut self,
         state: &mut State,
+        configuration: &Configuration,
         event: &Event,
         change: Change,
         intents: &mut Intents,
@@ -80,12 +81,12 @@ impl Workflow {
         if state.now >= self.look_at {
             self.look(state, outbox);
         }
-        self.clean_up(state, intents);
+        self.clean_up(state, configuration, intents);
     }
 
     /// Kill, drain and the operator's wishes: cancels first, and once nothing is open, what is held is closed.
     #[inline]
-    fn clean_up(&mut self, state: &mut State, intents: &mut Intents) {
+    fn clean_up(&mut self, state: &mut State, configuration: &Configuration, intents: &mut Intents) {
         let kill = state.control.kill;
         let cancelling = matches!(kill, Some(KillMode::Cancel | KillMode::Flatten)) || state.control.draining;
         let flattening = kill == Some(KillMode::Flatten) || self.flatten;
@@ -93,10 +94,10 @@ impl Workflow {
             return;
         }
         let open = cancel_everything(state, intents);
-        // A turn has a bound: what did not fit is wished at the next event.
-        self.cancel_all &= open;
+        // A turn has a bound: what did not fit is wished at the next event. What opens later was not meant.
+        self.cancel_all &= intents.is_full();
         if flattening && !open {
-            let held = flatten(state, intents);
+            let held = flatten(state, configuration, intents);
             self.flatten &= held;
         }
         state.control.flattening = self.flatten;
@@ -289,7 +290,7 @@ fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
 
 /// What is held is sold or bought back at market, reduce-only, one order an instrument at a time; true while anything is
 /// held or on its way.
-fn flatten(state: &State, intents: &mut Intents) -> bool {
+fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
     let mut held = false;
     for (instrument, total) in state.execution.totals() {
         let key = OrderKey { strategy: WORKFLOW, slot: instrument.0 };
@@ -306,6 +307,8 @@ fn flatten(state: &State, intents: &mut Intents) -> bool {
         // As much as one order may have; the rest follows.
         let market = state.market.instrument(instrument).and_then(|market| market.definition.as_ref());
         let most = market.map_or(Quantity::MAX, |definition| definition.max_market_quantity);
+        let limits = configuration.instruments.get(instrument.index());
+        let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
         intents.push(Intent::New(NewIntent {
             key,
             instrument,

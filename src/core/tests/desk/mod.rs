@@ -114,7 +114,7 @@ pub fn definition() -> InstrumentDefinition {
         min_quantity: Quantity::new(1),
         max_quantity: Quantity::new(5_000),
         max_market_quantity: Quantity::new(2_000),
-        min_notional: 5 * CASH_UNIT,
+        min_notional: CASH_UNIT / 2,
         percent_up: 0,
         percent_down: 0,
         maker_fee_ppm: 200,

@@ -1,0 +1,311 @@
+//! Bugs that the model test or a reading found in the core, each as its smallest example. They stay.
+
+mod desk;
+
+use desk::*;
+use linchpin_core::event::*;
+use linchpin_core::id::*;
+use linchpin_core::intent::{CancelIntent, Intent, ReplaceIntent};
+use linchpin_core::limits::*;
+use linchpin_core::num::*;
+use linchpin_core::record::{Admission, CloseReason, Decision, IncidentKind, RiskReason};
+use linchpin_core::state::order::{Confirmation, OrderState};
+use linchpin_core::time::Nanos;
+
+fn bid(slot: u16, quantity: i64) -> linchpin_core::intent::NewIntent {
+    limit(slot, BTC, Side::Buy, 9_990, quantity)
+}
+
+fn replace(slot: u16, price: i64, quantity: i64) -> Intent {
+    Intent::Replace(ReplaceIntent { key: key(slot), price: Price::new(price), quantity: Quantity::new(quantity) })
+}
+
+fn cancel(slot: u16) -> Intent {
+    Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE })
+}
+
+/// One request a second, so that what is admitted waits.
+fn slow() -> Configuration {
+    let bucket = BucketLimit {
+        burst: 1,
+        refill: 1,
+        interval: Nanos::from_secs(1),
+        costs: [1, 1, 1],
+        cancel_reserve: 0,
+    };
+    Configuration { venues: vec![VenueLimits { buckets: vec![bucket] }], ..configuration() }
+}
+
+/// Holds `quantity` after a fill that settled.
+fn holding(quantity: i64) -> Desk {
+    let mut desk = Desk::ready();
+    let sent = desk.open(bid(0, quantity));
+    let fill = desk.fill(&sent, quantity, quantity, 1);
+    desk.tell(&sent, fill);
+    desk.settle();
+    desk.take_dispatches();
+    desk
+}
+
+// ---- kill ----
+
+#[test]
+fn what_waited_when_a_kill_came_does_not_go_out_after_its_reset() {
+    let mut desk = Desk::ready_with(slow(), definition());
+    desk.send(bid(0, 1));
+    desk.wish(vec![Intent::New(bid(1, 1)), cancel(0)]);
+    desk.kill(KillMode::Block);
+    let purged = |d: &&Decision| matches!(d, Decision::Closed { why: CloseReason::Purged, .. });
+    assert_eq!(desk.seen.decisions.iter().filter(purged).count(), 2);
+    desk.control(ControlVerb::ResetKill, 0);
+    desk.pass(Nanos::from_secs(1));
+    assert!(desk.take_dispatches().is_empty());
+}
+
+#[test]
+fn a_flatten_waits_for_the_order_entry_link_like_everything_else() {
+    let mut desk = holding(10);
+    desk.link(LinkKind::OrderEntry, LinkState::Down);
+    desk.kill(KillMode::Flatten);
+    desk.settle();
+    assert!(desk.take_dispatches().is_empty());
+    desk.link(LinkKind::OrderEntry, LinkState::Up);
+    let sent = desk.take_dispatches();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].side, sent[0].quantity), (Side::Sell, Quantity::new(10)));
+}
+
+#[test]
+fn an_order_of_others_does_not_hold_up_a_flatten_nor_the_end_of_a_run() {
+    let mut desk = holding(10);
+    let stranger = linchpin_core::dispatch::Dispatch {
+        client_order_id: ClientOrderId::from_text(b"a-person"),
+        ..Desk::ready().send(bid(5, 3))
+    };
+    desk.accept(&stranger);
+    desk.settle();
+    assert!(desk.core.is_idle(), "nothing of ours is open");
+    desk.kill(KillMode::Flatten);
+    assert_eq!(desk.take_dispatches().len(), 1);
+}
+
+#[test]
+fn a_flatten_sells_in_parts_what_is_larger_than_one_order_may_be() {
+    let mut with = configuration();
+    with.instruments[0].max_order_quantity = Quantity::new(4);
+    let mut desk = Desk::ready_with(with, definition());
+    for slot in 0..3 {
+        let sent = desk.open(bid(slot, 3));
+        let fill = desk.fill(&sent, 3, 3, u64::from(slot) + 1);
+        desk.tell(&sent, fill);
+        desk.settle();
+    }
+    desk.take_dispatches();
+    desk.kill(KillMode::Flatten);
+    for (number, part) in [4, 4, 1].into_iter().enumerate() {
+        let sent = desk.take_dispatches();
+        assert_eq!(sent.len(), 1, "part {number}");
+        assert_eq!(sent[0].quantity, Quantity::new(part));
+        let fill = OrderReport {
+            last_price: Price::new(10_000),
+            ..desk.fill(&sent[0], part, part, 100 + number as u64)
+        };
+        desk.tell(&sent[0], fill);
+        desk.settle();
+    }
+    assert_eq!(desk.held(BTC), 0);
+}
+
+#[test]
+fn a_flatten_is_carried_out_in_a_run_that_drains() {
+    let mut desk = holding(10);
+    desk.control(ControlVerb::Drain, 0);
+    desk.kill(KillMode::Flatten);
+    assert_eq!(desk.take_dispatches().len(), 1);
+}
+
+#[test]
+fn while_a_flatten_runs_strategies_are_not_heard() {
+    let mut desk = holding(10);
+    desk.kill(KillMode::Flatten);
+    desk.take_dispatches();
+    let said = desk.wish(vec![Intent::New(limit(3, BTC, Side::Sell, 10_010, 5))]);
+    assert!(said.is_empty() && desk.take_dispatches().is_empty());
+}
+
+#[test]
+fn cancel_all_cancels_all_even_when_that_is_more_than_one_turn_holds() {
+    let mut with = configuration();
+    with.order_rows = 256;
+    with.instruments[0].max_open_orders = 200;
+    with.strategies[0].max_open_orders = 200;
+    let mut desk = Desk::ready_with(with, definition());
+    for slot in 0..90 {
+        desk.open(bid(slot, 1));
+    }
+    desk.take_dispatches();
+    desk.control(ControlVerb::CancelAll, 0);
+    desk.market(BTC, 10_000, 10_011);
+    desk.market(BTC, 10_000, 10_010);
+    let sent = desk.take_dispatches();
+    assert!(sent.iter().all(|d| d.request == RequestKind::Cancel));
+    assert_eq!(sent.len(), 90);
+}
+
+#[test]
+fn cancel_all_is_about_what_is_open_when_it_is_said() {
+    let mut desk = Desk::ready();
+    let first = desk.open(bid(0, 1));
+    desk.take_dispatches();
+    desk.control(ControlVerb::CancelAll, 0);
+    assert_eq!(desk.take_dispatches().len(), 1);
+    let later = desk.send(bid(1, 1));
+    desk.accept(&later);
+    let cancelled = desk.report(&first, Execution::Cancelled, VenueStatus::Cancelled);
+    desk.tell(&first, cancelled);
+    desk.settle();
+    assert!(desk.take_dispatches().is_empty(), "the later order stays");
+}
+
+// ---- risk on what waits ----
+
+#[test]
+fn a_replace_that_folds_into_a_waiting_new_is_weighed_as_that_new() {
+    // The slot holds a live order whose cancel is out, and a New that waits for it.
+    let mut desk = Desk::ready();
+    desk.open(bid(0, 60));
+    desk.wish(vec![cancel(0)]);
+    let said = desk.wish(vec![Intent::New(bid(0, 1)), replace(0, 9_990, 60)]);
+    assert_eq!(said[0].admission, Admission::Entered);
+    assert_eq!(said[1].verdict, RiskReason::PositionLimit, "60 live and 60 waiting would be 120 of 100");
+}
+
+#[test]
+fn a_waiting_new_that_grows_past_the_position_is_no_longer_risk_reducing() {
+    let mut desk = holding(10);
+    desk.link(LinkKind::OrderEntry, LinkState::Down);
+    desk.wish(vec![Intent::New(limit(3, BTC, Side::Sell, 10_020, 5)), replace(3, 10_020, 50)]);
+    let queue = &desk.core.state().execution.queue;
+    let waiting = queue.pending(key(3)).expect("the New with the Replace's terms");
+    assert!(!waiting.reducing);
+}
+
+#[test]
+fn a_waiting_replace_counts_towards_the_position_limit() {
+    let mut with = slow();
+    with.venues[0].buckets[0].burst = 2;
+    let mut desk = Desk::ready_with(with, definition());
+    desk.open(bid(0, 10));
+    desk.open(bid(1, 10));
+    assert_eq!(desk.wish(vec![replace(0, 9_990, 60)])[0].verdict, RiskReason::Allowed);
+    assert_eq!(desk.wish(vec![replace(1, 9_990, 60)])[0].verdict, RiskReason::PositionLimit);
+    assert_eq!(desk.wish(vec![Intent::New(bid(2, 31))])[0].verdict, RiskReason::PositionLimit);
+    assert_eq!(desk.wish(vec![replace(0, 9_990, 61)])[0].verdict, RiskReason::Allowed, "it takes its own place");
+}
+
+#[test]
+fn waiting_news_on_other_instruments_count_towards_a_strategys_open_orders() {
+    let mut with = slow();
+    with.strategies[0].max_open_orders = 2;
+    let mut desk = Desk::ready_with(with, definition());
+    desk.send(bid(0, 1));
+    let said = desk.wish(vec![
+        Intent::New(limit(1, ETH, Side::Buy, 9_990, 1)),
+        Intent::New(limit(2, BTC, Side::Buy, 9_990, 1)),
+    ]);
+    let verdicts: Vec<_> = said.iter().map(|r| r.verdict).collect();
+    assert_eq!(verdicts, [RiskReason::Allowed, RiskReason::TooManyOpenOrders]);
+}
+
+// ---- market ----
+
+#[test]
+fn a_book_with_an_empty_side_has_no_top() {
+    let mut desk = Desk::ready();
+    let mut levels = [Level::default(); Depth::LEVELS];
+    levels[0] = Level { price: Price::new(10_010), quantity: Quantity::ZERO };
+    let last = desk.core.state().market.instrument(BTC).unwrap().last_update;
+    desk.give(Body::Depth(Depth {
+        first_update: last + 1,
+        last_update: last + 1,
+        previous_update: last,
+        part: DepthPart { count: 1, bids: 0, snapshot: false, last: true },
+        levels,
+    }));
+    let market = desk.core.state().market.instrument(BTC).unwrap();
+    assert_eq!(market.top, None);
+    assert!(!market.is_trusted());
+}
+
+// ---- reports that contradict ----
+
+#[test]
+fn terms_below_what_has_filled_are_a_contradiction_and_change_nothing() {
+    let mut desk = Desk::ready();
+    let sent = desk.open(bid(0, 10));
+    let fill = desk.fill(&sent, 6, 6, 1);
+    desk.tell(&sent, fill);
+    let replaced = desk.report(&sent, Execution::Replaced, VenueStatus::PartiallyFilled);
+    let cumulative_quantity = Quantity::new(6);
+    desk.tell(&sent, OrderReport { quantity: Quantity::new(5), cumulative_quantity, ..replaced });
+    assert_eq!(desk.order(&sent).quantity, Quantity::new(10));
+    assert_eq!(desk.incidents(IncidentKind::Contradiction), 1);
+}
+
+#[test]
+fn a_cumulative_quantity_above_the_ordered_is_a_contradiction_and_changes_nothing() {
+    let mut desk = Desk::ready();
+    let sent = desk.open(bid(0, 10));
+    let report = desk.report(&sent, Execution::New, VenueStatus::New);
+    desk.tell(&sent, OrderReport { cumulative_quantity: Quantity::new(11), ..report });
+    assert_eq!(desk.order(&sent).cumulative, Quantity::ZERO);
+    assert_eq!(desk.incidents(IncidentKind::Contradiction), 1);
+}
+
+#[test]
+fn a_refusal_of_an_order_that_has_filled_is_a_doubt_not_an_end() {
+    for not_sent in [false, true] {
+        let mut desk = Desk::ready();
+        let sent = desk.send(bid(0, 10));
+        let fill = desk.fill(&sent, 4, 4, 1);
+        desk.tell(&sent, OrderReport { flags: ReportFlags(ReportFlags::TRADE_ONLY), ..fill });
+        if not_sent {
+            desk.give(Body::NotSent(NotSent {
+                client_order_id: sent.client_order_id,
+                dispatch: sent.number,
+                request: RequestKind::New,
+                reason: NotSentReason::SocketFull,
+            }));
+        } else {
+            desk.outcome(&sent, Verdict::Rejected, RejectReason::Other);
+        }
+        let order = desk.order(&sent);
+        assert_eq!(order.state, OrderState::Submitted, "it filled: it was not refused");
+        assert!(matches!(order.confirmation, Confirmation::Unknown { .. }));
+        assert_eq!(desk.incidents(IncidentKind::Contradiction), 1);
+        assert_eq!(desk.seen.asks.len(), 1, "asked about");
+    }
+}
+
+#[test]
+fn a_trade_told_again_long_after_is_not_taken_for_one_that_is_missing() {
+    let mut desk = Desk::ready();
+    let sent = desk.open(bid(0, 50));
+    // Trade 2 of 20 never came: there is room for one more lot below the cumulative quantity.
+    for number in (1..=20).filter(|number| *number != 2) {
+        let fill = desk.fill(&sent, 1, number, number as u64);
+        desk.tell(&sent, fill);
+    }
+    assert_eq!(desk.held(BTC), 19);
+    let again = desk.fill(&sent, 1, 1, 1);
+    desk.tell(&sent, again);
+    assert_eq!(desk.held(BTC), 19, "trade 1 was applied before");
+    // Which of the two it is cannot be told any more: the venue is asked, and its answer brings what is missing.
+    let ask = *desk.seen.asks.last().expect("asked");
+    let status = desk.report(&sent, Execution::Status, VenueStatus::PartiallyFilled);
+    let cumulative_quantity = Quantity::new(20);
+    let flags = ReportFlags(ReportFlags::HYDRATED);
+    desk.tell(&sent, OrderReport { cumulative_quantity, flags, ..status });
+    desk.answer(&ask, HydrationPhase::End);
+    assert_eq!(desk.held(BTC), 20);
+}
