@@ -184,8 +184,7 @@ fn resolve<'a>(
                 (new.instrument, new.side, new.kind, replace.price, replace.quantity, None, replace.quantity)
             }
             _ => {
-                let (_, order) =
-                    state.execution.live_in_slot(replace.key).ok_or(RiskReason::NoSuchOrder)?;
+                let (_, order) = state.execution.live_in_slot(replace.key).ok_or(RiskReason::NoSuchOrder)?;
                 let added = (replace.quantity - order.filled) - order.working();
                 (
                     order.instrument,

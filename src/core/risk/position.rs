@@ -13,7 +13,8 @@ use crate::state::queue::Pending;
 
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    let worst = worst_case(subject.state, subject.intent.key(), subject.instrument, subject.side) + subject.added;
+    let worst =
+        worst_case(subject.state, subject.intent.key(), subject.instrument, subject.side) + subject.added;
     if worst > subject.limits.max_position {
         return Err(RiskReason::PositionLimit);
     }

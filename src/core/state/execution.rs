@@ -42,11 +42,10 @@ pub struct ExecutionState {
     agreement: Vec<Agreement>,
     instrument_venues: Vec<VenueId>,
     visibility_delay: Nanos,
-    hydration: HydrationProgress,
+    /// One a venue: venues are read back independently.
+    hydrations: Vec<HydrationProgress>,
+    /// Private events of venues that are being read back, in their order of arrival.
     buffered: Vec<Event>,
-    buffered_from: usize,
-    /// The buffer overflowed: the hydration under way cannot be trusted.
-    buffer_lost: bool,
     pub queue: Queue,
     pub throttle: Throttle,
     pub counters: ExecutionCounters,
@@ -64,11 +63,12 @@ pub enum Agreement {
 
 #[derive(Clone, Debug, Default)]
 struct HydrationProgress {
-    running: Option<VenueId>,
+    running: bool,
     completed_before: bool,
+    /// The buffer overflowed: what did not fit is not known.
+    lost: bool,
     /// Orders named by the hydration under way.
     seen: Vec<OrderIndex>,
-    positions_seen: Vec<InstrumentId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,14 +114,15 @@ impl ExecutionState {
             agreement: alloc::vec![Agreement::Agrees; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
             visibility_delay: configuration.visibility_delay,
-            hydration: HydrationProgress {
-                seen: Vec::with_capacity(configuration.order_rows as usize),
-                positions_seen: Vec::with_capacity(instruments),
-                ..HydrationProgress::default()
-            },
+            hydrations: configuration
+                .venues
+                .iter()
+                .map(|_| HydrationProgress {
+                    seen: Vec::with_capacity(configuration.order_rows as usize),
+                    ..HydrationProgress::default()
+                })
+                .collect(),
             buffered: Vec::with_capacity(BUFFERED_EVENTS),
-            buffered_from: 0,
-            buffer_lost: false,
             queue: Queue::new(QUEUE_CAPACITY),
             throttle: Throttle::new(configuration),
             counters: ExecutionCounters::default(),
@@ -262,13 +263,19 @@ impl ExecutionState {
         let hydrated = report.flags.has(ReportFlags::HYDRATED);
         let index = match self.orders.find(&report.client_order_id) {
             Some(index) => index,
+            // What traded says nothing about an order that we never heard of, least of all that it is open.
+            None if report.flags.has(ReportFlags::TRADE_ONLY) => return,
             None => match self.adopt(now, event, report, findings) {
                 Some(index) => index,
                 None => return,
             },
         };
-        if hydrated && self.hydration.running.is_some() {
-            self.hydration.seen.push(index);
+        if hydrated
+            && let Some(progress) = self.hydrations.get_mut(event.venue.index())
+            && progress.running
+            && progress.seen.len() < progress.seen.capacity()
+        {
+            progress.seen.push(index);
         }
         if self.contradicts_itself(index, now, report, findings) {
             return;
@@ -342,7 +349,8 @@ impl ExecutionState {
         findings: &mut Findings,
     ) -> bool {
         let Some(order) = self.orders.order(index) else { return true };
-        let takes_terms = order.is_live() && !report.flags.has(ReportFlags::TRADE_ONLY) && takes_terms(report);
+        let takes_terms =
+            order.is_live() && !report.flags.has(ReportFlags::TRADE_ONLY) && takes_terms(report);
         let (ours, theirs) = if report.cumulative_quantity > order.quantity.max(report.quantity) {
             (order.quantity, report.cumulative_quantity)
         } else if takes_terms && report.quantity < order.cumulative {
@@ -627,9 +635,10 @@ impl ExecutionState {
     }
 
     pub(crate) fn begin_account_hydration(&mut self, venue: VenueId) {
-        self.hydration.running = Some(venue);
-        self.hydration.seen.clear();
-        self.hydration.positions_seen.clear();
+        if let Some(progress) = self.hydrations.get_mut(venue.index()) {
+            progress.running = true;
+            progress.seen.clear();
+        }
     }
 
     /// A hydrated position replaces what was believed; what our fills do not explain belongs to the external owner.
@@ -639,8 +648,8 @@ impl ExecutionState {
         report: &PositionReport,
         market: &MarketState,
     ) {
-        self.hydration.positions_seen.push(instrument);
-        if self.hydration.completed_before {
+        let progress = self.venue_of(instrument).and_then(|venue| self.hydrations.get(venue.index()));
+        if progress.is_none_or(|progress| progress.completed_before) {
             // Compared once the whole snapshot is here.
             return;
         }
@@ -669,17 +678,18 @@ impl ExecutionState {
         let mut at = 0;
         while let Some(index) = self.orders.live().get(at).copied() {
             at += 1;
-            let missing = self.orders.order(index).is_some_and(|order| order.venue == venue)
-                && !self.hydration.seen.contains(&index);
+            let seen = self.hydrations.get(venue.index()).is_some_and(|p| p.seen.contains(&index));
+            let missing = self.orders.order(index).is_some_and(|order| order.venue == venue) && !seen;
             if missing {
                 self.change(index, |order| {
                     order.confirmation = Confirmation::Unknown { why: RejectReason::LinkLost, ask_at: now };
                 });
             }
         }
-        self.hydration.running = None;
-        self.hydration.completed_before = true;
-        if self.buffer_lost {
+        let Some(progress) = self.hydrations.get_mut(venue.index()) else { return };
+        progress.running = false;
+        progress.completed_before = true;
+        if core::mem::take(&mut progress.lost) {
             findings.add(Finding {
                 kind: IncidentKind::CapacityExhausted,
                 instrument: InstrumentId::NONE,
@@ -688,7 +698,6 @@ impl ExecutionState {
                 theirs: 0,
             });
         }
-        self.buffer_lost = false;
     }
 
     pub(crate) fn end_order_hydration(
@@ -732,21 +741,16 @@ impl ExecutionState {
         if self.buffered.len() < BUFFERED_EVENTS {
             self.buffered.push(*event);
         } else {
-            self.buffer_lost = true;
+            let progress = self.hydrations.get_mut(event.venue.index());
+            progress.into_iter().for_each(|progress| progress.lost = true);
         }
         true
     }
 
-    pub(crate) fn take_buffered(&mut self) -> Option<Event> {
-        let event = self.buffered.get(self.buffered_from).copied();
-        match event {
-            Some(_) => self.buffered_from += 1,
-            None => {
-                self.buffered.clear();
-                self.buffered_from = 0;
-            }
-        }
-        event
+    /// The first kept event of this venue; the events of others stay. Few are kept, and seldom.
+    pub(crate) fn take_buffered(&mut self, venue: VenueId) -> Option<Event> {
+        let at = self.buffered.iter().position(|event| event.venue == venue)?;
+        Some(self.buffered.remove(at))
     }
 
     /// Unrealised P&L needs a price; this is realised and fees of one strategy on one instrument.

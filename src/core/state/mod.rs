@@ -241,7 +241,7 @@ impl State {
                 if let Some(control) = self.control.venue_mut(venue) {
                     control.account = AccountTrust::Trusted;
                 }
-                while let Some(event) = self.execution.take_buffered() {
+                while let Some(event) = self.execution.take_buffered(venue) {
                     self.apply_buffered(&event, findings);
                 }
                 self.compare_positions(venue, findings);

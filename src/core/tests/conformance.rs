@@ -149,6 +149,18 @@ fn a_trade_only_message_is_money_but_no_proof_that_the_order_is_open() {
 }
 
 #[test]
+fn a_trade_only_message_about_an_unknown_order_opens_none() {
+    let mut desk = Desk::ready();
+    let stranger = ClientOrderId::from_text(b"a-person");
+    let like = Desk::ready().send(bid(0));
+    let fill = OrderReport { client_order_id: stranger, ..desk.fill(&like, 4, 0, 1) };
+    desk.give(Body::Order(OrderReport { flags: ReportFlags(ReportFlags::TRADE_ONLY), ..fill }));
+    assert!(desk.core.state().execution.orders.live().is_empty());
+    desk.pass(Nanos::from_secs(10));
+    assert!(desk.seen.asks.is_empty(), "and nothing is asked about it");
+}
+
+#[test]
 fn a_trade_only_message_does_not_reopen_a_cancelled_order() {
     let mut desk = Desk::ready();
     let sent = desk.open(bid(0));

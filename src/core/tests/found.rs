@@ -17,7 +17,11 @@ fn bid(slot: u16, quantity: i64) -> linchpin_core::intent::NewIntent {
 }
 
 fn replace(slot: u16, price: i64, quantity: i64) -> Intent {
-    Intent::Replace(ReplaceIntent { key: key(slot), price: Price::new(price), quantity: Quantity::new(quantity) })
+    Intent::Replace(ReplaceIntent {
+        key: key(slot),
+        price: Price::new(price),
+        quantity: Quantity::new(quantity),
+    })
 }
 
 fn cancel(slot: u16) -> Intent {
@@ -200,7 +204,11 @@ fn a_waiting_replace_counts_towards_the_position_limit() {
     assert_eq!(desk.wish(vec![replace(0, 9_990, 60)])[0].verdict, RiskReason::Allowed);
     assert_eq!(desk.wish(vec![replace(1, 9_990, 60)])[0].verdict, RiskReason::PositionLimit);
     assert_eq!(desk.wish(vec![Intent::New(bid(2, 31))])[0].verdict, RiskReason::PositionLimit);
-    assert_eq!(desk.wish(vec![replace(0, 9_990, 61)])[0].verdict, RiskReason::Allowed, "it takes its own place");
+    assert_eq!(
+        desk.wish(vec![replace(0, 9_990, 61)])[0].verdict,
+        RiskReason::Allowed,
+        "it takes its own place"
+    );
 }
 
 #[test]
@@ -308,4 +316,55 @@ fn a_trade_told_again_long_after_is_not_taken_for_one_that_is_missing() {
     desk.tell(&sent, OrderReport { cumulative_quantity, flags, ..status });
     desk.answer(&ask, HydrationPhase::End);
     assert_eq!(desk.held(BTC), 20);
+}
+
+// ---- two venues ----
+
+#[test]
+fn venues_are_read_back_independently_even_at_the_same_time() {
+    let mut with = configuration();
+    with.venues.push(VenueLimits { buckets: vec![] });
+    with.instruments[1].venue = VenueId(1);
+    let mut desk = Desk::cold(with, vec![]);
+    let give = |desk: &mut Desk, venue: u8, body: Body| {
+        desk.at(VenueId(venue), InstrumentId(u16::from(venue)), body)
+    };
+    for venue in [0, 1] {
+        give(&mut desk, venue, Body::Instrument(definition()));
+        for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
+            let change = LinkChange { link, state: LinkState::Up, reason: LinkReason::None, connection: 0 };
+            give(&mut desk, venue, Body::Link(change));
+        }
+    }
+    let hydration = |phase, request| {
+        Body::Hydration(Hydration {
+            scope: HydrationScope::Account,
+            phase,
+            client_order_id: ClientOrderId::NONE,
+            request,
+            as_of: Nanos::ZERO,
+        })
+    };
+    let position = |quantity, hydrated| {
+        Body::Position(PositionReport {
+            quantity: Quantity::new(quantity),
+            entry_price: CASH_UNIT,
+            unrealised: 0,
+            side: PositionSide::Both,
+            hydrated,
+        })
+    };
+    let asks = [desk.seen.asks[0].number, desk.seen.asks[1].number];
+    give(&mut desk, 0, hydration(HydrationPhase::Begin, asks[0]));
+    give(&mut desk, 1, hydration(HydrationPhase::Begin, asks[1]));
+    give(&mut desk, 0, position(7, true));
+    give(&mut desk, 1, position(9, true));
+    give(&mut desk, 1, position(11, false));
+    give(&mut desk, 0, hydration(HydrationPhase::End, asks[0]));
+    assert_eq!((desk.held(BTC), desk.held(ETH)), (7, 9));
+    let told = |desk: &Desk| desk.core.state().account.position(ETH).map(|p| p.quantity.raw());
+    assert_eq!(told(&desk), Some(9), "venue 1 still waits for its end");
+    give(&mut desk, 1, hydration(HydrationPhase::End, asks[1]));
+    assert_eq!(told(&desk), Some(11));
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 1, "9 held and 11 told after a read-back");
 }

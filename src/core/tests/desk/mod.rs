@@ -202,9 +202,13 @@ impl Desk {
     }
 
     pub fn on(&mut self, instrument: InstrumentId, body: Body) {
+        self.at(VenueId(0), instrument, body);
+    }
+
+    pub fn at(&mut self, venue: VenueId, instrument: InstrumentId, body: Body) {
         self.now = self.now + Nanos::from_micros(10);
         self.sequence += 1;
-        let mut event = Event::new(self.now, Source::Receiver, body).on(VenueId(0), instrument);
+        let mut event = Event::new(self.now, Source::Receiver, body).on(venue, instrument);
         event.event_time = self.now;
         self.deadline = self.core.turn(self.sequence, self.now, &event, &mut self.seen);
     }
