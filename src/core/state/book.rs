@@ -18,14 +18,18 @@ pub struct Book {
     bids: Vec<Level>,
     /// Descending: the best ask is last.
     asks: Vec<Level>,
+    /// At least so many levels a side are kept, the nearest.
     capacity: usize,
+    /// At so many the surplus falls off at once: one move of the array for many insertions, instead of one for each.
+    most: usize,
     /// Levels that fell off the far end since the last snapshot.
     dropped: u64,
 }
 
 impl Book {
     pub fn new(capacity: usize) -> Self {
-        Self { bids: Vec::with_capacity(capacity), asks: Vec::with_capacity(capacity), capacity, dropped: 0 }
+        let most = capacity.saturating_add(capacity / 8);
+        Self { bids: Vec::with_capacity(most), asks: Vec::with_capacity(most), capacity, most, dropped: 0 }
     }
 
     pub fn clear(&mut self) {
@@ -59,14 +63,16 @@ impl Book {
             (Err(_), true) => {}
             (Err(at), false) => {
                 let mut at = at;
-                if levels.len() >= self.capacity {
-                    self.dropped = self.dropped.saturating_add(1);
+                if levels.len() >= self.most {
                     if at == 0 {
+                        self.dropped = self.dropped.saturating_add(1);
                         return;
                     }
-                    // The farthest level is first.
-                    levels.remove(0);
-                    at = at.saturating_sub(1);
+                    // The farthest levels are first; none that is nearer than the new one goes.
+                    let surplus = levels.len().saturating_sub(self.capacity).saturating_add(1).min(at);
+                    levels.drain(..surplus);
+                    self.dropped = self.dropped.saturating_add(surplus as u64);
+                    at = at.saturating_sub(surplus);
                 }
                 levels.insert(at, level);
             }
@@ -177,6 +183,24 @@ mod tests {
         let kept: Vec<i64> = book.bids().map(|l| l.price.raw()).collect();
         assert_eq!(kept, [11, 10, 9]);
         assert_eq!(book.dropped(), 2);
+    }
+
+    #[test]
+    fn a_book_that_overflows_keeps_at_least_its_capacity_and_no_hole() {
+        let mut book = Book::new(64);
+        let mut seed = 11u64;
+        let mut known: BTreeMap<i64, i64> = BTreeMap::new();
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let price = ((seed >> 33) % 1_000) as i64;
+            book.set(Side::Buy, level(price, 1));
+            known.insert(price, 1);
+            let kept: Vec<i64> = book.bids().map(|l| l.price.raw()).collect();
+            assert!(kept.len() >= known.len().min(64) && kept.len() <= 72);
+            // The nearest of all that were ever told, without a hole down to the capacity.
+            assert!(kept.iter().take(64).eq(known.keys().rev().take(kept.len().min(64))));
+        }
+        assert!(book.dropped() > 0);
     }
 
     #[test]
