@@ -11,7 +11,7 @@ use linchpin::core::state::book::Book;
 
 use crate::rig::{self, market::Market};
 
-const CAPACITY: usize = 2_048;
+const CAPACITY: usize = 8_192;
 
 pub fn bench(criterion: &mut Criterion) {
     let market = Market::load(94_000);
@@ -124,7 +124,7 @@ struct SortedVec([Vec<Level>; 2]);
 impl Container for SortedVec {
     const NAME: &'static str = "sorted_arrays_best_first";
     fn new() -> Self {
-        Self([Vec::with_capacity(CAPACITY * 4), Vec::with_capacity(CAPACITY * 4)])
+        Self([Vec::with_capacity(CAPACITY), Vec::with_capacity(CAPACITY)])
     }
     #[inline]
     fn set(&mut self, side: Side, level: Level) {

@@ -98,7 +98,7 @@ pub fn configuration(instruments: u16) -> Configuration {
             max_daily_loss: 0,
         }],
         order_rows: 1_024,
-        book_levels: 2_048,
+        book_levels: 8_192,
         // The recording is played faster than it happened: with a settle window of real length the maker would mostly wait.
         settle_quiet: Nanos::ZERO,
         settle_max: Nanos::ZERO,
