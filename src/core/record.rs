@@ -104,6 +104,8 @@ coded! {
         Stale = 0 "stale",
         /// A kill or a drain purged it.
         Purged = 1 "purged",
+        /// It waited so long that the market it was wished in is gone.
+        TooOld = 2 "too_old",
     }
 }
 

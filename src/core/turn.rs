@@ -76,7 +76,7 @@ impl Core {
         self.execution.dispatches()
     }
 
-    /// Nothing of ours is open, under way or waiting: a drained run may stop.
+    /// Nothing of ours is open, under way or waiting: a drained run may stop. Orders of others do not hold it.
     pub fn is_idle(&self) -> bool {
         let external = |key: OrderKey| key.strategy == StrategyId::EXTERNAL;
         self.state.execution.queue.is_empty()

@@ -39,11 +39,14 @@ pub struct ExecutionControl {
     trigger: Nanos,
 }
 
+/// A New or Replace that waited longer was wished in another market: it closes, and the strategy wishes anew.
+const TOO_OLD: Nanos = Nanos::from_millis(500);
+
 /// May a pending command go now?
 enum Answer {
     Go,
     Wait(Wait),
-    Stale,
+    Close(CloseReason),
 }
 
 impl ExecutionControl {
@@ -88,12 +91,13 @@ impl ExecutionControl {
                 }
                 Answer::Wait(why) => {
                     state.execution.queue.wait(at, why);
+                    self.rate_ready = self.rate_ready.earlier(closes_at(&pending));
                     at += 1;
                 }
-                Answer::Stale => {
+                Answer::Close(why) => {
                     state.execution.queue.remove(at);
                     let (key, request) = (pending.intent.key(), pending.intent.request());
-                    outbox.decision(&Decision::Closed { key, request, why: CloseReason::Stale });
+                    outbox.decision(&Decision::Closed { key, request, why });
                 }
             }
         }
@@ -122,12 +126,22 @@ impl ExecutionControl {
         let inflight = match (request, target) {
             (RequestKind::New, Some(target)) => match target.inflight {
                 Some(RequestKind::Cancel) => true,
-                _ => return Answer::Stale,
+                _ => return Answer::Close(CloseReason::Stale),
             },
             (RequestKind::New, None) => false,
-            (RequestKind::Replace | RequestKind::Cancel, None) => return Answer::Stale,
+            (RequestKind::Replace | RequestKind::Cancel, None) => return Answer::Close(CloseReason::Stale),
             (RequestKind::Replace | RequestKind::Cancel, Some(target)) => target.inflight.is_some(),
         };
+        let waited = state.now.since(pending.since);
+        if request != RequestKind::Cancel && !pending.reducing {
+            // A kill purges: nothing that was wished before it goes out after it.
+            if state.control.kill.is_some() {
+                return Answer::Close(CloseReason::Purged);
+            }
+            if waited > TOO_OLD && !matches!(pending.waits_for, Wait::Fresh) {
+                return Answer::Close(CloseReason::TooOld);
+            }
+        }
         if let Some(gate) = closed_for(state, pending, venue, request, target.is_some_and(|t| t.in_doubt)) {
             return Answer::Wait(Wait::Gate(gate));
         }
@@ -294,7 +308,10 @@ impl ExecutionControl {
         let now = state.now;
         state.execution.change(index, |order| {
             order.inflight = Some(inflight);
-            order.confirmation = Confirmation::Pending { since: now };
+            // A doubt stays a doubt until the venue resolves it.
+            if !matches!(order.confirmation, Confirmation::Unknown { .. }) {
+                order.confirmation = Confirmation::Pending { since: now };
+            }
         });
         let Some(order) = state.execution.orders.order(index) else { return };
         outbox.dispatch(&Dispatch {
@@ -340,7 +357,7 @@ impl ExecutionControl {
         }
     }
 
-    /// When a waiting command may go, if rate is what it waits for.
+    /// When a waiting command may go, if rate is what it waits for, or closes, if it is too old by then.
     #[inline]
     pub fn next_deadline(&self) -> Nanos {
         self.rate_ready
@@ -354,6 +371,13 @@ impl ExecutionControl {
         hasher.word(self.dispatches);
         hasher.word(self.orders);
     }
+}
+
+/// When a waiting command becomes too old.
+#[inline]
+fn closes_at(pending: &Pending) -> Nanos {
+    let ages = pending.intent.request() != RequestKind::Cancel && !pending.reducing;
+    if ages { pending.since + TOO_OLD + Nanos::new(1) } else { Nanos::MAX }
 }
 
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use crate::event::{
 };
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
-use crate::limits::Configuration;
+use crate::limits::{Configuration, MAX_VENUES};
 use crate::num::{Price, Quantity};
 use crate::record::{Ask, Decision, IncidentKind};
 use crate::state::control::AccountTrust;
@@ -26,14 +26,19 @@ use super::Outbox;
 /// Orders that the workflow itself makes (flatten) are nobody's slot.
 const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
 
-/// Between two questions about the same doubt.
+/// The pause before a question is asked again; it doubles with each, up to `LONGEST_PAUSE`.
 const ASK_AGAIN: Nanos = Nanos::from_millis(500);
+const LONGEST_PAUSE: Nanos = Nanos::from_secs(30);
+/// After a cancel was refused or could not be sent, the next one waits so long.
+const CANCEL_AGAIN: Nanos = Nanos::from_millis(250);
 
 #[derive(Clone, Debug)]
 pub struct Workflow {
     asks: u64,
     confirmation_timeout: Nanos,
     attempts: u32,
+    /// Failed read-backs of each venue's account in a row, and when the next may be asked.
+    failures: [(u32, Nanos); MAX_VENUES],
     /// When some confirmation may be overdue, or some question is due again.
     look_at: Nanos,
     /// An operator's one-shot wish to cancel everything.
@@ -48,6 +53,7 @@ impl Workflow {
             asks: 0,
             confirmation_timeout: configuration.confirmation_timeout,
             attempts: configuration.recovery_attempts,
+            failures: [(0, Nanos::ZERO); MAX_VENUES],
             look_at: Nanos::MAX,
             cancel_all: false,
             flatten: false,
@@ -96,6 +102,10 @@ impl Workflow {
         let open = cancel_everything(state, intents);
         // A turn has a bound: what did not fit is wished at the next event. What opens later was not meant.
         self.cancel_all &= intents.is_full();
+        if open {
+            // What was refused is wished again after a pause.
+            self.look_at = self.look_at.earlier(state.now + CANCEL_AGAIN);
+        }
         if flattening && !open {
             let held = flatten(state, configuration, intents);
             self.flatten &= held;
@@ -116,6 +126,12 @@ impl Workflow {
 
     pub fn fold(&self, hasher: &mut StateHasher) {
         hasher.word(self.asks);
+        hasher.word(self.look_at.raw());
+        hasher.word(u64::from(self.cancel_all) | u64::from(self.flatten) << 1);
+        for (failures, next) in self.failures {
+            hasher.word(u64::from(failures));
+            hasher.word(next.raw());
+        }
     }
 
     fn after_link(&mut self, state: &mut State, venue: VenueId, kind: LinkKind, outbox: &mut impl Outbox) {
@@ -127,16 +143,26 @@ impl Workflow {
     /// A failed hydration is tried again after a pause.
     fn after_account(&mut self, state: &State, venue: VenueId) {
         let doubtful = state.control.venue(venue).is_some_and(|v| v.account == AccountTrust::Doubtful);
+        let Some((failures, next)) = self.failures.get_mut(venue.index()) else { return };
         if doubtful {
-            self.look_at = self.look_at.earlier(state.now + ASK_AGAIN);
+            // The venue may have said when it wants to be asked again.
+            *next = (state.now + pause(*failures)).later(state.execution.throttle.held_until(venue));
+            *failures = failures.saturating_add(1);
+            self.look_at = self.look_at.earlier(*next);
         } else {
+            *failures = 0;
             self.look_at = state.now;
         }
     }
 
     /// The private stream listens, and the account is in doubt: read it back.
     fn hydrate_account(&mut self, state: &mut State, venue: VenueId, outbox: &mut impl Outbox) {
+        let not_before = self.failures.get(venue.index()).map_or(Nanos::ZERO, |(_, next)| *next);
+        let now = state.now;
         let Some(control) = state.control.venue_mut(venue) else { return };
+        if now < not_before {
+            return;
+        }
         if control.account != AccountTrust::Doubtful || control.link(LinkKind::Private) != LinkState::Up {
             return;
         }
@@ -165,7 +191,8 @@ impl Workflow {
                 v.account == AccountTrust::Doubtful && v.link(LinkKind::Private) == LinkState::Up
             });
             if waiting {
-                next = next.earlier(now + ASK_AGAIN);
+                let not_before = self.failures.get(at).map_or(Nanos::ZERO, |(_, next)| *next);
+                next = next.earlier(not_before.later(now + Nanos::from_millis(1)));
             }
         }
         let mut at = 0;
@@ -215,8 +242,8 @@ impl Workflow {
         let trusted =
             state.control.venue(order.venue).is_some_and(|v| matches!(v.account, AccountTrust::Trusted));
         if !trusted {
-            // The account itself is being read back, which answers for this order too.
-            return now + ASK_AGAIN;
+            // The account itself is being read back, which answers for this order too, and wakes this look.
+            return Nanos::MAX;
         }
         if matches!(order.confirmation, Confirmation::Pending { .. }) {
             outbox.decision(&Decision::Incident {
@@ -232,9 +259,10 @@ impl Workflow {
         }
         let exhausted = order.asked + 1 == self.attempts;
         state.execution.change(index, |order| {
+            let asked = order.asked;
             order.asked += 1;
             order.confirmation =
-                Confirmation::Unknown { why: RejectReason::NoAnswer, ask_at: now + ASK_AGAIN };
+                Confirmation::Unknown { why: RejectReason::NoAnswer, ask_at: now + pause(asked) };
         });
         self.asks += 1;
         let ask = Ask {
@@ -256,8 +284,13 @@ impl Workflow {
                 theirs: 0,
             });
         }
-        now + ASK_AGAIN
+        now + pause(order.asked)
     }
+}
+
+/// How long to wait before the next question, after so many.
+fn pause(asked: u32) -> Nanos {
+    Nanos::new(ASK_AGAIN.raw() << asked.min(6)).earlier(LONGEST_PAUSE)
 }
 
 /// A cancel for every live order of ours that has none on its way; true while any of ours is open or waiting.
@@ -281,11 +314,25 @@ fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
                 .queue
                 .pending(order.key)
                 .is_some_and(|pending| pending.intent.request() == RequestKind::Cancel);
-        if !on_its_way {
+        let too_soon = !order.refused_at.is_zero() && state.now < order.refused_at + CANCEL_AGAIN;
+        if !on_its_way && !too_soon {
             intents.push(Intent::Cancel(CancelIntent { key: order.key, order: index }));
         }
     }
     open
+}
+
+/// As much as one closing order may have by the venue's filters and our own limits; the rest follows.
+fn most_at_once(state: &State, configuration: &Configuration, instrument: InstrumentId) -> Quantity {
+    let Some(market) = state.market.instrument(instrument) else { return Quantity::MAX };
+    let venue =
+        market.definition.as_ref().map_or(Quantity::MAX, |d| d.max_market_quantity.min(d.max_quantity));
+    let Some(limits) = configuration.instruments.get(instrument.index()) else { return venue };
+    let by_notional = market.mark_to().and_then(|price| {
+        let lots = limits.max_order_notional.raw().checked_div(i128::from(price.raw()))?;
+        i64::try_from(lots).ok().map(Quantity::new)
+    });
+    venue.min(limits.max_order_quantity).min(by_notional.unwrap_or(Quantity::MAX)).max(Quantity::new(1))
 }
 
 /// What is held is sold or bought back at market, reduce-only, one order an instrument at a time; true while anything is
@@ -304,9 +351,7 @@ fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) 
             continue;
         }
         let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
-        // As much as one order may have; the rest follows.
-        let market = state.market.instrument(instrument).and_then(|market| market.definition.as_ref());
-        let most = market.map_or(Quantity::MAX, |definition| definition.max_market_quantity);
+        let most = most_at_once(state, configuration, instrument);
         let limits = configuration.instruments.get(instrument.index());
         let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
         intents.push(Intent::New(NewIntent {

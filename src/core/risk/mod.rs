@@ -202,7 +202,8 @@ fn resolve<'a>(
     let market = state.market.instrument(instrument).ok_or(RiskReason::InstrumentUnknown)?;
     let limits = configuration.instruments.get(instrument.index()).ok_or(RiskReason::InstrumentUnknown)?;
     let definition = market.definition.as_ref().ok_or(RiskReason::InstrumentUnknown)?;
-    let reducing = position::reduces(state, intent.key(), instrument, side, added, replaced);
+    let at_price = replaced.map(|order| (order, price));
+    let reducing = position::reduces(state, intent.key(), instrument, side, added, at_price);
     Ok(Subject {
         state,
         limits,

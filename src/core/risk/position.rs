@@ -5,7 +5,7 @@ use super::{Subject, Verdict};
 use crate::event::Side;
 use crate::id::{InstrumentId, OrderKey};
 use crate::intent::Intent;
-use crate::num::Quantity;
+use crate::num::{Price, Quantity};
 use crate::record::RiskReason;
 use crate::state::State;
 use crate::state::order::Order;
@@ -53,7 +53,7 @@ fn waits(state: &State, pending: &Pending, instrument: InstrumentId, side: Side)
 }
 
 /// It lowers exposure: even with all that works on its side filled, the position does not pass zero; or it only
-/// shrinks a working order.
+/// shrinks a working order, at a price that is no keener.
 #[inline]
 pub(super) fn reduces(
     state: &State,
@@ -61,10 +61,14 @@ pub(super) fn reduces(
     instrument: InstrumentId,
     side: Side,
     added: Quantity,
-    replaced: Option<&Order>,
+    replaced: Option<(&Order, Price)>,
 ) -> bool {
-    (replaced.is_some() && added.is_negative()) || {
-        let after = worst_case(state, key, instrument, side) + added;
-        !after.is_positive()
-    }
+    let only_shrinks = replaced.is_some_and(|(order, price)| {
+        let keener = match side {
+            Side::Buy => price > order.price,
+            Side::Sell => price < order.price,
+        };
+        added.is_negative() && !keener
+    });
+    only_shrinks || !(worst_case(state, key, instrument, side) + added).is_positive()
 }

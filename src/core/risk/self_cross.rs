@@ -9,6 +9,10 @@ use crate::record::RiskReason;
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
     let is_market = matches!(subject.kind, OrderKind::Market);
+    // What closes the position on a kill must not fail on an order that is not ours to cancel.
+    if is_market && subject.reducing {
+        return Ok(());
+    }
     let opposite = subject.side.opposite();
     let exposure = subject.state.execution.exposure(subject.instrument);
     let resting = match opposite {
@@ -23,7 +27,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
         return Ok(());
     }
     for (_, order) in subject.state.execution.orders.live_orders() {
-        if order.instrument != subject.instrument || order.side != opposite {
+        // Stops rest at no price: they meet nobody until they trigger.
+        let rests = order.price.is_positive() && matches!(order.kind, OrderKind::Limit | OrderKind::Other);
+        if order.instrument != subject.instrument || order.side != opposite || !rests {
             continue;
         }
         let crosses = |theirs: Price| match subject.side {

@@ -65,6 +65,10 @@ pub enum Agreement {
 struct HydrationProgress {
     running: bool,
     completed_before: bool,
+    /// The snapshot includes what happened up to here (the venue's time).
+    as_of: Nanos,
+    /// The bracket under way answers no present ask: its reports are ignored.
+    ignored: bool,
     /// The buffer overflowed: what did not fit is not known.
     lost: bool,
     /// Orders named by the hydration under way.
@@ -146,6 +150,11 @@ impl ExecutionState {
         self.positions.get(self.position_at(strategy, instrument)?)
     }
 
+    /// Of every owner and instrument, in the order of the table.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.positions.iter()
+    }
+
     /// All owners together.
     #[inline]
     pub fn total(&self, instrument: InstrumentId) -> Option<&Position> {
@@ -199,8 +208,11 @@ impl ExecutionState {
                 ours: ours.raw(),
                 theirs: theirs.raw(),
             });
-        } else if *known == Agreement::Agrees {
-            *known = Agreement::DiffersSince(now);
+        } else if *known == Agreement::Agrees || read_back {
+            // After a read-back that cannot decide yet, the wait begins anew.
+            if *known != Agreement::Inconsistent {
+                *known = Agreement::DiffersSince(now);
+            }
         }
     }
 
@@ -478,6 +490,7 @@ impl ExecutionState {
     ) {
         let Some(order) = self.orders.order(index) else { return };
         if order.state.is_terminal() {
+            self.contradict_terminal(index, stamp, report, findings);
             return;
         }
         let lower = report.cumulative_quantity < order.cumulative;
@@ -545,6 +558,38 @@ impl ExecutionState {
         }
     }
 
+    /// A terminal order that the venue shows alive, later than it ended: a ghost. New risk stops on its instrument until a
+    /// person has looked; terminal stays final.
+    #[cold]
+    fn contradict_terminal(
+        &mut self,
+        index: OrderIndex,
+        stamp: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
+        // A report from before the end that comes late is only late.
+        let never_seen = order.state == OrderState::Rejected;
+        if !alive || !(never_seen || stamp > order.reported) {
+            self.counters.stale_reports += 1;
+            return;
+        }
+        self.counters.contradictions += 1;
+        let (instrument, state) = (order.instrument, order.state);
+        if let Some(known) = self.agreement.get_mut(instrument.index()) {
+            *known = Agreement::Inconsistent;
+        }
+        findings.add(Finding {
+            kind: IncidentKind::Contradiction,
+            instrument,
+            order: index,
+            ours: i64::from(state.code()),
+            theirs: i64::from(report.status.code()),
+        });
+    }
+
     /// The answer to a request: proves that the venue took or refused it, and no more.
     pub(crate) fn apply_outcome(
         &mut self,
@@ -586,14 +631,19 @@ impl ExecutionState {
                 self.change(index, |order| {
                     order.reject = outcome.reason;
                     order.inflight = None;
-                    order.confirmation =
-                        if gone { Confirmation::Pending { since: now } } else { Confirmation::Confirmed };
+                    order.refused_at = now;
+                    order.confirmation = match order.confirmation {
+                        unknown @ Confirmation::Unknown { .. } => unknown,
+                        _ if gone => Confirmation::Pending { since: now },
+                        _ => Confirmation::Confirmed,
+                    };
                 });
             }
             (Verdict::Unknown, _) => {
                 self.counters.unknown_outcomes += 1;
                 self.change(index, |order| {
                     order.confirmation = Confirmation::Unknown { why: outcome.reason, ask_at: now };
+                    order.asked = 0;
                 });
                 findings.add(Finding {
                     kind: IncidentKind::UnknownOutcome,
@@ -626,19 +676,47 @@ impl ExecutionState {
         }
         self.change(index, |order| {
             order.inflight = None;
+            order.refused_at = now;
             if not_sent.request == RequestKind::New {
                 order.state = OrderState::Rejected;
             }
-            order.confirmation = Confirmation::Confirmed;
+            // A doubt from before is not resolved by what was never sent.
+            if !matches!(order.confirmation, Confirmation::Unknown { .. }) {
+                order.confirmation = Confirmation::Confirmed;
+            }
         });
         Some(instrument)
     }
 
-    pub(crate) fn begin_account_hydration(&mut self, venue: VenueId) {
+    pub(crate) fn begin_account_hydration(&mut self, venue: VenueId, as_of: Nanos) {
         if let Some(progress) = self.hydrations.get_mut(venue.index()) {
             progress.running = true;
+            progress.as_of = as_of;
             progress.seen.clear();
         }
+    }
+
+    /// A bracket begins or ends. The reports of one that answers no present ask are ignored.
+    pub(crate) fn note_bracket(&mut self, venue: VenueId, phase: HydrationPhase, accepted: bool) {
+        if let Some(progress) = self.hydrations.get_mut(venue.index()) {
+            progress.ignored = phase == HydrationPhase::Begin && !accepted;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn accepts_hydrated(&self, venue: VenueId) -> bool {
+        self.hydrations.get(venue.index()).is_some_and(|progress| !progress.ignored)
+    }
+
+    /// A buffered report about an order that is not ours and that the snapshot already counts in.
+    pub(crate) fn is_in_snapshot(&self, event: &Event, report: &OrderReport) -> bool {
+        let ours = self
+            .orders
+            .find(&report.client_order_id)
+            .and_then(|index| self.orders.order(index))
+            .is_some_and(|order| order.key.strategy.index() < self.strategies);
+        let as_of = self.hydrations.get(event.venue.index()).map_or(Nanos::ZERO, |progress| progress.as_of);
+        !ours && event.event_time <= as_of
     }
 
     /// A hydrated position replaces what was believed; what our fills do not explain belongs to the external owner.
@@ -674,7 +752,13 @@ impl ExecutionState {
     }
 
     /// The snapshot is whole: a live order that it does not name is not open, and its ending must be asked for.
-    pub(crate) fn end_account_hydration(&mut self, now: Nanos, venue: VenueId, findings: &mut Findings) {
+    /// False where private events were lost meanwhile.
+    pub(crate) fn end_account_hydration(
+        &mut self,
+        now: Nanos,
+        venue: VenueId,
+        findings: &mut Findings,
+    ) -> bool {
         let mut at = 0;
         while let Some(index) = self.orders.live().get(at).copied() {
             at += 1;
@@ -683,13 +767,15 @@ impl ExecutionState {
             if missing {
                 self.change(index, |order| {
                     order.confirmation = Confirmation::Unknown { why: RejectReason::LinkLost, ask_at: now };
+                    order.asked = 0;
                 });
             }
         }
-        let Some(progress) = self.hydrations.get_mut(venue.index()) else { return };
+        let Some(progress) = self.hydrations.get_mut(venue.index()) else { return false };
         progress.running = false;
         progress.completed_before = true;
-        if core::mem::take(&mut progress.lost) {
+        let lost = core::mem::take(&mut progress.lost);
+        if lost {
             findings.add(Finding {
                 kind: IncidentKind::CapacityExhausted,
                 instrument: InstrumentId::NONE,
@@ -698,6 +784,7 @@ impl ExecutionState {
                 theirs: 0,
             });
         }
+        !lost
     }
 
     pub(crate) fn end_order_hydration(
@@ -745,6 +832,15 @@ impl ExecutionState {
             progress.into_iter().for_each(|progress| progress.lost = true);
         }
         true
+    }
+
+    /// What was kept of this venue is older than a break of its private stream: the next read-back has it.
+    pub(crate) fn forget_buffered(&mut self, venue: VenueId) {
+        self.buffered.retain(|event| event.venue != venue);
+        if let Some(progress) = self.hydrations.get_mut(venue.index()) {
+            progress.lost = false;
+            progress.running = false;
+        }
     }
 
     /// The first kept event of this venue; the events of others stay. Few are kept, and seldom.

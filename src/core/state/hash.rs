@@ -7,6 +7,8 @@ use crate::event::LinkKind;
 use crate::num::Quantity;
 use crate::state::State;
 use crate::state::book::Book;
+use crate::state::control::AccountTrust;
+use crate::state::execution::Agreement;
 use crate::state::market::BookSync;
 use crate::state::order::{Confirmation, Order};
 use crate::state::position::Position;
@@ -64,9 +66,21 @@ impl State {
             hasher.word(u64::from(index.0));
             fold_order(order, hasher);
         }
-        for (_, total) in self.execution.totals() {
+        for (instrument, total) in self.execution.totals() {
             fold_position(total, hasher);
+            hasher.word(match self.execution.agreement(instrument) {
+                Agreement::Agrees => 0,
+                Agreement::DiffersSince(since) => since.raw(),
+                Agreement::Inconsistent => u64::MAX,
+            });
+            hasher.word(u64::from(self.account.is_settled(instrument)));
+            let venue = self.account.position(instrument);
+            hasher.signed(venue.map_or(i64::MIN, |position| position.quantity.raw()));
         }
+        for position in self.execution.positions() {
+            fold_position(position, hasher);
+        }
+        hasher.word(self.next_deadline().map_or(0, |due| due.raw()));
         let counters = &self.execution.counters;
         for count in
             [counters.reports, counters.fills, counters.duplicates, counters.rejects, counters.cancelled]
@@ -85,9 +99,24 @@ impl State {
         for bucket in self.execution.throttle.buckets() {
             hasher.wide(bucket.level());
         }
-        hasher.word(u64::from(self.control.trading_enabled) | u64::from(self.control.draining) << 1);
+        let held = self.control.held;
+        let switches = [
+            self.control.trading_enabled,
+            self.control.draining,
+            self.control.stopped,
+            self.control.flattening,
+            held.journal,
+            held.clock,
+            held.operator,
+        ];
+        hasher.word(switches.iter().fold(0, |word, on| word << 1 | u64::from(*on)));
         hasher.word(self.control.kill.map_or(u64::MAX, |mode| u64::from(mode.code())));
         for (_, venue) in self.control.venues() {
+            hasher.word(match venue.account {
+                AccountTrust::Doubtful => 0,
+                AccountTrust::Hydrating { ask } => ask,
+                AccountTrust::Trusted => u64::MAX,
+            });
             for kind in LinkKind::ALL {
                 hasher.word(u64::from(venue.link(*kind).code()));
             }

@@ -16,7 +16,7 @@ pub mod throttle;
 
 use crate::event::{
     Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase, HydrationScope, KillMode,
-    LinkChange, LinkKind, LinkState, ReportFlags,
+    LinkChange, LinkKind, LinkState, NotSentReason, ReportFlags,
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, VenueId};
 use crate::limits::Configuration;
@@ -61,7 +61,7 @@ pub enum Change {
     Control,
 }
 
-/// What an event brought to light that a person or the workflow must look at. At most two an event.
+/// What an event brought to light that a person or the workflow must look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub kind: IncidentKind,
@@ -73,13 +73,16 @@ pub struct Finding {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Findings {
-    items: [Option<Finding>; 2],
+    items: [Option<Finding>; 16],
+    /// More than one event should ever bring; counted, so that no silence hides them.
+    pub overflow: u64,
 }
 
 impl Findings {
     pub fn add(&mut self, finding: Finding) {
-        if let Some(slot) = self.items.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(finding);
+        match self.items.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(finding),
+            None => self.overflow += 1,
         }
     }
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
@@ -101,9 +104,20 @@ impl State {
         }
     }
 
-    /// Everything that an event changes, changes here.
+    /// Everything that an event changes, changes here. A broken invariant trips the kill switch.
     #[inline]
     pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
+        let change = self.advance(event, findings);
+        if findings.iter().any(|finding| finding.kind == IncidentKind::InvariantBroken)
+            && self.control.kill.is_none()
+        {
+            self.control.kill = Some(KillMode::Cancel);
+        }
+        change
+    }
+
+    #[inline]
+    fn advance(&mut self, event: &Event, findings: &mut Findings) -> Change {
         let id = event.instrument;
         let now = self.now;
         match &event.body {
@@ -168,10 +182,20 @@ impl State {
                 }
                 None => Change::None,
             },
-            Body::NotSent(not_sent) => match self.execution.apply_not_sent(now, not_sent, findings) {
-                Some(id) => Change::Private(id),
-                None => Change::None,
-            },
+            Body::NotSent(not_sent) => {
+                // The gate was shut by somebody else than the core (a full ring): then the core is killed too, so that
+                // everyone knows.
+                if not_sent.reason == NotSentReason::KillGate && self.control.kill.is_none() {
+                    self.control.kill = Some(KillMode::Cancel);
+                }
+                match self.execution.apply_not_sent(now, not_sent, findings) {
+                    Some(id) => {
+                        self.execution.throttle.refund(event.venue, not_sent.request);
+                        Change::Private(id)
+                    }
+                    None => Change::None,
+                }
+            }
             Body::Link(link) => self.apply_link(event.venue, link),
             Body::Hydration(hydration) => self.apply_hydration(event.venue, id, hydration, findings),
             Body::Instrument(definition) => match self.market.instrument_mut(id) {
@@ -181,7 +205,10 @@ impl State {
                 }
                 None => Change::None,
             },
-            Body::RateUsage(_) => Change::None,
+            Body::RateUsage(usage) => {
+                self.execution.throttle.hold(event.venue, usage.retry_at);
+                Change::None
+            }
             Body::Control(control) => self.apply_control(control),
             Body::Timer(_) => self.apply_timer(findings),
         }
@@ -191,7 +218,7 @@ impl State {
     #[inline]
     fn must_wait(&mut self, event: &Event, hydrated: bool) -> bool {
         if hydrated {
-            return false;
+            return !self.execution.accepts_hydrated(event.venue);
         }
         let hydrating = self
             .control
@@ -206,6 +233,8 @@ impl State {
         // What happened while we did not look must be read back.
         if change.link == LinkKind::Private && change.state == LinkState::Down {
             control.account = AccountTrust::Doubtful;
+            // What waited for the read-back under way is older than the break: the next read-back has it.
+            self.execution.forget_buffered(venue);
         }
         let blind = change.link == LinkKind::Market
             && change.state == LinkState::Down
@@ -228,18 +257,21 @@ impl State {
         // An account is read back once an ask: the answer to an ask from before a break says nothing about the break.
         let asked = self.control.venue(venue).map(|control| control.account);
         let answers = asked == Some(AccountTrust::Hydrating { ask: hydration.request });
+        let accepted = hydration.scope != HydrationScope::Account || answers;
+        self.execution.note_bracket(venue, hydration.phase, accepted);
         match (hydration.scope, hydration.phase) {
             (HydrationScope::Account, _) if !answers => Change::None,
             (HydrationScope::Account, HydrationPhase::Begin) => {
-                self.execution.begin_account_hydration(venue);
+                self.execution.begin_account_hydration(venue, hydration.as_of);
                 let own = self.market.iter().filter(|(_, market)| market.venue == venue);
                 self.account.begin_hydration(own.map(|(instrument, _)| instrument));
                 Change::None
             }
             (HydrationScope::Account, HydrationPhase::End) => {
-                self.execution.end_account_hydration(self.now, venue, findings);
+                let whole = self.execution.end_account_hydration(self.now, venue, findings);
                 if let Some(control) = self.control.venue_mut(venue) {
-                    control.account = AccountTrust::Trusted;
+                    // Private events were lost while it ran: it must be read again.
+                    control.account = if whole { AccountTrust::Trusted } else { AccountTrust::Doubtful };
                 }
                 while let Some(event) = self.execution.take_buffered(venue) {
                     self.apply_buffered(&event, findings);
@@ -278,7 +310,9 @@ impl State {
         match &event.body {
             Body::Order(report) => {
                 let quote = self.quote_of(id);
-                self.execution.apply_report(now, event, report, quote, findings);
+                if !self.execution.is_in_snapshot(event, report) {
+                    self.execution.apply_report(now, event, report, quote, findings);
+                }
                 self.account.disturb(id, now);
             }
             Body::Position(report) => self.account.apply_position(id, report, event.event_time),

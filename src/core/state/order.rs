@@ -102,6 +102,8 @@ pub struct Order {
     /// The venue's stamp of the newest report applied.
     pub reported: Nanos,
     pub reject: RejectReason,
+    /// When the venue refused, or the sender could not send, the latest change of it; zero: never.
+    pub refused_at: Nanos,
     /// Questions asked about it in the present doubt.
     pub asked: u32,
     /// The latest trade ids applied, newest first.
@@ -261,6 +263,7 @@ impl OrderTable {
             created: new.created,
             reported: Nanos::ZERO,
             reject: RejectReason::None,
+            refused_at: Nanos::ZERO,
             asked: 0,
             trades: [0; 8],
             live_at: self.live.len() as u32,

@@ -7,12 +7,14 @@ use alloc::vec::Vec;
 
 use crate::event::RequestKind;
 use crate::id::VenueId;
-use crate::limits::{BucketLimit, Configuration};
+use crate::limits::{BucketLimit, Configuration, MAX_VENUES};
 use crate::time::Nanos;
 
 #[derive(Clone, Debug)]
 pub struct Throttle {
     venues: Vec<Vec<Bucket>>,
+    /// Until when each venue wants to hear nothing from us (429, 418).
+    held_until: [Nanos; MAX_VENUES],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +28,17 @@ pub struct Bucket {
 impl Throttle {
     pub fn new(configuration: &Configuration) -> Self {
         let buckets = |limits: &Vec<BucketLimit>| limits.iter().map(|limit| Bucket::full(*limit)).collect();
-        Self { venues: configuration.venues.iter().map(|venue| buckets(&venue.buckets)).collect() }
+        Self {
+            venues: configuration.venues.iter().map(|venue| buckets(&venue.buckets)).collect(),
+            held_until: [Nanos::ZERO; MAX_VENUES],
+        }
     }
 
     /// Draws on every bucket of the venue, or on none; where one lacks room, says when it will have it.
     #[inline]
     pub(crate) fn draw(&mut self, venue: VenueId, request: RequestKind, now: Nanos) -> Result<(), Nanos> {
         let Some(buckets) = self.venues.get_mut(venue.index()) else { return Ok(()) };
-        let mut ready = now;
+        let mut ready = now.later(self.held_until.get(venue.index()).copied().unwrap_or(Nanos::ZERO));
         for bucket in buckets.iter_mut() {
             bucket.refill(now);
             ready = ready.later(bucket.ready_at(request));
@@ -45,6 +50,25 @@ impl Throttle {
             bucket.take(request);
         }
         Ok(())
+    }
+
+    /// The venue said when it will listen again.
+    pub(crate) fn hold(&mut self, venue: VenueId, until: Nanos) {
+        if let Some(held) = self.held_until.get_mut(venue.index()) {
+            *held = held.later(until);
+        }
+    }
+
+    #[inline]
+    pub fn held_until(&self, venue: VenueId) -> Nanos {
+        self.held_until.get(venue.index()).copied().unwrap_or(Nanos::ZERO)
+    }
+
+    /// A request that never left has used nothing up.
+    pub(crate) fn refund(&mut self, venue: VenueId, request: RequestKind) {
+        for bucket in self.venues.get_mut(venue.index()).into_iter().flatten() {
+            bucket.give_back(request);
+        }
     }
 
     /// Whole tokens left, per bucket: for display.
@@ -109,6 +133,12 @@ impl Bucket {
         self.level = self.level.saturating_sub(cost);
     }
 
+    fn give_back(&mut self, request: RequestKind) {
+        let interval = u128::from(self.limit.interval.raw());
+        let full = u128::from(self.limit.burst) * interval;
+        self.level = (self.level + u128::from(self.cost(request)) * interval).min(full);
+    }
+
     pub fn tokens(&self) -> u64 {
         let interval = u128::from(self.limit.interval.raw().max(1));
         u64::try_from(self.level.checked_div(interval).unwrap_or(0)).unwrap_or(u64::MAX)
@@ -133,6 +163,7 @@ mod tests {
             cancel_reserve: reserve,
         };
         Throttle {
+            held_until: [Nanos::ZERO; MAX_VENUES],
             venues: alloc::vec![VenueLimits { buckets: alloc::vec![bucket] }]
                 .iter()
                 .map(|v| v.buckets.iter().map(|b| Bucket::full(*b)).collect())

@@ -8,7 +8,7 @@ use fixed::types::I48F16;
 
 use crate::event::{RequestKind, Side, TimeInForce};
 use crate::id::InstrumentId;
-use crate::intent::Intents;
+use crate::intent::{Intent, Intents, NewIntent, ReplaceIntent};
 use crate::num::{Price, Quantity};
 use crate::state::Change;
 use crate::state::hash::StateHasher;
@@ -70,17 +70,25 @@ impl MarketMaker {
         let held = side.signed(view.position(instrument).quantity);
         let wanted = p.quantity.min(p.max_position - held);
         let order = view.order(slot);
+        // What waits in the queue is moved on with the market, as what rests is.
+        let waits_well = match view.pending(slot).map(|pending| pending.intent) {
+            Some(Intent::Cancel(_)) => true,
+            Some(Intent::New(NewIntent { price, .. }) | Intent::Replace(ReplaceIntent { price, .. })) => {
+                (price - target).abs() < Price::new(p.requote_ticks)
+            }
+            None => false,
+        };
         match order {
             // Its request is still open: whatever we want next, we know more when the answer is here.
             Some(order) if order.inflight.is_some() => {}
             Some(_) if !wanted.is_positive() => intents.cancel(slot),
             Some(order) => {
                 let off = (order.price - target).abs() >= Price::new(p.requote_ticks);
-                if off && !view.has_pending(slot) {
+                if off && !waits_well {
                     intents.replace(slot, target, order.filled + wanted);
                 }
             }
-            None if wanted.is_positive() && !view.has_pending(slot) => {
+            None if wanted.is_positive() && !waits_well => {
                 intents.limit(slot, instrument, side, target, wanted, TimeInForce::PostOnly);
             }
             None => {}
@@ -116,7 +124,8 @@ impl Strategy for MarketMaker {
         let (bid_slot, ask_slot) = (2 * at as u16, 2 * at as u16 + 1);
         let Some(top) = view.trusted_top(instrument) else {
             for slot in [bid_slot, ask_slot] {
-                if view.order(slot).is_some_and(|order| order.inflight.is_none()) || view.has_pending(slot) {
+                let waits = view.pending(slot).is_some_and(|p| !matches!(p.intent, Intent::Cancel(_)));
+                if view.order(slot).is_some_and(|order| order.inflight.is_none()) || waits {
                     intents.cancel(slot);
                 }
             }

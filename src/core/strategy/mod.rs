@@ -16,6 +16,7 @@ use crate::state::hash::StateHasher;
 use crate::state::market::{InstrumentMarket, Top};
 use crate::state::order::Order;
 use crate::state::position::Position;
+use crate::state::queue::Pending;
 use crate::state::{Change, State};
 use crate::time::Nanos;
 
@@ -123,11 +124,14 @@ impl<'a> View<'a> {
         let key = OrderKey { strategy: self.strategy, slot };
         self.state.execution.live_in_slot(key).map(|(index, _)| index)
     }
-    /// A command of this slot waits in the queue.
+    /// The command of this slot that waits in the queue.
     #[inline]
-    pub fn has_pending(&self, slot: u16) -> bool {
-        !self.state.execution.queue.is_empty()
-            && self.state.execution.queue.pending(OrderKey { strategy: self.strategy, slot }).is_some()
+    pub fn pending(&self, slot: u16) -> Option<&'a Pending> {
+        let queue = &self.state.execution.queue;
+        if queue.is_empty() {
+            return None;
+        }
+        queue.pending(OrderKey { strategy: self.strategy, slot })
     }
     /// What may still fill on both sides, all owners.
     pub fn working(&self, instrument: InstrumentId) -> (Quantity, Quantity) {

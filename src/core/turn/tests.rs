@@ -461,6 +461,65 @@ fn a_limit_changed_by_a_control_event_holds_from_that_event_on() {
 }
 
 #[test]
+fn what_waited_too_long_at_a_gate_closes_instead_of_going_out_in_another_market() {
+    let mut desk = Desk::cold();
+    desk.give(Body::Instrument(definition()));
+    for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
+        desk.link(link, LinkState::Up);
+    }
+    desk.market(10_000, 10_010);
+    desk.pass(Nanos::from_millis(600));
+    let closed = |d: &&Decision| matches!(d, Decision::Closed { why: CloseReason::TooOld, .. });
+    assert_eq!(desk.seen.decisions.iter().filter(closed).count(), 2);
+    desk.hydrate_account();
+    assert!(desk.take_dispatches().is_empty());
+}
+
+#[test]
+fn a_shrinking_replace_at_a_keener_price_is_new_risk() {
+    let (mut desk, bid, _) = Desk::quoting();
+    let replace = |price: Price| {
+        Intent::Replace(crate::intent::ReplaceIntent {
+            key: OrderKey { strategy: StrategyId(0), slot: 0 },
+            price,
+            quantity: Quantity::new(9),
+        })
+    };
+    let core = &mut desk.core;
+    let same = core.risk.check(&core.state, &core.configuration, &replace(bid.price)).expect("allowed");
+    assert!(same.is_reducing());
+    let keener = replace(bid.price + Price::new(1));
+    let keener = core.risk.check(&core.state, &core.configuration, &keener).expect("allowed");
+    assert!(!keener.is_reducing());
+}
+
+#[test]
+fn a_full_ring_that_shut_the_gate_kills_the_core_too() {
+    let (mut desk, ..) = Desk::quoting();
+    desk.market(10_003, 10_013);
+    let replace = desk.take_dispatches()[0];
+    desk.give(Body::NotSent(NotSent {
+        client_order_id: replace.client_order_id,
+        dispatch: replace.number,
+        request: replace.request,
+        reason: NotSentReason::KillGate,
+    }));
+    assert_eq!(desk.core.state().control.kill, Some(KillMode::Cancel));
+}
+
+#[test]
+fn the_reports_of_a_read_back_that_nobody_waits_for_are_ignored() {
+    let (mut desk, bid, _) = Desk::quoting();
+    desk.hydration(HydrationPhase::Begin);
+    let report = desk.report(&bid, Execution::Status, VenueStatus::Cancelled);
+    desk.give(Body::Order(OrderReport { flags: ReportFlags(ReportFlags::HYDRATED), ..report }));
+    desk.position(77, true);
+    desk.hydration(HydrationPhase::End);
+    assert_eq!(desk.state_of(&bid), OrderState::Accepted);
+    assert!(desk.core.state().account.position(BTC).is_none_or(|position| position.quantity.is_zero()));
+}
+
+#[test]
 fn a_stale_market_withdraws_the_quotes() {
     let (mut desk, ..) = Desk::quoting();
     desk.pass(Nanos::from_secs(6));
