@@ -20,20 +20,20 @@ mod api_socket;
 mod authority;
 mod floor;
 mod hub;
-mod json;
+pub mod json;
 mod keys;
-mod limits;
+pub mod limits;
 mod listen_keys;
 mod market_socket;
 mod outbox;
-mod params;
+pub mod params;
 mod refusal;
-mod requests;
+pub mod requests;
 mod rest;
 mod server;
-mod shapes;
+pub mod shapes;
 mod socket;
-mod streams;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 
