@@ -9,6 +9,12 @@ pub struct Object {
     text: String,
 }
 
+impl Default for Object {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Object {
     pub fn new() -> Self {
         Self::with_capacity(256)
