@@ -1,0 +1,106 @@
+//! The production loops in a seeded world (`tests/kit`): sessions that trade, the same bytes from the same seed, and the
+//! invariants under faults by dice.
+//!
+//! `LINCHPIN_SIM_SEEDS=300 cargo test --release --test simulation` runs that many seeds of each kind instead of twenty;
+//! `LINCHPIN_SIM_SEED=17` runs only that one. A failure prints one line: commit, seed, command.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use linchpin::core::time::Nanos;
+use linchpin_kit::{Plan, World, audit, journal_bytes};
+
+#[test]
+fn a_session_trades_with_the_agents_and_its_replay_is_identical() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(&Plan::healthy(1), folder.path());
+    world.run_for(Nanos::from_secs(30));
+    assert!(world.is_trading(), "{:?}", world.state().control);
+    let (ours, theirs) = world.books().expect("the book is whole");
+    assert_eq!(ours, theirs, "the engine's book and the venue's");
+    assert!(world.drain(), "nothing stays open");
+    let (ours, theirs) = world.positions();
+    assert_eq!(ours, theirs, "our position and the venue's");
+    let remains = world.finish();
+    assert_eq!(remains.outrages, Vec::<String>::new());
+    assert!(remains.venue.fills > 0 && remains.venue.placed > 10, "{:?}", remains.venue);
+    let sealed = remains.core.seal.expect("sealed");
+    assert!(sealed.segments > 3, "{sealed:?}: rolls were to happen");
+    let seen = audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!((seen.events, seen.last_hash), (remains.core.events, remains.core.state_hash));
+    // One hydration at the start, and none for the sake of healthy private events.
+    assert_eq!(seen.hydrations_asked, 1);
+}
+
+#[test]
+fn two_runs_of_one_seed_give_the_same_bytes_and_two_seeds_do_not() {
+    let run = |plan: Plan| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut world = World::new(&plan, folder.path());
+        world.run_for(Nanos::from_secs(10));
+        world.drain();
+        world.finish();
+        audit(folder.path()).unwrap_or_else(|wrong| panic!("seed {}: {wrong}", plan.seed));
+        journal_bytes(folder.path())
+    };
+    for plan in [Plan::healthy, Plan::rough] {
+        let (one, again, other) = (run(plan(5)), run(plan(5)), run(plan(6)));
+        assert!(one.len() > 1, "more than one segment");
+        assert_eq!(one.len(), again.len());
+        for ((name, bytes), (_, same)) in one.iter().zip(&again) {
+            assert!(bytes == same, "segment {name} differs between two runs of one seed");
+        }
+        assert!(one != other, "two seeds gave the same journal");
+    }
+}
+
+#[test]
+fn under_faults_every_invariant_holds_and_the_run_ends_drained() {
+    let mut fills = 0;
+    for seed in seeds() {
+        let outcome = catch_unwind(AssertUnwindSafe(|| rough_session(seed)));
+        match outcome {
+            Ok(seen) => fills += seen,
+            Err(_) => panic!(
+                "commit {}, seed {seed}: LINCHPIN_SIM_SEED={seed} cargo test --test simulation under_faults",
+                commit()
+            ),
+        }
+    }
+    assert!(fills > 0, "no seed traded at all: the faults are too rough to test anything");
+}
+
+/// Some simulated seconds of everything that may go wrong, then the drain and the reckoning. Gives the count of fills.
+fn rough_session(seed: u64) -> u64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(&Plan::rough(seed), folder.path());
+    world.run_for(Nanos::from_secs(12));
+    let drained = world.drain();
+    let open = world.venue.borrow_mut().open_orders();
+    let live: Vec<_> = world.state().execution.orders.live_orders().map(|(_, order)| *order).collect();
+    let (ours, theirs) = world.positions();
+    let remains = world.finish();
+    // First what went wrong earliest: the audit names the turn.
+    audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert!(drained, "not drained: {live:?}; at the venue: {open:?}");
+    assert_eq!(ours, theirs, "our position and the venue's, in lots");
+    assert_eq!(remains.outrages, Vec::<String>::new());
+    remains.core.seal.expect("sealed");
+    remains.venue.fills
+}
+
+fn seeds() -> Vec<u64> {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: a whole number is wanted")))
+    };
+    match number("LINCHPIN_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("LINCHPIN_SIM_SEEDS").unwrap_or(20)).collect(),
+    }
+}
+
+fn commit() -> String {
+    let described = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let text = described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_else(|_| "unknown".into())
+}
