@@ -628,13 +628,15 @@ impl ExecutionState {
                 self.counters.rejects += 1;
                 // "Unknown order" on a live order: its ending is on its way over the private stream, or must be asked for.
                 let gone = outcome.reason == RejectReason::UnknownOrder;
+                let ask_at = now + self.visibility_delay;
                 self.change(index, |order| {
                     order.reject = outcome.reason;
                     order.inflight = None;
                     order.refused_at = now;
                     order.confirmation = match order.confirmation {
                         unknown @ Confirmation::Unknown { .. } => unknown,
-                        _ if gone => Confirmation::Pending { since: now },
+                        // In doubt, so that nothing more goes out about it: the answer would only be the same.
+                        _ if gone => Confirmation::Unknown { why: RejectReason::UnknownOrder, ask_at },
                         _ => Confirmation::Confirmed,
                     };
                 });
