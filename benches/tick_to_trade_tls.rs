@@ -266,7 +266,7 @@ fn accept(listener: &TcpListener, config: &Arc<rustls::ServerConfig>) -> Peer<im
     stream.set_nodelay(true).expect("an option that every kernel has");
     stream.set_read_timeout(Some(PATIENCE)).expect("an option that every kernel has");
     let session = rustls::ServerConnection::new(Arc::clone(config)).expect("a valid configuration");
-    tungstenite::accept(rustls::StreamOwned::new(session, stream)).ok().expect("an upgrade")
+    tungstenite::accept(rustls::StreamOwned::new(session, stream)).unwrap_or_else(|_| panic!("no upgrade"))
 }
 
 fn dial(address: SocketAddr, root: &str) -> Peer<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
@@ -284,8 +284,7 @@ fn dial(address: SocketAddr, root: &str) -> Peer<rustls::StreamOwned<rustls::Cli
     let stream = rustls::StreamOwned::new(session, stream);
     let config = tungstenite::protocol::WebSocketConfig::default().read_buffer_size(4_096);
     let (mut socket, _) = tungstenite::client::client_with_config("ws://localhost/", stream, Some(config))
-        .ok()
-        .expect("an upgrade");
+        .unwrap_or_else(|_| panic!("no upgrade"));
     socket.get_mut().sock.set_nonblocking(true).expect("an option that every kernel has");
     socket
 }

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use crate::config::{Cpu, Layout, Rings, Threads, Wait};
 use crate::core::event::Event;
+use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::Writer;
 use crate::kill_gate::{GateControl, GateState, KillGate};
@@ -54,7 +55,7 @@ pub const RINGS: &[RingRow] = &[
         name: "receiver_core",
         carries: "market and private events",
         depth: |rings| rings.receiver_core,
-        when_full: "the receiver stops reading, so the venue is back-pressured; after a second all books are given up and resynchronised, and the gate closes for all but cancels",
+        when_full: "the receiver stops reading, market data first, so the venue is back-pressured; after a second all books are given up and resynchronised; private messages wait as long as they must",
     },
     RingRow {
         name: "core_sender",
@@ -66,7 +67,7 @@ pub const RINGS: &[RingRow] = &[
         name: "sender_core",
         carries: "answers to requests, what was not sent, order-entry link changes",
         depth: |rings| rings.sender_core,
-        when_full: "the gate shuts; what did not fit waits in the sender, in order",
+        when_full: "only cancels go out from then on, and the core is killed; what did not fit waits in the sender, in order",
     },
     RingRow {
         name: "core_requester",
@@ -104,7 +105,7 @@ pub const RINGS: &[RingRow] = &[
 const SMALL: usize = 64;
 
 /// How long `receiver_core` may be full before the books are given up.
-const PATIENCE: crate::core::time::Nanos = crate::core::time::Nanos::from_secs(1);
+const PATIENCE: Nanos = Nanos::from_secs(1);
 
 /// The threads of a run, resolved against the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,8 @@ pub struct VenueParts {
     pub order_dial: NetDial,
     pub split_paths: bool,
     pub dry_run: bool,
+    /// The pause after a first failed connection, and the longest.
+    pub reconnect: (Nanos, Nanos),
     pub seed: u64,
 }
 
@@ -189,6 +192,8 @@ pub struct Ended {
     pub core: CoreEnd,
     pub receiver: Option<ReceiverEnd>,
     pub sender: Option<SenderEnd>,
+    /// A thread that panicked; the gate was shut by it.
+    pub died: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -199,6 +204,9 @@ struct IoEnd {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// A ring that one message may overfill would never be read into.
+    #[error("rings.{ring} = {depth} is too few: at least {least} are needed for these instruments")]
+    RingTooSmall { ring: &'static str, depth: usize, least: usize },
     #[error("cannot start the thread {name}: {source}")]
     Thread { name: &'static str, source: std::io::Error },
     #[error("the {0} thread panicked; the gate is shut")]
@@ -227,6 +235,10 @@ pub fn start(
     let (replies, answers) = ring("requester_receiver", SMALL);
     let (operator, from_operator) = ring("operator_core", depth("operator_core"));
 
+    let least = Receiver::<Clock, NetDial>::least_depth(&parts.feed, &parts.private);
+    if depths.receiver_core < least {
+        return Err(RunError::RingTooSmall { ring: "receiver_core", depth: depths.receiver_core, least });
+    }
     let (gate, check) = KillGate::new(initial_gate);
     let stop = StopFlag::new();
     let (sender_hops, tick_to_trade) = HopHistograms::with_live(Hop::TickToTrade);
@@ -251,7 +263,13 @@ pub fn start(
     first.iter().for_each(|event| core_loop.take(event));
 
     let receiver = Receiver::new(
-        ReceiverOptions { venue, split_paths: parts.split_paths, patience: PATIENCE, seed: parts.seed },
+        ReceiverOptions {
+            venue,
+            split_paths: parts.split_paths,
+            patience: PATIENCE,
+            reconnect: parts.reconnect,
+            seed: parts.seed,
+        },
         parts.feed,
         parts.private,
         parts.market_dial,
@@ -260,14 +278,13 @@ pub fn start(
             events: to_core_market,
             wants: wishes,
             answers,
-            gate: gate.clone(),
             counters: registry.block("receiver"),
             log: log.lane("receiver"),
         },
         clock.clone(),
     );
     let sender = Sender::new(
-        SenderOptions { venue, dry_run: parts.dry_run, seed: parts.seed },
+        SenderOptions { venue, dry_run: parts.dry_run, reconnect: parts.reconnect, seed: parts.seed },
         parts.entry,
         parts.order_dial,
         SenderWiring {
@@ -303,13 +320,14 @@ pub fn start(
             seats.core,
             seats.waiting,
             host,
+            gate.clone(),
             core_loop,
             CoreLoop::pass,
             || false,
             CoreLoop::finish,
         )?
     };
-    let io = start_io(seats, receiver, sender, registry, &stop)?;
+    let io = start_io(seats, receiver, sender, registry, &gate, &stop)?;
     let requester = {
         let flag = stop.clone();
         let done = move || flag.is_raised();
@@ -318,6 +336,7 @@ pub fn start(
             Cpu::Any,
             Waiting::Park,
             host("requester"),
+            gate.clone(),
             requester,
             Requester::pass,
             done,
@@ -333,6 +352,7 @@ fn start_io(
     receiver: Receiver<Clock, NetDial>,
     sender: Sender<Clock, NetDial>,
     registry: &Registry,
+    gate: &GateControl,
     stop: &StopFlag,
 ) -> Result<Vec<JoinHandle<IoEnd>>, RunError> {
     let stopped = |stop: &StopFlag| {
@@ -347,6 +367,7 @@ fn start_io(
             seats.receiver,
             seats.waiting,
             on_receiver,
+            gate.clone(),
             receiver,
             Receiver::pass,
             stopped(stop),
@@ -357,6 +378,7 @@ fn start_io(
             seats.sender,
             seats.waiting,
             on_sender,
+            gate.clone(),
             sender,
             Sender::pass,
             stopped(stop),
@@ -369,6 +391,7 @@ fn start_io(
         seats.receiver,
         seats.waiting,
         registry.block("io"),
+        gate.clone(),
         (receiver, sender),
         // Out before in: a dispatch never waits behind a burst of market data.
         |(receiver, sender)| sender.pass().and(receiver.pass()).and(sender.pass()),
@@ -391,12 +414,15 @@ impl Running {
         self.core.is_finished()
     }
 
-    /// Waits for the core's end (it must have been told to stop), then closes the sockets.
+    /// Orders can still be cancelled: core and sender both live.
+    pub fn can_drain(&self) -> bool {
+        !self.core.is_finished() && !self.io.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Waits for the core's end (it must have been told to stop), then closes the sockets. A thread that died is named, beside
+    /// what the others left.
     pub fn join(self) -> Result<Ended, RunError> {
-        let core = self.core.join().map_err(|_| {
-            let _ = self.gate.tighten(GateState::Shut);
-            RunError::Panicked("core_loop")
-        });
+        let core = self.core.join();
         self.stop.raise();
         let mut end = IoEnd::default();
         let mut died = None;
@@ -412,9 +438,18 @@ impl Running {
         if self.requester.join().is_err() {
             died = Some("requester");
         }
-        match died {
-            Some(name) => Err(RunError::Panicked(name)),
-            None => Ok(Ended { core: core?, receiver: end.receiver, sender: end.sender }),
+        let core = core.map_err(|_| RunError::Panicked("core_loop"))?;
+        Ok(Ended { core, receiver: end.receiver, sender: end.sender, died })
+    }
+}
+
+/// A bug that unwinds a thread shuts the gate at once: nothing is sent on behalf of a state that nobody keeps.
+struct ShutOnPanic(GateControl);
+
+impl Drop for ShutOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.tighten(GateState::Shut);
         }
     }
 }
@@ -426,12 +461,14 @@ fn spawn<L: Send + 'static, E: Send + 'static>(
     seat: Cpu,
     waiting: Waiting,
     host: Owned<HostCounters>,
+    gate: GateControl,
     mut this: L,
     pass: impl Fn(&mut L) -> Pass + Send + 'static,
     stopped: impl Fn() -> bool + Send + 'static,
     finish: impl FnOnce(L) -> E + Send + 'static,
 ) -> Result<JoinHandle<E>, RunError> {
     let body = move || {
+        let _guard = ShutOnPanic(gate);
         if let Cpu::Number(cpu) = seat {
             // The number was checked against the machine before anything was started.
             let _ = cpu::pin_current(cpu);

@@ -83,6 +83,12 @@ impl Core {
             && self.state.execution.orders.live_orders().all(|(_, order)| external(order.key))
     }
 
+    /// Live orders of ours; those of others are not counted.
+    pub fn open_orders(&self) -> usize {
+        let ours = |order: &crate::state::order::Order| order.key.strategy != StrategyId::EXTERNAL;
+        self.state.execution.orders.live_orders().filter(|(_, order)| ours(order)).count()
+    }
+
     /// The hash of everything that decides what comes next.
     pub fn state_hash(&self) -> u64 {
         let mut hasher = StateHasher::default();

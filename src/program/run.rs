@@ -272,6 +272,10 @@ impl Session {
         sealed.map_err(|why| Failure::Failed(anyhow::anyhow!(why)))?;
         verified?;
         match why {
+            _ if ended.died.is_some() => {
+                let name = ended.died.unwrap_or_default();
+                Err(Failure::Failed(anyhow::anyhow!("the {name} thread panicked; the gate was shut")))
+            }
             Ending::AsMeant(_) => Ok(()),
             Ending::Broken(what) => {
                 Err(Failure::Failed(anyhow::anyhow!("the session was cut short: {what}")))
@@ -320,7 +324,7 @@ impl Session {
         self.command(ControlVerb::Drain);
         let begun = Instant::now();
         let mut seen = self.counters.snapshot();
-        while begun.elapsed() < DRAIN && !self.running.has_ended() {
+        while begun.elapsed() < DRAIN && self.running.can_drain() {
             std::thread::sleep(LOOK_EVERY);
             let now = self.counters.snapshot();
             // The gauge must be younger than the command.
@@ -469,6 +473,7 @@ fn venue_parts(
         order_dial: dial(&addresses.order_entry, tls, options, clock)?,
         split_paths: venue.paths == crate::config::Paths::Split,
         dry_run: !config.mode.sends(),
+        reconnect: (venue.connection.reconnect_first, venue.connection.reconnect_longest),
         seed,
     })
 }
@@ -509,7 +514,7 @@ fn sum_up(
             sent: requests("new"),
             replaced: requests("replace"),
             cancelled: requests("cancel"),
-            left_open: ended.core.core.state().execution.orders.live().len() as u64,
+            left_open: ended.core.core.open_orders() as u64,
             rejected: counted.core.rejects.named(),
             denied: counted.core.denials.named(),
             not_sent: counted.sender.not_sent.named(),

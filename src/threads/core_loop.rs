@@ -110,6 +110,8 @@ pub struct CoreLoop<C: Clock> {
     now: Nanos,
     deadline: Nanos,
     published: Nanos,
+    /// The kill mode that the gate follows.
+    kill: Option<KillMode>,
 }
 
 /// Everything that a turn's output goes through.
@@ -142,6 +144,7 @@ pub struct CoreEnd {
 
 impl<C: Clock> CoreLoop<C> {
     pub fn new(core: Core, journal: Writer, wiring: CoreWiring, clock: C) -> Self {
+        let kill = core.state().control.kill;
         Self {
             core,
             inlets: wiring.inlets,
@@ -163,6 +166,7 @@ impl<C: Clock> CoreLoop<C> {
             now: Nanos::ZERO,
             deadline: Nanos::MAX,
             published: Nanos::ZERO,
+            kill,
         }
     }
 
@@ -280,19 +284,22 @@ impl<C: Clock> CoreLoop<C> {
         }
         self.deadline = self.core.turn(sequence, now, event, &mut self.desk);
         self.desk.measure(event, now);
-        if let Body::Control(_) = event.body {
-            self.follow_control();
+        let kill = self.core.state().control.kill;
+        if kill != self.kill {
+            self.follow_kill(kill);
         }
     }
 
-    /// The kill gate follows control state: the second layer of the kill switch.
-    fn follow_control(&mut self) {
-        match self.core.state().control.kill {
-            None => {}
-            Some(KillMode::Block) => _ = self.desk.gate.tighten(GateState::Shut),
-            Some(KillMode::Cancel) => _ = self.desk.gate.tighten(GateState::CancelOnly),
-            Some(KillMode::Flatten) => _ = self.desk.gate.tighten(GateState::ReduceOnly),
-        }
+    /// The kill gate follows control state: the second layer of the kill switch. Only a person's reset opens it again.
+    #[cold]
+    fn follow_kill(&mut self, kill: Option<KillMode>) {
+        self.kill = kill;
+        let _ = match kill {
+            None => self.desk.gate.set(GateState::Open),
+            Some(KillMode::Block) => self.desk.gate.tighten(GateState::Shut),
+            Some(KillMode::Cancel) => self.desk.gate.tighten(GateState::CancelOnly),
+            Some(KillMode::Flatten) => self.desk.gate.tighten(GateState::ReduceOnly),
+        };
     }
 
     #[inline]

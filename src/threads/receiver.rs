@@ -1,17 +1,19 @@
 //! The receiver: venue sockets in, events out. It owns the market connections and the private stream of one venue.
 //!
-//! Promises: a message is read only when the ring has room for all that it may become, so the ring's answer to "full" is
-//! back-pressure first (the kernel's buffer, then the venue's); if the core does not catch up within `patience`, every
-//! book is marked lost and resynchronised, and the private stream shuts the gate. Nothing is dropped in silence.
+//! Promises: a message is read only when the ring has room for all that it may become, and market data leaves room for the
+//! private stream and for snapshots, so that neither starves. The ring's answer to "full" is back-pressure first (the
+//! kernel's buffer, then the venue's); if the core does not catch up within `patience`, every book is marked lost and
+//! resynchronised. Private messages only ever wait. Nothing is dropped in silence.
 //! Hot.
+
+use std::collections::VecDeque;
 
 use crate::core::event::{Body, Event, LinkChange, LinkKind, LinkReason, LinkState, Source};
 use crate::core::id::{InstrumentId, VenueId};
 use crate::core::time::Nanos;
-use crate::kill_gate::{GateControl, GateState};
 use crate::net::backoff::Backoff;
 use crate::net::websocket::{Closed, Phase};
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Consumer, Full, Producer};
 use crate::telemetry::counters::{Owned, ReceiverCounters};
 use crate::telemetry::hops::{Hop, HopHistograms};
 use crate::telemetry::log::{Level, LogEvent, Logger};
@@ -34,8 +36,10 @@ pub struct ReceiverOptions {
     pub venue: VenueId,
     /// Private streams by today's split path, or by the former one.
     pub split_paths: bool,
-    /// How long the ring may be full before the books are given up.
+    /// How long market data may find the ring full before the books are given up.
     pub patience: Nanos,
+    /// The pause after a first failed connection, and the longest.
+    pub reconnect: (Nanos, Nanos),
     pub seed: u64,
 }
 
@@ -47,7 +51,6 @@ pub struct Receiver<C: Clock, D: Dial> {
     market_dial: D,
     private: PrivateLink<D>,
     answers: Consumer<Answer>,
-    gate: GateControl,
     out: Output<C>,
     stopping: bool,
 }
@@ -74,6 +77,9 @@ struct Output<C: Clock> {
     wants: Producer<Want>,
     sends: Vec<(usize, String)>,
     drops: Vec<(usize, LinkReason)>,
+    /// What found no room, in order. Nothing is read before it is gone.
+    backlog: VecDeque<Event>,
+    /// Since when market data finds no room.
     full_since: Option<Nanos>,
     hops: HopHistograms,
     counters: Owned<ReceiverCounters>,
@@ -96,11 +102,26 @@ impl<C: Clock> EventSink for Output<C> {
         if event.source == Source::Receiver {
             self.hops.record(Hop::Parse, u64::from(event.parsed));
         }
-        if self.ring.push(event).is_err() {
-            // Room was made sure of before the message was read; if this is ever reached, the books are given up.
-            self.full_since = Some(Nanos::ZERO);
-            self.counters.lost.one();
+        if !self.backlog.is_empty() {
+            self.backlog.push_back(event);
+        } else if let Err(Full(event)) = self.ring.push(event) {
+            // Room was made sure of before a message was read; changes of links and deadlines have none reserved.
+            self.backlog.push_back(event);
         }
+    }
+}
+
+impl<C: Clock> Output<C> {
+    /// True when nothing waits any more.
+    #[inline]
+    fn flush_backlog(&mut self) -> bool {
+        while let Some(event) = self.backlog.pop_front() {
+            if let Err(Full(event)) = self.ring.push(event) {
+                self.backlog.push_front(event);
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -122,7 +143,6 @@ pub struct ReceiverWiring {
     pub events: Producer<Event>,
     pub wants: Producer<Want>,
     pub answers: Consumer<Answer>,
-    pub gate: GateControl,
     pub counters: Owned<ReceiverCounters>,
     pub log: Logger,
 }
@@ -139,7 +159,11 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
     ) -> Self {
         let connection = |at: usize| Connection {
             socket: None,
-            backoff: Backoff::new(100_000_000, 10_000_000_000, options.seed.wrapping_add(at as u64)),
+            backoff: Backoff::new(
+                options.reconnect.0.raw(),
+                options.reconnect.1.raw(),
+                options.seed.wrapping_add(at as u64),
+            ),
             was_open: false,
             ended: false,
         };
@@ -155,13 +179,13 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
             feed,
             market_dial,
             answers: wiring.answers,
-            gate: wiring.gate,
             out: Output {
                 clock: clock.clone(),
                 ring: wiring.events,
                 wants: wiring.wants,
                 sends: Vec::with_capacity(16),
                 drops: Vec::with_capacity(16),
+                backlog: VecDeque::with_capacity(64),
                 full_since: None,
                 hops: HopHistograms::new(),
                 counters: wiring.counters,
@@ -177,6 +201,9 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
     #[inline]
     pub fn pass(&mut self) -> Pass {
         let now = self.clock.now();
+        if !self.out.flush_backlog() {
+            return Pass::Idle;
+        }
         let mut moved = self.take_answers(now);
         moved |= self.pass_private(now);
         for at in 0..self.market.len() {
@@ -215,6 +242,11 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         &self.feed
     }
 
+    /// What the ring must be deep enough for, whatever comes.
+    pub fn least_depth(feed: &MarketFeed, private: &PrivateStream) -> usize {
+        feed.most_events_per_message() + private.most_events_per_message() + feed.most_events_per_snapshot()
+    }
+
     #[inline]
     fn pass_market(&mut self, at: usize, now: Nanos) -> bool {
         let Some(connection) = self.market.get_mut(at) else { return false };
@@ -241,7 +273,6 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         let phase = socket.poll(now);
         if phase == Phase::Open && !connection.was_open {
             connection.was_open = true;
-            connection.backoff.succeeded();
             say(
                 &mut self.out.log,
                 now,
@@ -253,15 +284,19 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         }
         let mut moved = false;
         for _ in 0..BURST {
-            if self.out.ring.room() < self.feed.most_events_per_message() {
+            if self.out.ring.room() < self.market_needs() {
                 self.out.full_since.get_or_insert(now);
                 return moved;
             }
             self.out.full_since = None;
-            let Some(socket) = self.market.get_mut(at).and_then(|c| c.socket.as_mut()) else { return moved };
+            let Some(Connection { socket: Some(socket), backoff, .. }) = self.market.get_mut(at) else {
+                return moved;
+            };
             match socket.read(now) {
                 Ok(Some(message)) => {
                     moved = true;
+                    // A venue that accepts and says nothing has not been reached.
+                    backoff.succeeded();
                     self.out.counters.socket_bytes.add(message.payload.len() as u64);
                     let clock = &self.clock;
                     let received = Nanos::new(message.received_at);
@@ -325,7 +360,6 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         let phase = socket.poll(now);
         if phase == Phase::Open && !private.connection.was_open {
             private.connection.was_open = true;
-            private.connection.backoff.succeeded();
             say(
                 &mut self.out.log,
                 now,
@@ -339,13 +373,15 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         let mut moved = false;
         for _ in 0..BURST {
             if self.out.ring.room() < self.private.stream.most_events_per_message() {
-                self.out.full_since.get_or_insert(now);
                 return moved;
             }
-            let Some(socket) = self.private.connection.socket.as_mut() else { return moved };
+            let Connection { socket: Some(socket), backoff, .. } = &mut self.private.connection else {
+                return moved;
+            };
             match socket.read(now) {
                 Ok(Some(message)) => {
                     moved = true;
+                    backoff.succeeded();
                     self.out.counters.messages_private.one();
                     let clock = &self.clock;
                     let received = Nanos::new(message.received_at);
@@ -448,8 +484,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 Answer::Snapshot { .. } => self.feed.most_events_per_snapshot(),
                 Answer::ListenKey(_) => 0,
             };
-            if self.out.ring.room() < needs.min(self.out.ring.depth()) {
-                self.out.full_since.get_or_insert(now);
+            if self.out.ring.room() < needs {
                 return moved;
             }
             moved = true;
@@ -500,11 +535,22 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 socket.close(now);
             }
         }
+        if !self.market.iter().any(|connection| connection.was_open) {
+            self.out.full_since = None;
+        }
         if let Some(since) = self.out.full_since
             && now.since(since) > self.options.patience
         {
             self.out_of_patience(now);
         }
+    }
+
+    /// A market message may become so many events, and must leave room for the private stream's next message and for a
+    /// snapshot that waits.
+    #[inline]
+    fn market_needs(&self) -> usize {
+        let snapshot = if self.answers.is_empty() { 0 } else { self.feed.most_events_per_snapshot() };
+        self.feed.most_events_per_message() + self.private.stream.most_events_per_message() + snapshot
     }
 
     #[cold]
@@ -525,9 +571,6 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
             ),
         );
         self.feed.shed(now, &mut self.out);
-        if self.private.connection.was_open {
-            let _ = self.gate.tighten(GateState::CancelOnly);
-        }
     }
 }
 

@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 
 use crate::core::dispatch::{Dispatch, DispatchFlags};
-use crate::core::event::{Body, Event, NotSent, NotSentReason, RequestKind, Source};
+use crate::core::event::{
+    Body, Control, ControlVerb, Event, KillMode, NotSent, NotSentReason, RequestKind, Source,
+};
 use crate::core::id::VenueId;
 use crate::core::time::Nanos;
 use crate::kill_gate::{GateCheck, GateControl, GateState, Write};
@@ -35,6 +37,8 @@ pub struct SenderOptions {
     pub venue: VenueId,
     /// The whole chain runs; the final request is logged instead of written.
     pub dry_run: bool,
+    /// The pause after a first failed connection, and the longest.
+    pub reconnect: (Nanos, Nanos),
     pub seed: u64,
 }
 
@@ -65,7 +69,7 @@ pub struct Sender<C: Clock, D: Dial> {
     stopping: bool,
 }
 
-/// The ring to the core. What does not fit waits here, in order, and shuts the gate: it is about our orders.
+/// The ring to the core. What does not fit waits here, in order, and from then on only cancels go out.
 struct Output<C: Clock> {
     clock: C,
     ring: Producer<Event>,
@@ -90,14 +94,23 @@ impl<C: Clock> EventSink for Output<C> {
         if !self.backlog.is_empty() {
             self.backlog.push_back(event);
         } else if let Err(full) = self.ring.push(event) {
-            let _ = self.gate.tighten(GateState::Shut);
+            // About our orders: only cancels go out from here on, and the core learns that it is killed.
+            let _ = self.gate.tighten(GateState::CancelOnly);
             say(
                 &mut self.log,
                 now,
                 Level::Error,
                 LogEvent::RingFull,
-                format_args!("sender_core is full: the gate is shut"),
+                format_args!("sender_core is full: only cancels"),
             );
+            let kill = Control {
+                verb: ControlVerb::Kill,
+                target: u32::from(KillMode::Cancel.code()),
+                old: 0,
+                new: 0,
+                who: u32::MAX,
+            };
+            self.backlog.push_back(Event::new(now, Source::Sender, Body::Control(kill)));
             self.backlog.push_back(full.0);
         }
     }
@@ -144,7 +157,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
             entry,
             dial,
             socket: None,
-            backoff: Backoff::new(100_000_000, 10_000_000_000, options.seed),
+            backoff: Backoff::new(options.reconnect.0.raw(), options.reconnect.1.raw(), options.seed),
             was_open: false,
             dispatches: wiring.dispatches,
             gate: wiring.gate,
@@ -311,6 +324,8 @@ impl<C: Clock, D: Dial> Sender<C, D> {
             match socket.read(now) {
                 Ok(Some(message)) => {
                     moved = true;
+                    // A venue that accepts and says nothing has not been reached.
+                    self.backoff.succeeded();
                     let clock = &self.clock;
                     let received = Nanos::new(message.received_at);
                     let read =
@@ -323,7 +338,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                                 self.out.hops.record(Hop::ResponseTime, received.since(*written).raw());
                             }
                         }
-                        Ok(Answer::LoggedOn) => self.backoff.succeeded(),
+                        Ok(Answer::LoggedOn) => {}
                         Ok(Answer::LogonFailed { code }) => {
                             say(
                                 &mut self.out.log,

@@ -124,6 +124,11 @@ impl<'a> View<'a> {
         let key = OrderKey { strategy: self.strategy, slot };
         self.state.execution.live_in_slot(key).map(|(index, _)| index)
     }
+    /// A command of this slot waits in the queue.
+    #[inline]
+    pub fn has_pending(&self, slot: u16) -> bool {
+        self.pending(slot).is_some()
+    }
     /// The command of this slot that waits in the queue.
     #[inline]
     pub fn pending(&self, slot: u16) -> Option<&'a Pending> {
