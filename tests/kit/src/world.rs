@@ -43,6 +43,9 @@ use crate::rest::SimRest;
 use crate::venue::{Counts, Venue};
 use crate::wire::SimDial;
 
+/// The pauses between attempts to connect, in simulated time.
+const RECONNECT: (Nanos, Nanos) = (Nanos::from_millis(100), Nanos::from_secs(10));
+
 /// What a world is made from. Equal plans make equal worlds.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -193,6 +196,7 @@ impl World {
                 venue: VenueId(0),
                 split_paths: true,
                 patience: plan.patience,
+                reconnect: RECONNECT,
                 seed: plan.seed,
             },
             MarketFeed::new(directory.clone(), config.venues[0].feed()).expect("the demo's feed"),
@@ -203,14 +207,13 @@ impl World {
                 events: to_core_market,
                 wants: wishes,
                 answers,
-                gate: gate.clone(),
                 counters: counters.block("receiver"),
                 log: log.lane("receiver"),
             },
             clock.clone(),
         );
         let sender = Sender::new(
-            SenderOptions { venue: VenueId(0), dry_run: false, seed: plan.seed },
+            SenderOptions { venue: VenueId(0), dry_run: false, reconnect: RECONNECT, seed: plan.seed },
             OrderEntry::new(directory.clone(), credentials(), OrderEntryConfig::default()),
             SimDial::new(venue.clone()),
             SenderWiring {
