@@ -8,6 +8,7 @@ pub mod book;
 pub mod control;
 pub mod execution;
 pub mod hash;
+mod levels;
 pub mod market;
 pub mod order;
 pub mod position;
