@@ -7,7 +7,9 @@
 pub mod workflow;
 
 use crate::dispatch::{Dispatch, DispatchFlags};
-use crate::event::{KillMode, LinkKind, OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use crate::event::{
+    KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce,
+};
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::intent::{Intent, NewIntent};
 use crate::limits::Configuration;
@@ -142,6 +144,10 @@ impl ExecutionControl {
                 return Answer::Close(CloseReason::TooOld);
             }
         }
+        if request == RequestKind::Cancel && target.is_some_and(|target| target.gone) {
+            // How it ended is being told, or is asked; another cancel would only hear the same.
+            return Answer::Wait(Wait::Gate(Gate::Recovery));
+        }
         if let Some(gate) = closed_for(state, pending, venue, request, target.is_some_and(|t| t.in_doubt)) {
             return Answer::Wait(Wait::Gate(gate));
         }
@@ -177,6 +183,7 @@ impl ExecutionControl {
             index,
             inflight: order.inflight.map(|inflight| inflight.request),
             in_doubt: matches!(order.confirmation, Confirmation::Unknown { .. }),
+            gone: matches!(order.confirmation, Confirmation::Unknown { why: RejectReason::UnknownOrder, .. }),
         })
     }
 
@@ -385,6 +392,8 @@ struct Target {
     index: OrderIndex,
     inflight: Option<RequestKind>,
     in_doubt: bool,
+    /// In doubt because the venue says that it does not know it.
+    gone: bool,
 }
 
 /// The first gate that holds this command, if any. A cancel is held only by what makes sending it impossible or useless.

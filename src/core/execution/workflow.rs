@@ -261,8 +261,11 @@ impl Workflow {
         state.execution.change(index, |order| {
             let asked = order.asked;
             order.asked += 1;
-            order.confirmation =
-                Confirmation::Unknown { why: RejectReason::NoAnswer, ask_at: now + pause(asked) };
+            let why = match order.confirmation {
+                Confirmation::Unknown { why, .. } => why,
+                _ => RejectReason::NoAnswer,
+            };
+            order.confirmation = Confirmation::Unknown { why, ask_at: now + pause(asked) };
         });
         self.asks += 1;
         let ask = Ask {
