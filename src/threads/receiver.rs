@@ -81,6 +81,8 @@ struct Output<C: Clock> {
     backlog: VecDeque<Event>,
     /// Since when market data finds no room.
     full_since: Option<Nanos>,
+    /// The books were given up since then: not again before there was room.
+    shed: bool,
     hops: HopHistograms,
     counters: Owned<ReceiverCounters>,
     log: Logger,
@@ -187,6 +189,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 drops: Vec::with_capacity(16),
                 backlog: VecDeque::with_capacity(64),
                 full_since: None,
+                shed: false,
                 hops: HopHistograms::new(),
                 counters: wiring.counters,
                 log: wiring.log,
@@ -289,6 +292,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 return moved;
             }
             self.out.full_since = None;
+            self.out.shed = false;
             let Some(Connection { socket: Some(socket), backoff, .. }) = self.market.get_mut(at) else {
                 return moved;
             };
@@ -539,6 +543,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
             self.out.full_since = None;
         }
         if let Some(since) = self.out.full_since
+            && !self.out.shed
             && now.since(since) > self.options.patience
         {
             self.out_of_patience(now);
@@ -558,7 +563,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         if self.out.ring.room() <= self.market.len() + self.feed.connections().len() + 256 {
             return;
         }
-        self.out.full_since = None;
+        self.out.shed = true;
         self.out.counters.sheds.one();
         say(
             &mut self.out.log,
