@@ -48,6 +48,8 @@ pub struct Venue {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub placed: u64,
+    /// Texts that the order-entry sockets took.
+    pub api_sent: u64,
     pub cancels: u64,
     pub modifies: u64,
     pub refused: u64,
@@ -218,6 +220,9 @@ impl Venue {
         }
         let arrives = flushed + self.latency();
         let link = self.links.get_mut(&link).expect("a socket has its link");
+        if matches!(link.door, Door::Api { .. }) {
+            self.counts.api_sent += 1;
+        }
         if !link.cut {
             let after = link.to_venue.back().map_or(0, |(at, _)| *at);
             link.to_venue.push_back((arrives.max(after), text.to_owned()));
@@ -615,6 +620,11 @@ impl Venue {
     }
 
     // -------------------------------------------------------------------------------------------- the truth
+
+    /// Every client order id that a place request brought.
+    pub fn placed_ids(&self) -> &BTreeSet<String> {
+        &self.placed
+    }
 
     /// What the account holds of a symbol, by the venue's own books.
     pub fn position(&mut self, symbol: &str) -> Decimal {

@@ -44,7 +44,7 @@ use crate::venue::{Counts, Venue};
 use crate::wire::SimDial;
 
 /// The pauses between attempts to connect, in simulated time.
-const RECONNECT: (Nanos, Nanos) = (Nanos::from_millis(100), Nanos::from_secs(10));
+pub(crate) const RECONNECT: (Nanos, Nanos) = (Nanos::from_millis(100), Nanos::from_secs(10));
 
 /// What a world is made from. Equal plans make equal worlds.
 #[derive(Clone, Debug)]
@@ -130,29 +130,12 @@ impl World {
     /// Everything as `linchpin run` joins it, up to the first event.
     pub fn new(plan: &Plan, folder: &Path) -> Self {
         let dice = Dice::new(plan.seed);
-        let clock = VirtualClock::at(BEGIN);
-        let healthy = Faults::default();
-        let venue = Venue::new(dice.fork("venue"), healthy, plan.actions_per_second, BEGIN.raw());
-        let venue = Rc::new(RefCell::new(venue));
+        let (clock, venue, directory) = Self::venue_of(plan);
+        let rest = SimRest::new(venue.clone(), clock.clone());
+        let hydrator = Hydrator::default();
         let mut config = demo();
-        config.rings = plan.rings;
+        // The rings' depths stay the world's own: some are below what a configuration allows.
         config.segment_size = plan.segment_size;
-
-        let mut rest = SimRest::new(venue.clone(), clock.clone());
-        let mut hydrator = Hydrator::default();
-        let body = rest
-            .read(&Requests::of(Product::LinearPerpetual).exchange_info())
-            .expect("a healthy venue tells its filters");
-        let symbols: Vec<(InstrumentId, &str)> = config
-            .instruments
-            .iter()
-            .enumerate()
-            .map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str()))
-            .collect();
-        let directory = hydrator
-            .directory(VenueId(0), Product::LinearPerpetual, &symbols, &body)
-            .expect("the venue lists what the demo trades");
-        let directory = Arc::new(directory);
         let definitions: Vec<InstrumentDefinition> =
             directory.listings().iter().map(|listing| listing.definition).collect();
 
@@ -260,6 +243,25 @@ impl World {
             stalled: [false; 4],
             steps: 0,
         }
+    }
+
+    /// A healthy venue, the clock that it shares, and what it lists of the demo's instruments.
+    pub(crate) fn venue_of(plan: &Plan) -> (VirtualClock, Rc<RefCell<Venue>>, Arc<Directory>) {
+        let clock = VirtualClock::at(BEGIN);
+        let dice = Dice::new(plan.seed).fork("venue");
+        let venue = Venue::new(dice, Faults::default(), plan.actions_per_second, BEGIN.raw());
+        let venue = Rc::new(RefCell::new(venue));
+        let body = SimRest::new(venue.clone(), clock.clone())
+            .read(&Requests::of(Product::LinearPerpetual).exchange_info())
+            .expect("a healthy venue tells its filters");
+        let config = demo();
+        let symbols = config.instruments.iter().enumerate();
+        let symbols: Vec<(InstrumentId, &str)> =
+            symbols.map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str())).collect();
+        let directory = Hydrator::default()
+            .directory(VenueId(0), Product::LinearPerpetual, &symbols, &body)
+            .expect("the venue lists what the demo trades");
+        (clock, venue, Arc::new(directory))
     }
 
     /// One pass of each loop that is awake, in an order of the dice; then time moves.
@@ -373,6 +375,10 @@ impl World {
             self.step();
         }
         self.core.is_over()
+    }
+
+    pub fn clock_millis(&self) -> u64 {
+        self.clock.now().as_millis()
     }
 
     pub fn state(&self) -> &State {
@@ -516,7 +522,7 @@ fn open_journal(config: &Config, seed: u64, folder: &Path, directory: &Directory
 }
 
 /// An Ed25519 key from thirty-two equal bytes: known to everybody, good for nothing else.
-fn credentials() -> Arc<Credentials> {
+pub(crate) fn credentials() -> Arc<Credentials> {
     // PKCS #8 around a seed (RFC 8410).
     let mut der =
         vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];

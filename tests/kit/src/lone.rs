@@ -1,0 +1,97 @@
+//! The sender by itself, with both its rings in the test's hands: for what no core would ever do to it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use linchpin::core::dispatch::{Dispatch, DispatchFlags};
+use linchpin::core::event::{Event, OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use linchpin::core::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use linchpin::core::num::{Price, Quantity};
+use linchpin::core::time::Nanos;
+use linchpin::kill_gate::{GateControl, GateState, KillGate};
+use linchpin::ring::{Consumer, Producer, ring};
+use linchpin::telemetry::counters::Registry;
+use linchpin::telemetry::hops::HopHistograms;
+use linchpin::telemetry::log::{LogBuilder, LogOptions};
+use linchpin::threads::core_loop::Handed;
+use linchpin::threads::sender::{Sender, SenderOptions, SenderWiring};
+use linchpin::threads::world::Clock;
+use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
+
+use crate::clock::VirtualClock;
+use crate::wire::SimDial;
+use crate::world::{Plan, World};
+
+pub struct LoneSender {
+    pub sender: Sender<VirtualClock, SimDial>,
+    pub dispatches: Producer<Handed>,
+    pub events: Consumer<Event>,
+    pub gate: GateControl,
+    pub clock: VirtualClock,
+}
+
+impl LoneSender {
+    /// Its venue exists, and nobody has dialled it yet.
+    pub fn new(core_sender: usize, sender_core: usize) -> Self {
+        let plan = Plan::healthy(1);
+        let (clock, venue, directory) = World::venue_of(&plan);
+        let venue: Rc<RefCell<_>> = venue;
+        let counters = Registry::new();
+        let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
+        let (dispatches, from_core) = ring("core_sender", core_sender);
+        let (to_core, events) = ring("sender_core", sender_core);
+        let (gate, check) = KillGate::new(GateState::Open);
+        let sender = Sender::new(
+            SenderOptions {
+                venue: VenueId(0),
+                dry_run: false,
+                reconnect: crate::world::RECONNECT,
+                seed: plan.seed,
+            },
+            OrderEntry::new(directory, crate::world::credentials(), OrderEntryConfig::default()),
+            SimDial::new(venue),
+            SenderWiring {
+                dispatches: from_core,
+                events: to_core,
+                gate: check,
+                gate_control: gate.clone(),
+                hops: HopHistograms::new(),
+                counters: counters.block("sender"),
+                log: log.lane("sender"),
+            },
+            clock.clone(),
+        );
+        Self { sender, dispatches, events, gate, clock }
+    }
+
+    /// Hands over a small buy order with this number; false where `core_sender` has no room.
+    #[must_use]
+    pub fn hand(&mut self, number: u64) -> bool {
+        let now = self.clock.now();
+        self.dispatches.push(Handed { dispatch: order(number, now), at: now }).is_ok()
+    }
+}
+
+fn order(number: u64, now: Nanos) -> Dispatch {
+    Dispatch {
+        number,
+        cause: number,
+        decided: now,
+        trigger: now,
+        client_order_id: ClientOrderId::compose(*b"lone0", number),
+        venue_order_id: VenueOrderId(0),
+        price: Price::new(600_000),
+        quantity: Quantity::new(5),
+        stop_price: Price::ZERO,
+        order: OrderIndex(0),
+        instrument: InstrumentId(0),
+        key: OrderKey::default(),
+        venue: VenueId(0),
+        request: RequestKind::New,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::PostOnly,
+        side: Side::Buy,
+        position_side: PositionSide::Both,
+        flags: DispatchFlags::default(),
+    }
+}
