@@ -97,7 +97,7 @@ impl Level {
 /// Fields of one record; more are cut off.
 pub const MAX_FIELDS: usize = 6;
 /// Bytes of a text field; longer text is cut at a character.
-pub const MAX_TEXT: usize = 31;
+pub const MAX_TEXT: usize = 159;
 
 /// One record: `Copy`, fixed size, no pointer but to static names.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -568,8 +568,8 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_a_character_and_fields_beyond_the_last_are_dropped() {
-        let text = ShortText::new("ééééééééééééééééééééé");
-        assert_eq!(text.as_str().len(), 30);
+        let text = ShortText::new(&"é".repeat(MAX_TEXT));
+        assert_eq!(text.as_str().len(), MAX_TEXT - 1);
         let full =
             (0..9).fold(LogRecord::new(0, LogEvent::Gate), |record, at| record.with("field", at as u64));
         assert_eq!(full.fields().len(), MAX_FIELDS);
