@@ -6,8 +6,9 @@
 //!
 //! **Rendezvous.** A snapshot line in a recording is the answer to a request that the recorder made. So playback and a client's depth
 //! request wait for each other: playback halts at the first snapshot line until a request for its symbol is pending (or the timeout is over), and a request that
-//! comes earlier is held until playback gets there (or the timeout is over, then the book as it stands answers). Time spent
-//! halted is added to the schedule, so that the pace after it is the recorded one. Later requests are answered from the recorded book at once, and later
+//! comes earlier is held until playback gets there (or the timeout is over, then the book as it stands answers). Clients ask for a
+//! snapshot when they have seen a first depth update; where a recording has its snapshot before any, and nobody has asked, the snapshot
+//! comes behind the first update. Time spent halted is added to the schedule, so that the pace after it is the recorded one. Later requests are answered from the recorded book at once, and later
 //! snapshot lines only serve the book.
 
 use super::super::api::*;
@@ -28,7 +29,13 @@ pub struct Playback {
     burst: usize,
     phase: Phase,
     /// The line that is next, read ahead to know when it is due.
-    ahead: Option<Result<Option<Line>, BadLine>>,
+    ahead: Option<Next>,
+    /// The line after `ahead`, where a snapshot was put between.
+    behind: Option<Next>,
+    /// The first snapshot line, until the first depth update was played or somebody asked.
+    early_snapshot: Option<Line>,
+    /// A depth update was played: clients know that they need a snapshot.
+    depth_played: bool,
     held: Vec<Held>,
     last_ticket: u64,
     /// Somebody got a snapshot, or gave up waiting for one: requests are answered at once from here on.
@@ -38,6 +45,9 @@ pub struct Playback {
     /// A `trade` stream is recorded: `aggTrade` says the same again and fills nothing.
     has_trades: bool,
 }
+
+/// What reading a line gave: `None` is the end of the recording.
+type Next = Result<Option<Line>, BadLine>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -82,6 +92,9 @@ impl Playback {
             burst: config.burst.max(1),
             phase: Phase::Idle,
             ahead: None,
+            behind: None,
+            early_snapshot: None,
+            depth_played: false,
             held: Vec::new(),
             last_ticket: 0,
             answered: vec![false; symbols.len()],
@@ -127,6 +140,7 @@ impl Playback {
         let line = match self.phase {
             Phase::Idle | Phase::Ended => None,
             Phase::Playing { at, recorded } => Some(match &self.ahead {
+                _ if self.early_snapshot.is_some() && self.awaited() => now,
                 Some(Ok(Some(line))) => self.due(line, at, recorded, now),
                 _ => now,
             }),
@@ -168,9 +182,17 @@ impl Playback {
                 self.met_snapshot = true;
             }
             Phase::Playing { at, recorded } => {
+                self.place_early_snapshot();
                 let snapshot =
                     matches!(&self.ahead, Some(Ok(Some(Line { content: Content::Snapshot { .. }, .. }))));
                 if snapshot && !self.met_snapshot {
+                    if !self.awaited() && !self.depth_played && self.early_snapshot.is_none() {
+                        let next = self.lines.next();
+                        if let Some(Ok(Some(snapshot))) = self.ahead.replace(next) {
+                            self.early_snapshot = Some(snapshot);
+                        }
+                        return Step::Nothing;
+                    }
                     if !self.awaited() {
                         self.phase = Phase::Halted { at, recorded, since: clock };
                         return Step::Nothing;
@@ -181,11 +203,22 @@ impl Playback {
         }
         match self.ahead.take() {
             Some(Ok(Some(line))) => {
-                self.ahead = Some(self.lines.next());
+                self.ahead = Some(self.behind.take().unwrap_or_else(|| self.lines.next()));
+                self.depth_played |= matches!(&line.content, Content::Stream { kind: StreamKind::Depth, .. });
                 Step::Line(Box::new(line))
             }
             Some(Err(BadLine { file, line, why })) => self.end(Ending::BadLine { file, line, why }),
             Some(Ok(None)) | None => self.end(Ending::Complete { lines: self.lines.count }),
+        }
+    }
+
+    /// Puts the snapshot that came too early to be asked for before the line that is next, once it makes sense there.
+    fn place_early_snapshot(&mut self) {
+        let is_last = !matches!(&self.ahead, Some(Ok(Some(_))));
+        if self.depth_played || is_last || self.awaited() {
+            if let Some(snapshot) = self.early_snapshot.take() {
+                self.behind = self.ahead.replace(Ok(Some(snapshot)));
+            }
         }
     }
 
