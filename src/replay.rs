@@ -37,7 +37,7 @@ pub struct Opening {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the journal does not begin with an opening record: {0}")]
     NoOpening(String),
@@ -45,7 +45,7 @@ pub enum ReplayError {
     NoInstruments,
     #[error("the recorded configuration does not build: {0}")]
     Configuration(String),
-    #[error("record at {position:?} cannot be read: {why}")]
+    #[error("the record at {position} cannot be read: {why}")]
     Unreadable { position: Position, why: DecodeError },
     #[error("{0}")]
     Different(Box<Difference>),

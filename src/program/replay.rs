@@ -26,21 +26,24 @@ pub(crate) struct ReplayArgs {
 
 pub(crate) fn run(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     let begun = Instant::now();
-    let report = replay_with(&args.session, strategies).map_err(|error| {
-        let place = args.session.display().to_string();
-        match error {
-            ReplayError::Different(_) => Failure::Different(anyhow::Error::new(error).context(place)),
-            other => Failure::Failed(anyhow::Error::new(other).context(place)),
-        }
+    let report = replay_with(&args.session, strategies).map_err(|error| match error {
+        // Its own words name the file already.
+        ReplayError::Journal(error) => Failure::Failed(error.into()),
+        ReplayError::Different(_) => Failure::Different(in_session(error, args)),
+        other => Failure::Failed(in_session(other, args)),
     })?;
     if args.books {
         print_books(&report).context("cannot print the books")?;
         // The books are for programs: the verdict goes beside them.
-        eprintln!("{}", verdict(&report, begun));
+        complain!("{}", verdict(&report, begun));
     } else {
-        println!("{}", verdict(&report, begun));
+        tell!("{}", verdict(&report, begun));
     }
     Ok(())
+}
+
+fn in_session(error: ReplayError, args: &ReplayArgs) -> anyhow::Error {
+    anyhow::anyhow!("{}: {error}", args.session.display())
 }
 
 /// Replays a session with the strategies that this program knows.
