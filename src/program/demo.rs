@@ -1,31 +1,38 @@
 //! The demo's venue: the embedded venue as a child process that ends with its parent.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::config::{Addresses, Config, Demo, Market};
+use crate::sys::signal::StopFlag;
 use crate::venue::binance::sign::{Credentials, Signer};
 
 /// How long the venue may take until it serves: it makes its authority at the first start.
 const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 pub(super) struct Venue {
     child: Child,
     pub addresses: Addresses,
     pub ca_file: PathBuf,
     pub keys_file: PathBuf,
+    /// Further lines of its stdout.
+    told: mpsc::Receiver<String>,
+    /// Its own words.
+    log: PathBuf,
 }
 
 impl Venue {
-    /// Starts it and waits until it serves. Its own words go to `venue.log` in the session's folder.
-    pub fn start(config: &Config, session: &Path) -> anyhow::Result<Self> {
+    /// Starts it and waits until it serves, or `stop` is raised. Its own words go to `venue.log` in the session's folder.
+    pub fn start(config: &Config, session: &Path, stop: &StopFlag) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let log = session.join("venue.log");
         let log_file =
@@ -34,19 +41,25 @@ impl Venue {
         command.arg("venue").arg("--with-parent");
         command.args(arguments(&config.demo, config));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
+        // Out of the terminal's group: Ctrl-C is for the engine alone, also before the venue listens to signals.
+        command.process_group(0);
         let mut child = command.spawn().context("cannot start the embedded venue")?;
-        let said = first_line(&mut child);
+        let told = lines(&mut child);
+        let said = first_line(&told, stop);
         let ready = said.as_deref().and_then(Ready::parse);
         let Some(ready) = ready else {
             let _ = child.kill();
             let _ = child.wait();
+            if stop.is_raised() {
+                bail!("stopped while the embedded venue was starting");
+            }
             let words = std::fs::read_to_string(&log).unwrap_or_default();
             let words = words.trim();
             let why = if words.is_empty() { "it said nothing" } else { words };
             bail!("the embedded venue did not start: {}", why.trim_start_matches("linchpin: "));
         };
         let addresses = Addresses::embedded(ready.port).context("the embedded venue serves on port 0")?;
-        Ok(Self { child, addresses, ca_file: ready.ca, keys_file: ready.keys })
+        Ok(Self { child, addresses, ca_file: ready.ca, keys_file: ready.keys, told, log })
     }
 
     /// The demo account's key, of the kind that logs a session on.
@@ -64,8 +77,23 @@ impl Venue {
         Credentials::new(&key.api_key, signer).with_context(|| format!("{place}: the API key"))
     }
 
+    /// What went wrong there, if anything did: it has ended, or its recording is damaged.
+    pub fn trouble(&mut self) -> Option<String> {
+        if let Some(why) = self.told.try_iter().find_map(|line| {
+            line.strip_prefix("linchpin-venue damaged ").map(|why| format!("the embedded venue's {why}"))
+        }) {
+            return Some(why);
+        }
+        if self.is_alive() {
+            return None;
+        }
+        let words = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = words.lines().next_back().map_or(String::new(), |line| format!(": {line}"));
+        Some(format!("the embedded venue has ended by itself{last}"))
+    }
+
     /// True while it runs.
-    pub fn is_alive(&mut self) -> bool {
+    fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 }
@@ -131,17 +159,28 @@ fn arguments(demo: &Demo, config: &Config) -> Vec<String> {
     arguments
 }
 
-/// The first line of the child's stdout, or nothing if it ends or takes too long.
-fn first_line(child: &mut Child) -> Option<String> {
-    let stdout = child.stdout.take()?;
+/// The lines of the child's stdout, read by a thread so that the child never blocks on them; it ends with the child.
+fn lines(child: &mut Child) -> mpsc::Receiver<String> {
     let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(stdout);
-        let mut line = String::new();
-        let _ = reader.read_line(&mut line);
-        let _ = tell.send(line);
-        // Whatever else it prints is taken, so that it never blocks.
-        let _ = reader.read_to_end(&mut Vec::new());
-    });
-    told.recv_timeout(PATIENCE).ok().filter(|line| !line.is_empty())
+    if let Some(stdout) = child.stdout.take() {
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+    }
+    told
+}
+
+/// The first line, or nothing if the child ends, takes too long, or `stop` is raised.
+fn first_line(told: &mpsc::Receiver<String>, stop: &StopFlag) -> Option<String> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && !stop.is_raised() {
+        match told.recv_timeout(LOOK_EVERY) {
+            Ok(line) => return Some(line),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
 }

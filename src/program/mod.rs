@@ -1,7 +1,23 @@
 //! The command line: what each verb means, and what it exits with.
 //!
 //! Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or the configuration is wrong;
-//! 3 a replay found a difference; 130 a second Ctrl-C.
+//! 3 a replay found a difference; 130 Ctrl-C before a session began, or a second one.
+
+/// A line on stdout. Whoever reads it may have gone: that is no reason to stop, and never one to panic.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout().lock(), $($words)*);
+    }};
+}
+
+/// A line on stderr, under the same rule.
+macro_rules! complain {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr().lock(), $($words)*);
+    }};
+}
 
 mod demo;
 mod registry;
@@ -99,6 +115,8 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// A replay found a difference.
     Different(anyhow::Error),
+    /// Ctrl-C before there was a session.
+    Interrupted,
 }
 
 impl From<ConfigErrors> for Failure {
@@ -131,8 +149,12 @@ pub fn main(strategies: Registry) -> ExitCode {
         Err(Failure::Failed(error)) => (1, error),
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Different(error)) => (3, error),
+        Err(Failure::Interrupted) => (
+            crate::sys::signal::INTERRUPTED,
+            anyhow::anyhow!("stopped before the session began; no order was sent"),
+        ),
     };
-    eprintln!("linchpin: {error:#}");
+    complain!("linchpin: {error:#}");
     ExitCode::from(code)
 }
 
@@ -144,7 +166,7 @@ fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {
         crate::sys::cpu::available().len(),
         config.needs_embedded(),
     );
-    println!(
+    tell!(
         "{}: mode {}, {} venue(s), {} instrument(s), {} strategy(ies)",
         args.config.display(),
         config.mode,
@@ -152,9 +174,9 @@ fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {
         config.instruments.len(),
         config.strategies.len()
     );
-    println!("threads: {seats}");
+    tell!("threads: {seats}");
     for row in crate::topology::RINGS {
-        println!(
+        tell!(
             "ring {:<20} {:>7} x {:<52} full: {}",
             row.name,
             (row.depth)(&config.rings),

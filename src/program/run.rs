@@ -28,7 +28,7 @@ use crate::replay::Opening;
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::{Registry as Counters, Snapshot};
-use crate::telemetry::log::{LogBuilder, LogEvent, LogOptions, LogRecord, Logger};
+use crate::telemetry::log::{LogBuilder, LogEvent, LogOptions, LogRecord, Logger, ShortText};
 use crate::telemetry::report::{LatencyReport, write_files};
 use crate::telemetry::status::{GateView, Holding, Pnl, Status, StatusPrinter};
 use crate::telemetry::summary::{Fills, Orders, Summary, Verification};
@@ -55,7 +55,8 @@ const STATUS_EVERY: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> {
-    let mut config = Config::load(args.config.as_deref(), &args.overrides())?;
+    let stop = StopFlag::on_signals().context("cannot listen to signals")?;
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
     config.check_kinds(&strategies.kinds())?;
     if config.venues.len() != 1 {
         let found = config.venues.len();
@@ -64,16 +65,28 @@ pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
         )));
     }
     check_files(&config).map_err(Failure::Usage)?;
-    let stop = StopFlag::on_signals().context("cannot listen to signals")?;
     let folder = SessionFolder::create(&config.run.home)?;
+    let session = begin(config, folder, &stop, strategies).map_err(|error| match stop.is_raised() {
+        true => Failure::Interrupted,
+        false => Failure::Failed(error),
+    })?;
+    session.trade(&stop, strategies)
+}
+
+/// Everything up to the threads. Not one order can leave before it is done.
+fn begin(
+    mut config: Config,
+    folder: SessionFolder,
+    stop: &StopFlag,
+    strategies: &Registry,
+) -> anyhow::Result<Session> {
     let mut demo = None;
     if config.needs_embedded() {
-        let venue = DemoVenue::start(&config, &folder.path)?;
+        let venue = DemoVenue::start(&config, &folder.path, stop)?;
         config.connect_embedded(&venue.addresses);
         demo = Some(venue);
     }
-    let session = Session::open(config, folder, demo, strategies)?;
-    session.trade(&stop, strategies)
+    Session::open(config, folder, demo, stop, strategies)
 }
 
 /// Files that the configuration names, before anything is started.
@@ -164,6 +177,7 @@ impl Session {
         config: Config,
         folder: SessionFolder,
         demo: Option<DemoVenue>,
+        stop: &StopFlag,
         strategies: &Registry,
     ) -> anyhow::Result<Self> {
         let clock = Clock::new();
@@ -178,6 +192,9 @@ impl Session {
         let requests = Requests::of(Product::LinearPerpetual);
         let offset =
             rest.measure_clock(requests, &mut hydrator).context("cannot ask the venue for its time")?;
+        not_stopped(stop)?;
+        check_key(venue, &mut rest, requests, &mut hydrator)?;
+        not_stopped(stop)?;
         let directory = Arc::new(read_directory(&config, &mut rest, requests, &mut hydrator)?);
 
         let definitions: Vec<InstrumentDefinition> =
@@ -223,7 +240,7 @@ impl Session {
 
     /// Runs until something ends it, drains, seals, sums up, and replays.
     fn trade(mut self, stop: &StopFlag, strategies: &Registry) -> Result<(), Failure> {
-        println!(
+        tell!(
             "linchpin {} session, {} on {}; Ctrl-C drains and stops\nsession {}",
             self.config.mode,
             names(self.config.strategies.iter().map(|strategy| strategy.name.as_str())),
@@ -232,7 +249,8 @@ impl Session {
         );
         let mut printer = StatusPrinter::stdout();
         let why = self.watch(stop, &mut printer);
-        self.log.log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", why.text()));
+        self.log
+            .log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", ShortText::new(why.text())));
         self.drain(&mut printer);
         let _ = printer.finish();
         self.command(ControlVerb::Stop);
@@ -245,7 +263,7 @@ impl Session {
         log.log(LogRecord::new(clock.now(), LogEvent::LoopShutdown).with("events", ended.core.events));
         drop(log);
         if let Err(error) = log_writer.stop() {
-            eprintln!("linchpin: {error}");
+            complain!("linchpin: {error}");
         }
         drop(demo);
         let mut summary = sum_up(&config, &folder, &counters.snapshot(), &directory, &ended);
@@ -264,8 +282,9 @@ impl Session {
             Ok(verification) => verification.clone(),
             Err(Failure::Different(error)) => Verification::Different(format!("{error:#}")),
             Err(Failure::Failed(error) | Failure::Usage(error)) => Verification::Failed(format!("{error:#}")),
+            Err(Failure::Interrupted) => Verification::NotAsked,
         };
-        println!("{summary}");
+        tell!("{summary}");
         let text = summary.to_string();
         let place = folder.path.join("summary.txt");
         std::fs::write(&place, text).with_context(|| format!("cannot write {}", place.display()))?;
@@ -293,7 +312,7 @@ impl Session {
                 return Ending::AsMeant("Ctrl-C");
             }
             if self.running.has_ended() {
-                return Ending::Broken("a thread has ended by itself");
+                return Ending::Broken("a thread has ended by itself".to_owned());
             }
             if let RunLength::For(span) = self.config.run.duration
                 && self.begun.elapsed() >= Duration::from_nanos(span.raw())
@@ -304,8 +323,8 @@ impl Session {
             if now.core.feeds_over != 0 {
                 return Ending::AsMeant("the market feed is over");
             }
-            if self.demo.as_mut().is_some_and(|venue| !venue.is_alive()) {
-                return Ending::Broken("the embedded venue has ended by itself");
+            if let Some(trouble) = self.demo.as_mut().and_then(DemoVenue::trouble) {
+                return Ending::Broken(trouble);
             }
             let due = shown.is_none_or(|at| at.elapsed() >= STATUS_EVERY);
             if due {
@@ -374,16 +393,16 @@ impl Session {
 }
 
 /// Why a session ended.
-#[derive(Clone, Copy)]
 enum Ending {
     AsMeant(&'static str),
-    Broken(&'static str),
+    Broken(String),
 }
 
 impl Ending {
-    fn text(self) -> &'static str {
+    fn text(&self) -> &str {
         match self {
-            Self::AsMeant(text) | Self::Broken(text) => text,
+            Self::AsMeant(text) => text,
+            Self::Broken(text) => text,
         }
     }
 }
@@ -408,6 +427,24 @@ fn credentials(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<Arc<Cr
         (None, Some(demo)) => Ok(Arc::new(demo.credentials()?)),
         (None, None) => bail!("venue[0].key: \"embedded\" is only for the embedded venue"),
     }
+}
+
+/// A key that the venue does not know, or whose signatures it does not take, is found here and in words, and not by links
+/// that never open.
+fn check_key(
+    venue: &Venue,
+    rest: &mut Rest<Clock>,
+    requests: Requests,
+    hydrator: &mut Hydrator,
+) -> anyhow::Result<()> {
+    let refused = || format!("venue \"{}\" does not take the account's key (venue.key)", venue.name);
+    let body = rest.read(&requests.account()).with_context(refused)?;
+    hydrator.account_answers(&body).with_context(refused)
+}
+
+/// A first Ctrl-C before there is a session to drain.
+fn not_stopped(stop: &StopFlag) -> anyhow::Result<()> {
+    if stop.is_raised() { bail!("stopped") } else { Ok(()) }
 }
 
 fn read_directory(

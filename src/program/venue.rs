@@ -1,7 +1,8 @@
 //! `linchpin venue`: the embedded venue as a process of its own.
 //!
 //! It prints one line on stdout when it serves, for the parent that started it:
-//! `linchpin-venue ready port=<n> [plain_port=<n>] ca=<file> keys=<file>`; everything else goes to stderr. It ends on SIGTERM, on SIGINT unless it has a
+//! `linchpin-venue ready port=<n> [plain_port=<n>] ca=<file> keys=<file>`, and another if its recording turns out to be damaged:
+//! `linchpin-venue damaged <why>`; everything else goes to stderr. It ends on SIGTERM, on SIGINT unless it has a
 //! parent (a terminal sends Ctrl-C to both, and the parent still wants to cancel its orders here), and with `--with-parent` when stdin closes, so
 //! that no venue outlives an engine that was killed.
 
@@ -16,8 +17,8 @@ use tokio::sync::oneshot;
 
 use crate::exchange::front::{Authority, Front, FrontConfig, KeyRing, LimitsConfig};
 use crate::exchange::{
-    AccountSpec, AgentsConfig, Decimal, ExchangeConfig, MarketConfig, RecordingConfig, Speed, SymbolSpec,
-    infer_symbols,
+    AccountSpec, AgentsConfig, Decimal, Ending, ExchangeConfig, MarketConfig, RecordingConfig, Speed,
+    SymbolSpec, infer_symbols,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -83,7 +84,11 @@ pub fn run(args: VenueArgs) -> anyhow::Result<()> {
         ..LimitsConfig::default()
     };
     let listen_key_validity = Duration::from_secs(60 * args.listen_key_minutes);
-    let config = FrontConfig { limits, listen_key_validity, ..FrontConfig::default() };
+    let damaged = |ending: &Ending| {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "linchpin-venue damaged {ending}").and_then(|()| out.flush());
+    };
+    let config = FrontConfig { limits, listen_key_validity, damaged, ..FrontConfig::default() };
     let front = Front::bind(args.port, args.plain_port, authority, keys, config)?;
     let mut line = format!("linchpin-venue ready port={}", front.port());
     if let Some(port) = front.plain_port() {

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// The exit code of the second signal: what shells report for a program ended by Ctrl-C.
-pub const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Asks all loops to stop. Clones are one flag.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ impl StopFlag {
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order: the handler that ends the process looks before the next one marks that a signal came.
-            flag::register_conditional_shutdown(signal, INTERRUPTED, signalled.clone())?;
+            flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), signalled.clone())?;
             flag::register(signal, signalled.clone())?;
             flag::register(signal, stop.raised.clone())?;
         }
@@ -98,7 +98,7 @@ mod tests {
             assert_eq!(kill(), 0);
             wait_for("raised");
             assert_eq!(kill(), 0);
-            assert_eq!(child.wait().unwrap().code(), Some(INTERRUPTED));
+            assert_eq!(child.wait().unwrap().code(), Some(i32::from(INTERRUPTED)));
         }
     }
 

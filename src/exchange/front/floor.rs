@@ -324,6 +324,9 @@ impl Floor {
         self.hub.borrow_mut().push_due(now / MS, best);
         if let Some(ending) = ending {
             note(&ending);
+            if matches!(ending, Ending::BadLine { .. }) {
+                (self.config.damaged)(&ending);
+            }
         }
     }
 

@@ -72,6 +72,8 @@ pub struct FrontConfig {
     pub ping_every: Duration,
     pub pong_timeout: Duration,
     pub longest_connection: Duration,
+    /// Told when a recording turns out to be damaged; what was played before stays as it was.
+    pub damaged: fn(&Ending),
 }
 
 impl Default for FrontConfig {
@@ -86,6 +88,7 @@ impl Default for FrontConfig {
             ping_every: Duration::from_secs(3 * 60),
             pong_timeout: Duration::from_secs(10 * 60),
             longest_connection: Duration::from_secs(24 * 60 * 60),
+            damaged: |_| {},
         }
     }
 }

@@ -332,6 +332,13 @@ impl Hydrator {
         }
     }
 
+    /// That the body is an account, and not the venue's refusal of the key that asked for it.
+    pub fn account_answers(&mut self, body: &[u8]) -> Result<(), HydrateError> {
+        self.read("account", body, |json| {
+            json.list(if json.has("balances") { "balances" } else { "assets" }).map(|_| ())
+        })
+    }
+
     /// The account: balances, positions, open orders, in their bracket.
     pub fn account_snapshot<O: EventSink>(
         &mut self,
