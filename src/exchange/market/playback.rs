@@ -215,10 +215,10 @@ impl Playback {
     /// Puts the snapshot that came too early to be asked for before the line that is next, once it makes sense there.
     fn place_early_snapshot(&mut self) {
         let is_last = !matches!(&self.ahead, Some(Ok(Some(_))));
-        if self.depth_played || is_last || self.awaited() {
-            if let Some(snapshot) = self.early_snapshot.take() {
-                self.behind = self.ahead.replace(Ok(Some(snapshot)));
-            }
+        if (self.depth_played || is_last || self.awaited())
+            && let Some(snapshot) = self.early_snapshot.take()
+        {
+            self.behind = self.ahead.replace(Ok(Some(snapshot)));
         }
     }
 
