@@ -130,7 +130,7 @@ fn ctrl_c_at_any_moment_gives_a_summary_or_one_clear_line_and_leaves_no_venue() 
             let mut demo = Running::start(linchpin(folder.path(), LONG));
             moment.reach(&mut demo, &folder.path().join("home"), &mut dice);
             let venues = demo.children();
-            demo.signal_group(if round % 2 == 0 { "-INT" } else { "-TERM" });
+            demo.signal_group(["-INT", "-TERM", "-HUP"][(round % 3) as usize]);
             let told = demo.ended();
             stopped_well(&told, moment);
             expect_gone(&venues);
@@ -140,7 +140,7 @@ fn ctrl_c_at_any_moment_gives_a_summary_or_one_clear_line_and_leaves_no_venue() 
 
 fn stopped_well(told: &Told, moment: Moment) {
     // Before the program's first instruction has run, a signal is the system's business.
-    let not_begun = matches!(moment, Moment::Begun) && (died_of(told, 2) || died_of(told, 15));
+    let not_begun = matches!(moment, Moment::Begun) && [1, 2, 15].iter().any(|signal| died_of(told, *signal));
     let before = told.code() == Some(130)
         && told.stderr.trim_end() == "linchpin: stopped before the session began; no order was sent";
     let drained = told.code() == Some(0)

@@ -154,8 +154,22 @@ pub fn main(strategies: Registry) -> ExitCode {
             anyhow::anyhow!("stopped before the session began; no order was sent"),
         ),
     };
-    complain!("linchpin: {error:#}");
+    complain!("linchpin: {}", in_words(&error));
     ExitCode::from(code)
+}
+
+/// An error and its causes, each said once: some errors hold their cause's words already.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
 }
 
 fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {

@@ -271,7 +271,8 @@ impl Session {
         summary.ended = why.text().to_owned();
         summary.host = gaps;
         let latency = all_hops(&ended);
-        write_files(&latency, &folder.path).context("cannot write the latency histograms")?;
+        // A full disk must not take the summary along: what could not be written is said at the end.
+        let histograms = write_files(&latency, &folder.path).context("cannot write the latency histograms");
         summary.latency = LatencyReport::of(&latency);
 
         let sealed =
@@ -287,9 +288,12 @@ impl Session {
         tell!("{summary}");
         let text = summary.to_string();
         let place = folder.path.join("summary.txt");
-        std::fs::write(&place, text).with_context(|| format!("cannot write {}", place.display()))?;
+        let written =
+            std::fs::write(&place, text).with_context(|| format!("cannot write {}", place.display()));
         sealed.map_err(|why| Failure::Failed(anyhow::anyhow!(why)))?;
         verified?;
+        histograms?;
+        written?;
         match why {
             _ if ended.died.is_some() => {
                 let name = ended.died.unwrap_or_default();

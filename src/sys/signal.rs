@@ -1,4 +1,7 @@
-//! SIGINT and SIGTERM as a flag that loops poll; a second one ends the process at once.
+//! SIGINT, SIGTERM and SIGHUP as a flag that loops poll; a second one ends the process at once.
+//!
+//! SIGHUP comes when the terminal goes away: orders must not stay behind because a connection to a machine broke off. Under
+//! `nohup` it stays ignored, which is what that is for.
 //!
 //! The first signal asks: the engine drains, seals its journal and stops. The second insists: exit code 130, nothing is
 //! flushed (the journal survives that by its design). Stopping for a reason of our own sets the same flag, and does not
@@ -8,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// The exit code of the second signal: what shells report for a program ended by Ctrl-C.
@@ -26,12 +29,15 @@ impl StopFlag {
         Self::default()
     }
 
-    /// A flag that SIGINT and SIGTERM raise. Once per process: a second flag would be raised as well, but the second
+    /// A flag that SIGINT, SIGTERM and (unless it is ignored already) SIGHUP raise. Once per process: a second flag would be raised as well, but the second
     /// signal ends the process for both.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new();
         let signalled = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if signal == SIGHUP && is_ignored(signal) {
+                continue;
+            }
             // In this order: the handler that ends the process looks before the next one marks that a signal came.
             flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), signalled.clone())?;
             flag::register(signal, signalled.clone())?;
@@ -51,6 +57,15 @@ impl StopFlag {
         // Relaxed: as in `is_raised`.
         self.raised.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whoever started this process wanted it to overhear the signal.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only reads the present one into `action`, which lives through the call.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: all zeros are a valid `sigaction`, and the call has written nothing else than one.
+    read == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 #[cfg(test)]
@@ -75,7 +90,7 @@ mod tests {
         if std::env::var_os(ROLE).is_some() {
             return signalled_process();
         }
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "--nocapture", "--test-threads=1"])
                 .arg("sys::signal::tests::the_first_signal_raises_the_flag_and_the_second_ends_the_process_with_130")

@@ -284,6 +284,33 @@ fn playback_halts_at_the_first_snapshot_until_somebody_asks_and_keeps_its_pace_a
     );
 }
 
+/// A client knows that it needs a snapshot from the first depth update.
+#[test]
+fn a_snapshot_before_the_first_depth_update_comes_behind_it_or_as_soon_as_somebody_asks() {
+    let lines = [
+        (0, snapshot(5)),
+        (10, trade("60000.00", "1", true)),
+        (20, depth(6, "", "")),
+        (30, depth(7, "", "")),
+    ];
+    let (_folder, file) = recording(&lines);
+    let mut desk = playing(vec![file.clone()], Speed::Times(1));
+    desk.exchange.start(START);
+    assert_eq!(hear(&mut desk, 1_000), [TRADE, DEPTH], "halted at the snapshot, behind the first update");
+    let Ok(DepthReply::Pending(_)) = desk.exchange.depth(desk.now, "BTCUSDT", Some(5)) else { panic!() };
+    assert_eq!(hear(&mut desk, 1_001)[..2], ["depth ready", DEPTH]);
+    assert!(
+        matches!(desk.exchange.depth(desk.now, "BTCUSDT", Some(5)), Ok(DepthReply::Ready(depth)) if depth.last_update_id == 7)
+    );
+
+    let mut desk = playing(vec![file], Speed::Times(1));
+    desk.exchange.start(START);
+    assert_eq!(hear(&mut desk, 1), [""; 0]);
+    let Ok(DepthReply::Pending(_)) = desk.exchange.depth(desk.now, "BTCUSDT", Some(5)) else { panic!() };
+    assert_eq!(desk.exchange.next_wake(), Some(desk.now), "at once");
+    assert_eq!(hear(&mut desk, 2), ["depth ready"]);
+}
+
 #[test]
 fn a_request_before_the_snapshot_is_held_until_playback_gets_there() {
     let (_folder, file) = recording(&[(0, depth(5, "", "")), (100, snapshot(5))]);
