@@ -10,7 +10,9 @@ use std::path::Path;
 
 use linchpin::journal::journal_folder;
 use linchpin::journal::layout::{CLOSING_PAYLOAD_SIZE, HEADER_SIZE, RECORD_HEADER_SIZE, header_at};
-use support::{Dice, Running, linchpin, records, replay, run, segments, session, sessions, write_journal};
+use support::{
+    Dice, Kept, Running, linchpin, records, replay, run, segments, session, sessions, write_journal,
+};
 
 /// Wrong from the start: code 2, and not even a folder was made.
 #[test]
@@ -291,11 +293,11 @@ fn what_is_no_journal_or_not_all_of_one_is_said() {
     fs::write(place("foreign/journal/000001.seg"), vec![7; 8192]).expect("writes");
     told("foreign").complains(&["foreign/journal/000001.seg", "not a segment"]);
 
-    // Three segments of a real session; the one in the middle goes.
-    run(folder.path(), &["run", "--home", "home", "--duration", "2s", "--no-verify"]).expect_code(0);
+    // Some segments of a real session; the one in the middle goes.
+    run(folder.path(), &["run", "--home", "home", "--duration", "3s", "--no-verify"]).expect_code(0);
     let whole = session(&place("home"));
     let (header, kept) = records(&whole);
-    let options = linchpin::journal::Options { segment_size: 32 * 1024, ..Default::default() };
+    let options = linchpin::journal::Options { segment_size: smallest_segments(&kept), ..Default::default() };
     let mut writer =
         linchpin::journal::Writer::create(&place("small"), header.clone(), options).expect("creates");
     for record in &kept {
@@ -316,6 +318,13 @@ fn what_is_no_journal_or_not_all_of_one_is_said() {
     write_journal(&place("guest"), header, &kept);
     fs::write(place("guest/journal/notes.seg"), "hello").expect("writes");
     told("guest").complains(&["notes.seg"]);
+}
+
+/// The smallest segments that hold the longest of these records.
+fn smallest_segments(records: &[Kept]) -> u64 {
+    let longest = records.iter().map(|record| record.payload.len()).max().unwrap_or(0);
+    let room = HEADER_SIZE + longest + 4 * (RECORD_HEADER_SIZE + CLOSING_PAYLOAD_SIZE);
+    room.next_multiple_of(4096) as u64
 }
 
 #[test]
