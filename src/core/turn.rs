@@ -27,6 +27,7 @@ pub struct Core {
     execution: ExecutionControl,
     workflow: Workflow,
     intents: Intents,
+    findings: Findings,
     gates: [Option<Gate>; MAX_VENUES],
     /// When some market goes stale: known lazily, because nearly every event moves it.
     stale_at: Nanos,
@@ -42,6 +43,7 @@ impl Core {
             execution: ExecutionControl::new(&configuration),
             workflow: Workflow::new(&configuration),
             intents: Intents::default(),
+            findings: Findings::new(),
             gates: [None; MAX_VENUES],
             stale_at: Nanos::MAX,
             configuration,
@@ -102,9 +104,9 @@ impl Core {
 
     #[inline]
     fn derive(&mut self, event: &Event, outbox: &mut impl Outbox) -> Change {
-        let mut findings = Findings::default();
-        let change = self.state.apply(event, &mut findings);
-        for finding in findings.iter() {
+        self.findings.clear();
+        let change = self.state.apply(event, &mut self.findings);
+        for finding in self.findings.iter() {
             outbox.decision(&Decision::Incident {
                 kind: finding.kind,
                 instrument: finding.instrument,

@@ -176,7 +176,7 @@ impl<C: Clock> CoreLoop<C> {
         if self.is_over() {
             return Pass::Done;
         }
-        let mut taken = self.take_due_timer();
+        let mut taken = self.take_due_timer(self.desk.clock.now());
         while let Some(event) = self.desk.notices.pop_front() {
             self.take(&event);
             taken += 1;
@@ -244,8 +244,9 @@ impl<C: Clock> CoreLoop<C> {
         let mut taken = 0;
         while taken < waiting.min(BURST) {
             let Some(event) = self.inlets.ring(number).and_then(Consumer::pop) else { break };
-            self.take_due_timer();
-            self.take(&event);
+            let now = self.desk.clock.now();
+            self.take_due_timer(now);
+            self.take_at(now, &event);
             taken += 1;
             if self.is_over() {
                 break;
@@ -256,11 +257,7 @@ impl<C: Clock> CoreLoop<C> {
 
     /// A deadline that has come is an event like any other, and comes before what arrived after it.
     #[inline]
-    fn take_due_timer(&mut self) -> usize {
-        if self.deadline == Nanos::MAX {
-            return 0;
-        }
-        let now = self.desk.clock.now();
+    fn take_due_timer(&mut self, now: Nanos) -> usize {
         let mut taken = 0;
         while self.deadline <= now && taken < BURST && !self.is_over() {
             let due = self.deadline;

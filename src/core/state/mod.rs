@@ -15,6 +15,8 @@ pub mod position;
 pub mod queue;
 pub mod throttle;
 
+use alloc::vec::Vec;
+
 use crate::event::{
     Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase, HydrationScope, KillMode,
     LinkChange, LinkKind, LinkState, NotSentReason, ReportFlags,
@@ -72,22 +74,37 @@ pub struct Finding {
     pub theirs: i64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// The findings of one event. Made once: a turn that finds nothing touches nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Findings {
-    items: [Option<Finding>; 16],
+    items: Vec<Finding>,
     /// More than one event should ever bring; counted, so that no silence hides them.
     pub overflow: u64,
 }
 
+/// A read-back of every instrument can find something about each.
+const MOST_FINDINGS: usize = 2 * crate::limits::MAX_INSTRUMENTS;
+
 impl Findings {
+    pub fn new() -> Self {
+        Self { items: Vec::with_capacity(MOST_FINDINGS), overflow: 0 }
+    }
+
     pub fn add(&mut self, finding: Finding) {
-        match self.items.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => *slot = Some(finding),
-            None => self.overflow += 1,
+        if self.items.len() < self.items.capacity() {
+            self.items.push(finding);
+        } else {
+            self.overflow += 1;
         }
     }
+
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.items.iter().flatten()
+        self.items.iter()
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.items.clear();
     }
 }
 
