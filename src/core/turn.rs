@@ -186,9 +186,16 @@ impl Core {
     ) -> Nanos {
         match change {
             Change::Link(..) | Change::Account(_) | Change::Control => self.note_gates(outbox),
-            Change::Top(_) | Change::Book(_) if self.stale_at == Nanos::MAX => self.look_for_staleness(),
-            _ if self.state.now >= self.stale_at => self.look_for_staleness(),
+            // Not later than when this market goes stale; a market that moves on is found out at the look.
+            Change::Top(id) | Change::Book(id) => {
+                if let Some(market) = self.state.market.instrument(id) {
+                    self.stale_at = self.stale_at.earlier(market.updated + market.stale_after);
+                }
+            }
             _ => {}
+        }
+        if self.state.now >= self.stale_at {
+            self.look_for_staleness();
         }
         let every = self.configuration.state_hash_every;
         let asked = matches!(&event.body, Body::Control(control) if control.verb == ControlVerb::Stop);

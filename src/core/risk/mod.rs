@@ -199,6 +199,10 @@ fn resolve<'a>(
         },
         Intent::Cancel(_) => return Err(RiskReason::Unsupported),
     };
+    // A market order has no terms to replace.
+    if intent.request() == RequestKind::Replace && kind == OrderKind::Market {
+        return Err(RiskReason::Unsupported);
+    }
     let market = state.market.instrument(instrument).ok_or(RiskReason::InstrumentUnknown)?;
     let limits = configuration.instruments.get(instrument.index()).ok_or(RiskReason::InstrumentUnknown)?;
     let definition = market.definition.as_ref().ok_or(RiskReason::InstrumentUnknown)?;

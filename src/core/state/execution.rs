@@ -337,16 +337,14 @@ impl ExecutionState {
         let index = index?;
         self.account_for(index, Weight::default());
         // What filled before we knew of it is in the hydrated position, not in ours.
-        let before = report.cumulative_quantity - report.last_quantity;
+        let told = report.cumulative_quantity.min(report.quantity);
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let before = if hydrated { told } else { told - report.last_quantity };
         self.change(index, |order| {
             // Its key is its row: nobody's slot.
             order.key.slot = index.0 as u16;
-            order.filled = before;
-            order.cumulative = before;
-            if report.flags.has(ReportFlags::HYDRATED) {
-                order.filled = report.cumulative_quantity;
-                order.cumulative = report.cumulative_quantity;
-            }
+            order.filled = before.max(Quantity::ZERO);
+            order.cumulative = order.filled;
         });
         Some(index)
     }
@@ -363,8 +361,11 @@ impl ExecutionState {
         let Some(order) = self.orders.order(index) else { return true };
         let takes_terms =
             order.is_live() && !report.flags.has(ReportFlags::TRADE_ONLY) && takes_terms(report);
+        let trades = report.execution != Execution::Status && !report.flags.has(ReportFlags::TRADE_ONLY);
         let (ours, theirs) = if report.cumulative_quantity > order.quantity.max(report.quantity) {
             (order.quantity, report.cumulative_quantity)
+        } else if trades && report.last_quantity > report.cumulative_quantity {
+            (report.cumulative_quantity, report.last_quantity)
         } else if takes_terms && report.quantity < order.cumulative {
             (order.cumulative, report.quantity)
         } else {
@@ -527,6 +528,7 @@ impl ExecutionState {
                 order.price = report.price;
                 order.quantity = report.quantity;
             }
+            order.quantity = order.quantity.max(order.cumulative);
             if let Some(next) = order.state.next(report.status) {
                 order.state = next;
             }

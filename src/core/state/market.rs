@@ -177,10 +177,11 @@ impl InstrumentMarket {
     #[inline]
     pub(crate) fn apply_ticker(&mut self, now: Nanos, ticker: &BookTicker) -> MarketChange {
         self.counters.tickers += 1;
-        self.fresh(now);
+        // What is older than what we know is no news, and no sign of life.
         if self.top.is_some_and(|top| top.update_id > ticker.update_id) {
             return MarketChange::Partial;
         }
+        self.fresh(now);
         self.top = Some(Top { bid: ticker.bid, ask: ticker.ask, update_id: ticker.update_id });
         MarketChange::Top
     }
