@@ -245,6 +245,19 @@ fn a_book_with_an_empty_side_has_no_top() {
     assert!(!market.is_trusted());
 }
 
+#[test]
+fn each_market_goes_stale_at_its_own_time() {
+    let mut with = configuration();
+    with.instruments[1].stale_after = Nanos::from_secs(1);
+    let mut desk = Desk::ready_with(with, definition());
+    desk.market(BTC, 10_000, 10_010);
+    desk.market(ETH, 10_000, 10_010);
+    desk.pass(Nanos::from_millis(1_100));
+    let stale = |desk: &Desk, id| desk.core.state().market.instrument(id).unwrap().stale;
+    assert!(stale(&desk, ETH), "one second without news");
+    assert!(!stale(&desk, BTC), "it has five");
+}
+
 // ---- reports that contradict ----
 
 #[test]

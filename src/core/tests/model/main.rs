@@ -1,0 +1,290 @@
+//! The core against a naive twin: millions of random steps, every rule of sections 2 to 7 held against it after each.
+//!
+//! `LINCHPIN_MODEL_STEPS` says how many (a step gives one event or a few, and the timers that came due before it);
+//! `LINCHPIN_MODEL_SEED` where the seeds begin. A failure names the seed of its episode. The cheat tests doctor what the
+//! checkers see, one group of rules each, and every one must be caught.
+
+#[path = "../desk/mod.rs"]
+mod desk;
+mod ledger;
+mod market;
+mod twin;
+mod world;
+
+use std::time::Instant;
+
+use linchpin_core::num::{Cash, Notional, Quantity};
+use linchpin_core::record::{Admission, Decision, RiskReason};
+use linchpin_core::state::order::{Confirmation, OrderState};
+use linchpin_core::time::Nanos;
+use twin::{Counts, Facts, Out};
+use world::{Doctor, World};
+
+/// Steps of one episode: a fresh core, a fresh configuration.
+const EPISODE: u64 = 3_000;
+
+fn knob(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a whole number"))
+}
+
+#[test]
+fn the_core_agrees_with_its_naive_twin_at_every_step() {
+    let steps = knob("LINCHPIN_MODEL_STEPS", 60_000);
+    let first = knob("LINCHPIN_MODEL_SEED", 1);
+    let from = Instant::now();
+    let mut sum = Counts::default();
+    for seed in first..first + steps.div_ceil(EPISODE) {
+        let counts = World::new(seed).run(EPISODE).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        sum.events += counts.events;
+        sum.intents += counts.intents;
+        sum.denials += counts.denials;
+        sum.dispatches += counts.dispatches;
+        sum.fills += counts.fills;
+        sum.late_fills += counts.late_fills;
+        sum.contradictions += counts.contradictions;
+        sum.asks += counts.asks;
+        sum.terminal += counts.terminal;
+        sum.purged += counts.purged;
+        sum.stale += counts.stale;
+    }
+    println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
+    // Against a world that has quietly become empty.
+    let reached = [sum.dispatches, sum.fills, sum.late_fills, sum.asks, sum.terminal, sum.purged, sum.stale];
+    assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
+    assert!(sum.dispatches > steps / 30, "{sum:?}");
+}
+
+#[test]
+fn the_same_events_give_the_same_outputs_and_the_same_hash() {
+    for seed in 500..503 {
+        let run = || {
+            let mut world = World::new(seed);
+            let counts = world.run(EPISODE).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+            (world.output, world.core.state_hash(), counts)
+        };
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+// ---- cheats: each breaks one group of rules on purpose, and must be caught ----
+
+/// Runs a world whose facts are doctored once; returns what the twin said.
+fn caught(doctor: Doctor) -> String {
+    for seed in 900..920 {
+        let mut world = World::new(seed);
+        world.doctor = Some(doctor);
+        let outcome = world.run(EPISODE);
+        if world.doctor.is_none() {
+            return match outcome {
+                Err(why) => why.lines().next().unwrap_or_default().to_owned(),
+                Ok(_) => panic!("a broken rule was not noticed"),
+            };
+        }
+    }
+    panic!("the cheat found nothing to break");
+}
+
+#[track_caller]
+fn is_caught_as(group: &str, doctor: Doctor) {
+    let said = caught(doctor);
+    assert!(said.contains(&format!("{group}: ")), "expected {group}, got: {said}");
+}
+
+fn records(facts: &mut Facts) -> impl Iterator<Item = &mut linchpin_core::record::IntentRecord> {
+    facts.outs.iter_mut().filter_map(|out| match out {
+        Out::Decision(Decision::Intent(record)) => Some(record),
+        _ => None,
+    })
+}
+
+fn dispatches(facts: &mut Facts) -> impl Iterator<Item = &mut linchpin_core::dispatch::Dispatch> {
+    facts.outs.iter_mut().filter_map(|out| match out {
+        Out::Dispatch(dispatch) => Some(dispatch),
+        _ => None,
+    })
+}
+
+#[test]
+fn time_that_runs_backwards_is_caught() {
+    is_caught_as("time", |facts| {
+        facts.now = facts.now - Nanos::from_secs(1);
+        true
+    });
+}
+
+#[test]
+fn a_fill_above_the_ordered_quantity_is_caught() {
+    // The state comparison sees it first: both are the same wall.
+    let said = caught(|facts| {
+        let order = facts.live.iter_mut().find(|order| order.filled.is_positive());
+        order.map(|order| order.filled = order.quantity + Quantity::new(1)).is_some()
+    });
+    assert!(said.contains("orders: ") || said.contains("lifecycle: "), "{said}");
+}
+
+#[test]
+fn a_terminal_order_that_lives_again_is_caught() {
+    is_caught_as("lifecycle", |facts| {
+        let dead = facts.named.as_mut().filter(|order| order.state == OrderState::Cancelled);
+        dead.map(|order| order.state = OrderState::Accepted).is_some()
+    });
+}
+
+#[test]
+fn a_second_request_in_flight_is_caught() {
+    is_caught_as("inflight", |facts| {
+        let order = facts.live.iter_mut().find(|order| order.inflight.is_some());
+        order.and_then(|order| order.inflight.as_mut()).map(|inflight| inflight.dispatch += 1).is_some()
+    });
+}
+
+#[test]
+fn a_confirmation_that_nobody_gave_is_caught() {
+    is_caught_as("confirmation", |facts| {
+        let pending = |c| matches!(c, Confirmation::Pending { .. });
+        let order = facts.live.iter_mut().find(|order| pending(order.confirmation));
+        order.map(|order| order.confirmation = Confirmation::Confirmed).is_some()
+    });
+}
+
+#[test]
+fn a_position_that_its_fills_do_not_make_is_caught() {
+    is_caught_as("position", |facts| {
+        let traded = facts.totals.iter_mut().find(|total| total.fills > 3);
+        traded.map(|total| total.quantity += Quantity::new(1)).is_some()
+    });
+}
+
+#[test]
+fn money_that_appears_is_caught_by_the_ledger() {
+    let mut world = World::new(900);
+    world.run(EPISODE).unwrap();
+    let execution = &world.core.state().execution;
+    let owner = |at| -> Vec<_> {
+        let id = linchpin_core::id::StrategyId(at);
+        execution.positions_of(id).map(|(_, position)| *position).collect()
+    };
+    let mut owners: Vec<Vec<_>> = (0..3).map(owner).collect();
+    world.twin.ledger.recount(&owners).unwrap();
+    owners[1][0].realised += Notional::new(1);
+    assert!(world.twin.ledger.recount(&owners).is_err());
+    owners[1][0].realised += Notional::new(-1);
+    owners[1][0].fees += Cash::new(1);
+    assert!(world.twin.ledger.recount(&owners).is_err());
+}
+
+#[test]
+fn exposure_that_forgets_an_order_is_caught() {
+    is_caught_as("exposure", |facts| {
+        let some = facts.exposures.iter_mut().find(|exposure| exposure.open_orders > 1);
+        some.map(|exposure| exposure.working_buy += Quantity::new(1)).is_some()
+    });
+}
+
+#[test]
+fn a_dispatch_without_an_allowed_intent_is_caught() {
+    is_caught_as("risk", |facts| {
+        let denied = records(facts).find(|r| r.verdict == RiskReason::PositionLimit);
+        denied.map(|record| record.verdict = RiskReason::Allowed).is_some()
+    });
+    let said = caught(|facts| {
+        let mut at = facts.outs.iter().position(
+            |out| matches!(out, Out::Decision(Decision::Intent(r)) if r.admission == Admission::Entered),
+        );
+        let sent = facts.outs.iter().any(|out| matches!(out, Out::Dispatch(_)));
+        at.take().filter(|_| sent).map(|at| facts.outs.remove(at)).is_some()
+    });
+    assert!(said.contains("dispatch: ") || said.contains("queue: "), "{said}");
+}
+
+#[test]
+fn a_denial_without_a_reason_is_caught() {
+    is_caught_as("risk", |facts| {
+        let denied = records(facts).find(|r| r.verdict == RiskReason::DuplicateOrder);
+        denied.map(|record| record.verdict = RiskReason::SelfCross).is_some()
+    });
+}
+
+#[test]
+fn a_wrong_cell_of_the_dominance_table_is_caught() {
+    is_caught_as("dominance", |facts| {
+        let discarded = records(facts).find(|r| r.admission == Admission::Discarded);
+        discarded.map(|record| record.admission = Admission::Replaced).is_some()
+    });
+}
+
+#[test]
+fn a_dispatch_that_is_sent_twice_is_caught() {
+    is_caught_as("dispatch", |facts| {
+        let sent = facts.outs.iter().position(|out| matches!(out, Out::Dispatch(_)));
+        sent.map(|at| facts.outs.push(facts.outs[at].clone())).is_some()
+    });
+}
+
+#[test]
+fn a_dispatch_with_other_terms_than_were_allowed_is_caught() {
+    is_caught_as("dispatch", |facts| {
+        let new = dispatches(facts).find(|d| d.request == linchpin_core::event::RequestKind::New);
+        new.map(|sent| sent.quantity += Quantity::new(1)).is_some()
+    });
+}
+
+#[test]
+fn a_client_order_id_that_was_used_before_is_caught() {
+    let said = caught(|facts| {
+        let new =
+            dispatches(facts).find(|d| d.request == linchpin_core::event::RequestKind::New && d.number > 5);
+        let first = linchpin_core::id::ClientOrderId::compose(*b"model", 1);
+        new.map(|sent| sent.client_order_id = first).is_some()
+    });
+    assert!(said.contains("ids: "), "{said}");
+}
+
+#[test]
+fn a_command_that_waits_for_nothing_is_caught() {
+    is_caught_as("prefix", |facts| {
+        let last = facts.outs.iter().rposition(|out| matches!(out, Out::Dispatch(_)));
+        last.map(|at| facts.outs.remove(at)).is_some()
+    });
+}
+
+#[test]
+fn a_deadline_that_is_too_late_is_caught() {
+    is_caught_as("obligation", |facts| {
+        facts.deadline = Nanos::MAX;
+        facts.settled.contains(&false)
+    });
+}
+
+#[test]
+fn a_market_that_is_trusted_although_it_is_crossed_is_caught() {
+    is_caught_as("market", |facts| {
+        let crossed = |top: &Option<_>| {
+            top.is_some_and(|(bid, ask): (linchpin_core::event::Level, linchpin_core::event::Level)| {
+                bid.price >= ask.price
+            })
+        };
+        let at = facts.tops.iter().position(crossed);
+        at.map(|at| facts.trusted[at] = true).is_some()
+    });
+}
+
+#[test]
+fn a_window_that_never_opened_is_caught() {
+    is_caught_as("settle", |facts| {
+        let open = facts.settled.iter().position(|settled| !settled);
+        open.map(|at| facts.settled[at] = true).is_some()
+    });
+}
+
+#[test]
+fn an_incident_that_is_kept_quiet_is_caught() {
+    is_caught_as("incidents", |facts| {
+        let late = linchpin_core::record::IncidentKind::LateFill;
+        let at = facts
+            .outs
+            .iter()
+            .position(|out| matches!(out, Out::Decision(Decision::Incident { kind, .. }) if *kind == late));
+        at.map(|at| facts.outs.remove(at)).is_some()
+    });
+}

@@ -1,0 +1,131 @@
+//! A market as a map: levels by price, and whether it may be believed.
+
+use std::collections::BTreeMap;
+
+use linchpin_core::event::{Body, DepthPart, Level};
+use linchpin_core::instrument::InstrumentDefinition;
+use linchpin_core::num::{Price, Quantity};
+use linchpin_core::time::Nanos;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sync {
+    Lost,
+    Updating,
+    Whole,
+}
+
+#[derive(Clone, Debug)]
+pub struct Market {
+    pub definition: Option<InstrumentDefinition>,
+    bids: BTreeMap<Price, Quantity>,
+    asks: BTreeMap<Price, Quantity>,
+    sync: Sync,
+    last: u64,
+    bridging: bool,
+    /// Bid, ask, and the update that they are of.
+    top: Option<(Level, Level, u64)>,
+    pub updated: Nanos,
+    pub stale_after: Nanos,
+    pub stale: bool,
+}
+
+impl Market {
+    pub fn new(stale_after: Nanos) -> Self {
+        Self {
+            definition: None,
+            bids: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            sync: Sync::Lost,
+            last: 0,
+            bridging: false,
+            top: None,
+            updated: Nanos::ZERO,
+            stale_after,
+            stale: true,
+        }
+    }
+
+    pub fn top(&self) -> Option<(Level, Level)> {
+        self.top.map(|(bid, ask, _)| (bid, ask))
+    }
+
+    pub fn is_trusted(&self) -> bool {
+        self.sync == Sync::Whole && !self.stale && self.top().is_some_and(|(bid, ask)| bid.price < ask.price)
+    }
+
+    pub fn lose(&mut self) {
+        self.sync = Sync::Lost;
+        self.bids.clear();
+        self.asks.clear();
+        self.top = None;
+    }
+
+    /// True when the chain of updates broke.
+    pub fn apply(&mut self, now: Nanos, body: &Body) -> bool {
+        match body {
+            Body::BookTicker(ticker) => {
+                if self.top.is_none_or(|top| top.2 <= ticker.update_id) {
+                    (self.updated, self.stale) = (now, false);
+                    self.top = Some((ticker.bid, ticker.ask, ticker.update_id));
+                }
+            }
+            Body::Depth(depth) => {
+                (self.updated, self.stale) = (now, false);
+                if depth.part.snapshot {
+                    self.bids.clear();
+                    self.asks.clear();
+                    self.bridging = true;
+                } else {
+                    let overlaps =
+                        self.bridging && depth.previous_update <= self.last && self.last <= depth.last_update;
+                    match self.sync {
+                        Sync::Lost => return false,
+                        Sync::Whole if depth.previous_update == self.last || overlaps => {}
+                        _ => {
+                            self.lose();
+                            return true;
+                        }
+                    }
+                    self.bridging = false;
+                }
+                self.last = depth.last_update;
+                self.sync = Sync::Updating;
+                self.part(depth.part, &depth.levels);
+            }
+            Body::DepthMore(more) => match self.sync {
+                Sync::Updating => self.part(more.part, &more.levels),
+                Sync::Lost => {}
+                Sync::Whole => {
+                    self.lose();
+                    return true;
+                }
+            },
+            Body::BookLost(_) => self.lose(),
+            _ => {}
+        }
+        false
+    }
+
+    fn part(&mut self, part: DepthPart, levels: &[Level]) {
+        for (at, level) in levels.iter().take(usize::from(part.count)).enumerate() {
+            let side = if at < usize::from(part.bids) { &mut self.bids } else { &mut self.asks };
+            if level.quantity.is_zero() {
+                side.remove(&level.price);
+            } else {
+                side.insert(level.price, level.quantity);
+            }
+        }
+        if !part.last {
+            return;
+        }
+        self.sync = Sync::Whole;
+        if self.top.is_some_and(|top| top.2 > self.last) {
+            return;
+        }
+        let level = |(price, quantity): (&Price, &Quantity)| Level { price: *price, quantity: *quantity };
+        self.top = match (self.bids.last_key_value(), self.asks.first_key_value()) {
+            (Some(bid), Some(ask)) => Some((level(bid), level(ask), self.last)),
+            _ => None,
+        };
+    }
+}

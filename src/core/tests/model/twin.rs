@@ -1,0 +1,592 @@
+//! The naive twin: the rules of the semantics written the dumbest way, over maps and whole lists, and held against the core
+//! after every step.
+//!
+//! It takes each event and all that the core put out in that turn, predicts, and names the first difference. What it does
+//! not model (whether a position disagrees with the venue's) it reads from the facts.
+
+use std::collections::{HashMap, HashSet};
+
+use linchpin_core::dispatch::Dispatch;
+use linchpin_core::event::*;
+use linchpin_core::id::*;
+use linchpin_core::limits::*;
+use linchpin_core::num::*;
+use linchpin_core::record::*;
+use linchpin_core::state::execution::Exposure;
+use linchpin_core::state::order::{Order, OrderState};
+use linchpin_core::state::position::Position;
+use linchpin_core::state::queue::Pending;
+use linchpin_core::time::Nanos;
+
+use crate::ledger::Ledger;
+use crate::market::Market;
+
+/// Which rule, and how it was broken.
+macro_rules! hold {
+    ($group:literal, $condition:expr, $($why:tt)+) => {
+        if !$condition {
+            return Err(format!("{}: {}", $group, format!($($why)+)));
+        }
+    };
+}
+
+#[path = "rules.rs"]
+mod rules;
+
+/// What a turn put out, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Out {
+    Dispatch(Dispatch),
+    Decision(Decision),
+    Ask(Ask),
+}
+
+/// What can be seen of the core after a turn. The cheat tests doctor these.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub sequence: u64,
+    pub now: Nanos,
+    pub deadline: Nanos,
+    pub outs: Vec<Out>,
+    pub live: Vec<Order>,
+    /// The order that the event names, as it stands after the turn.
+    pub named: Option<Order>,
+    /// By strategy, then the external owner; by instrument.
+    pub owners: Vec<Vec<Position>>,
+    pub totals: Vec<Position>,
+    pub exposures: Vec<Exposure>,
+    pub open_by_strategy: Vec<u32>,
+    pub queue: Vec<Pending>,
+    pub tops: Vec<Option<(Level, Level)>>,
+    pub trusted: Vec<bool>,
+    pub settled: Vec<bool>,
+    pub inconsistent: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    Pending,
+    Confirmed,
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+pub struct TwinOrder {
+    pub key: OrderKey,
+    pub instrument: InstrumentId,
+    pub venue: VenueId,
+    pub side: Side,
+    pub state: OrderState,
+    pub price: Price,
+    pub is_market: bool,
+    pub quantity: i64,
+    pub cumulative: i64,
+    pub filled: i64,
+    /// All trades ever applied.
+    pub trades: Vec<u64>,
+    pub inflight: Option<(RequestKind, u64, Price, i64)>,
+    pub doubt: Doubt,
+    pub since: Nanos,
+    pub created: Nanos,
+    pub reported: Nanos,
+}
+
+impl TwinOrder {
+    pub fn is_live(&self) -> bool {
+        !matches!(
+            self.state,
+            OrderState::Filled | OrderState::Cancelled | OrderState::Rejected | OrderState::Expired
+        )
+    }
+    fn working(&self) -> i64 {
+        if !self.is_live() {
+            return 0;
+        }
+        let replaced = match self.inflight {
+            Some((RequestKind::Replace, _, _, quantity)) => quantity,
+            _ => 0,
+        };
+        (self.quantity.max(replaced) - self.filled).max(0)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub request: RequestKind,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub price: Price,
+    pub quantity: i64,
+    pub reducing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Doubtful,
+    Hydrating(u64),
+    Trusted,
+}
+
+#[derive(Clone, Debug)]
+struct Venue {
+    up: HashMap<LinkKind, bool>,
+    trust: Trust,
+    hydrated_before: bool,
+    seen: HashSet<ClientOrderId>,
+    buffered: Vec<Event>,
+    /// Every dispatch: when, and what it was.
+    sent: Vec<(Nanos, RequestKind)>,
+    buckets: Vec<(i128, Nanos)>,
+}
+
+pub struct Twin {
+    pub configuration: Configuration,
+    now: Nanos,
+    pub orders: HashMap<ClientOrderId, TwinOrder>,
+    /// Those that lived when the turn began, and later ones: so that a whole run need not be walked each time.
+    alive: Vec<ClientOrderId>,
+    ids_used: HashSet<ClientOrderId>,
+    pub waiting: HashMap<OrderKey, Waiting>,
+    pub ledger: Ledger,
+    pub markets: Vec<Market>,
+    windows: Vec<(InstrumentId, Nanos, Nanos)>,
+    venues: Vec<Venue>,
+    dispatched: u64,
+    rates: HashMap<StrategyId, (u64, u32)>,
+    trading: bool,
+    kill: Option<KillMode>,
+    draining: bool,
+    held: HashSet<Gate>,
+    incidents: Vec<IncidentKind>,
+    inconsistent: Vec<bool>,
+    pub counts: Counts,
+}
+
+/// What a run has seen, so that a test can show that it went everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub events: u64,
+    pub intents: u64,
+    pub denials: u64,
+    pub dispatches: u64,
+    pub fills: u64,
+    pub late_fills: u64,
+    pub contradictions: u64,
+    pub asks: u64,
+    pub terminal: u64,
+    pub purged: u64,
+    pub stale: u64,
+}
+
+type Check = Result<(), String>;
+
+impl Twin {
+    pub fn new(configuration: &Configuration) -> Self {
+        let venue = |limits: &VenueLimits| Venue {
+            up: HashMap::new(),
+            trust: Trust::Doubtful,
+            hydrated_before: false,
+            seen: HashSet::new(),
+            buffered: Vec::new(),
+            sent: Vec::new(),
+            buckets: limits
+                .buckets
+                .iter()
+                .map(|b| (i128::from(b.burst) * i128::from(b.interval.raw()), Nanos::ZERO))
+                .collect(),
+        };
+        let instruments = configuration.instruments.len();
+        Self {
+            now: Nanos::ZERO,
+            orders: HashMap::new(),
+            alive: Vec::new(),
+            ids_used: HashSet::new(),
+            waiting: HashMap::new(),
+            ledger: Ledger::new(configuration.strategies.len(), instruments),
+            markets: configuration.instruments.iter().map(|i| Market::new(i.stale_after)).collect(),
+            windows: Vec::new(),
+            venues: configuration.venues.iter().map(venue).collect(),
+            dispatched: 0,
+            rates: HashMap::new(),
+            trading: configuration.trading_enabled,
+            kill: None,
+            draining: false,
+            held: HashSet::new(),
+            incidents: Vec::new(),
+            inconsistent: vec![false; instruments],
+            counts: Counts::default(),
+            configuration: configuration.clone(),
+        }
+    }
+
+    /// One turn: predict, then compare.
+    pub fn step(&mut self, given: Nanos, event: &Event, facts: &Facts) -> Check {
+        self.counts.events += 1;
+        hold!("time", facts.now == self.now.max(given), "now is {:?} after {:?}", facts.now, self.now);
+        self.now = facts.now;
+        self.incidents.clear();
+        let (orders, before) = (&self.orders, self.alive.len());
+        self.alive.retain(|id| orders.get(id).is_some_and(TwinOrder::is_live));
+        self.counts.terminal += (before - self.alive.len()) as u64;
+        self.derive(event);
+        self.incidents.truncate(2);
+        // Whether a position agrees with the venue's is the one thing taken from the facts.
+        self.inconsistent.clone_from(&facts.inconsistent);
+        let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();
+        let contradicts = |kind: &&IncidentKind| **kind == IncidentKind::Contradiction;
+        self.counts.contradictions += found.iter().filter(contradicts).count() as u64;
+        hold!("incidents", found == self.incidents, "found {found:?}, expected {:?}", self.incidents);
+        let mut rank = 0;
+        for out in &facts.outs {
+            match out {
+                Out::Decision(Decision::Intent(record)) => self.intent(record)?,
+                Out::Decision(Decision::Closed { key, request, why }) => self.closed(*key, *request, *why)?,
+                Out::Dispatch(dispatch) => self.dispatch(dispatch, facts.sequence, &mut rank)?,
+                Out::Ask(ask) => self.ask(ask)?,
+                Out::Decision(_) => {}
+            }
+        }
+        self.nothing_waits_without_reason()?;
+        self.compare(facts)?;
+        self.obligation(facts)
+    }
+
+    // ---- derive ----
+
+    fn derive(&mut self, event: &Event) {
+        let (id, now) = (event.instrument, self.now);
+        match &event.body {
+            Body::Order(report) => {
+                if self.waits(event, report.flags.has(ReportFlags::HYDRATED)) {
+                    return;
+                }
+                self.report(event, report);
+                self.disturb(id);
+            }
+            Body::Position(report) => {
+                if self.waits(event, report.hydrated) {
+                    return;
+                }
+                if report.hydrated && !self.venues[event.venue.index()].hydrated_before {
+                    self.ledger.hydrate(id, report.quantity.raw());
+                }
+                self.disturb(id);
+            }
+            Body::Balance(report) => {
+                self.waits(event, report.hydrated);
+            }
+            Body::Outcome(outcome) => self.outcome(outcome),
+            Body::NotSent(not_sent) => {
+                let Some(order) = self.orders.get_mut(&not_sent.client_order_id) else { return };
+                if order.inflight.is_none_or(|i| i.1 != not_sent.dispatch) {
+                    return;
+                }
+                if not_sent.request == RequestKind::New && order.filled > 0 {
+                    order.doubt = Doubt::Unknown;
+                    self.incidents.push(IncidentKind::Contradiction);
+                    return;
+                }
+                order.inflight = None;
+                order.doubt = Doubt::Confirmed;
+                if not_sent.request == RequestKind::New {
+                    order.state = OrderState::Rejected;
+                }
+            }
+            Body::Link(link) => {
+                let venue = &mut self.venues[event.venue.index()];
+                match link.state {
+                    LinkState::Up => venue.up.insert(link.link, true),
+                    LinkState::Down => venue.up.insert(link.link, false),
+                    _ => None,
+                };
+                if link.link == LinkKind::Private && link.state == LinkState::Down {
+                    venue.trust = Trust::Doubtful;
+                }
+                if link.link == LinkKind::Market && link.state == LinkState::Down {
+                    for (at, limits) in self.configuration.instruments.iter().enumerate() {
+                        if limits.venue == event.venue {
+                            self.markets[at].lose();
+                        }
+                    }
+                }
+            }
+            Body::Hydration(hydration) => self.hydration(event.venue, hydration),
+            Body::Control(control) => match control.verb {
+                ControlVerb::EnableTrading => self.trading = true,
+                ControlVerb::DisableTrading => self.trading = false,
+                ControlVerb::Kill => self.kill = KillMode::from_code(control.target as u8).ok(),
+                ControlVerb::ResetKill => self.kill = None,
+                ControlVerb::Drain => self.draining = true,
+                ControlVerb::CloseGate => {
+                    self.held.insert(Gate::from_code(control.target as u8).unwrap());
+                }
+                ControlVerb::OpenGate => {
+                    self.held.remove(&Gate::from_code(control.target as u8).unwrap());
+                }
+                _ => {}
+            },
+            Body::Instrument(definition) => self.markets[id.index()].definition = Some(*definition),
+            Body::Timer(_) => self.timer(),
+            body => {
+                if let Some(market) = self.markets.get_mut(id.index())
+                    && market.apply(now, body)
+                {
+                    self.incidents.push(IncidentKind::BookChainBroken);
+                }
+            }
+        }
+    }
+
+    fn waits(&mut self, event: &Event, hydrated: bool) -> bool {
+        let venue = &mut self.venues[event.venue.index()];
+        let waits = !hydrated && matches!(venue.trust, Trust::Hydrating(_));
+        if waits {
+            venue.buffered.push(*event);
+        }
+        waits
+    }
+
+    fn disturb(&mut self, id: InstrumentId) {
+        let now = self.now;
+        match self.windows.iter_mut().find(|window| window.0 == id) {
+            Some(window) => window.2 = now,
+            None => self.windows.push((id, now, now)),
+        }
+    }
+
+    fn window_end(&self, window: &(InstrumentId, Nanos, Nanos)) -> Nanos {
+        (window.2 + self.configuration.settle_quiet).min(window.1 + self.configuration.settle_max)
+    }
+
+    /// One thing a timer: a market that went stale, else a window that ended.
+    fn timer(&mut self) {
+        let now = self.now;
+        if let Some(market) = self.markets.iter_mut().find(|m| !m.stale && now >= m.updated + m.stale_after) {
+            market.stale = true;
+            return;
+        }
+        if let Some(at) = self.windows.iter().position(|window| self.window_end(window) <= now) {
+            self.windows.remove(at);
+        }
+    }
+
+    fn report(&mut self, event: &Event, report: &OrderReport) {
+        let id = report.client_order_id;
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let only_trade = report.flags.has(ReportFlags::TRADE_ONLY);
+        if !self.orders.contains_key(&id) {
+            if only_trade {
+                return;
+            }
+            self.incidents.push(IncidentKind::ExternalOrder);
+            let told = report.cumulative_quantity.raw().min(report.quantity.raw());
+            let before = if hydrated { told } else { told - report.last_quantity.raw() }.max(0);
+            let order = TwinOrder {
+                key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+                instrument: event.instrument,
+                venue: event.venue,
+                side: report.side,
+                state: OrderState::Submitted,
+                price: report.price,
+                is_market: false,
+                quantity: report.quantity.raw(),
+                cumulative: before,
+                filled: before,
+                trades: Vec::new(),
+                inflight: None,
+                doubt: Doubt::Pending,
+                since: self.now,
+                created: self.now,
+                reported: Nanos::ZERO,
+            };
+            self.orders.insert(id, order);
+            self.alive.push(id);
+        }
+        if hydrated {
+            self.venues[event.venue.index()].seen.insert(id);
+        }
+        let order = self.orders.get_mut(&id).unwrap();
+        let (quantity, cumulative) = (report.quantity.raw(), report.cumulative_quantity.raw());
+        let read_back = report.execution == Execution::Status;
+        let takes_terms = quantity > 0 && (read_back || report.execution == Execution::Replaced);
+        let nonsense = cumulative > order.quantity.max(quantity)
+            || (!only_trade && !read_back && report.last_quantity.raw() > cumulative)
+            || (takes_terms && !only_trade && order.is_live() && quantity < order.cumulative);
+        if nonsense {
+            self.incidents.push(IncidentKind::Contradiction);
+            if order.is_live() {
+                order.doubt = Doubt::Unknown;
+            }
+            return;
+        }
+        // Money.
+        let (part, price) = if read_back {
+            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
+            (cumulative - order.filled, price)
+        } else {
+            (report.last_quantity.raw(), report.last_price)
+        };
+        if part > 0 {
+            let recent = &order.trades[order.trades.len().saturating_sub(8)..];
+            let told = !read_back && report.trade_id != 0 && recent.contains(&report.trade_id);
+            let ceiling = order.cumulative.max(cumulative);
+            let beyond = !read_back && order.filled + part > ceiling;
+            let ambiguous = !read_back
+                && report.trade_id != 0
+                && order.filled < order.cumulative
+                && cumulative <= order.cumulative
+                && order.trades.len() >= 8;
+            if told || beyond {
+            } else if ambiguous || order.filled + part > order.quantity.max(quantity) {
+                self.incidents.push(IncidentKind::Contradiction);
+                if order.is_live() {
+                    order.doubt = Doubt::Unknown;
+                }
+            } else {
+                let late =
+                    !order.is_live() && order.state != OrderState::Filled && ceiling > order.cumulative;
+                order.filled += part;
+                order.cumulative = ceiling;
+                order.quantity = order.quantity.max(ceiling);
+                if report.trade_id != 0 {
+                    order.trades.push(report.trade_id);
+                }
+                let fee = if read_back { 0 } else { report.fee };
+                self.counts.fills += 1;
+                self.ledger.fill(order.key.strategy, order.instrument, order.side, price.raw(), part, fee);
+                if late {
+                    self.counts.late_fills += 1;
+                    self.incidents.push(IncidentKind::LateFill);
+                }
+            }
+        }
+        if only_trade || !order.is_live() {
+            return;
+        }
+        // Life.
+        use VenueStatus as V;
+        let ends = matches!(report.status, V::Filled | V::Cancelled | V::Rejected | V::Expired);
+        if (cumulative < order.cumulative || event.event_time < order.reported) && !ends {
+            return;
+        }
+        if report.status == V::Rejected && order.state != OrderState::Submitted {
+            self.incidents.push(IncidentKind::Contradiction);
+            return;
+        }
+        order.cumulative = order.cumulative.max(cumulative);
+        order.reported = order.reported.max(event.event_time);
+        if takes_terms {
+            order.price = report.price;
+            order.quantity = quantity;
+        }
+        order.quantity = order.quantity.max(order.cumulative);
+        order.state = match report.status {
+            V::New | V::PendingCancel if order.state == OrderState::Submitted => OrderState::Accepted,
+            V::PartiallyFilled => OrderState::PartiallyFilled,
+            V::Filled => OrderState::Filled,
+            V::Cancelled => OrderState::Cancelled,
+            V::Expired => OrderState::Expired,
+            V::Rejected => OrderState::Rejected,
+            V::New | V::PendingCancel | V::Other => order.state,
+        };
+        let answered = match order.inflight {
+            None | Some((RequestKind::New, ..)) => true,
+            Some((RequestKind::Replace, ..)) => {
+                !order.is_live() || read_back || report.execution == Execution::Replaced
+            }
+            Some((RequestKind::Cancel, ..)) => !order.is_live() || read_back,
+        };
+        if answered {
+            order.inflight = None;
+            order.doubt = Doubt::Confirmed;
+        }
+    }
+
+    fn outcome(&mut self, outcome: &RequestOutcome) {
+        let Some(order) = self.orders.get_mut(&outcome.client_order_id) else { return };
+        let Some((request, number, ..)) = order.inflight else { return };
+        if number != outcome.dispatch {
+            return;
+        }
+        let id = order.instrument;
+        match (outcome.verdict, request) {
+            (Verdict::Accepted, _) => {}
+            (Verdict::Rejected, RequestKind::New) if order.filled > 0 => {
+                order.doubt = Doubt::Unknown;
+                self.incidents.push(IncidentKind::Contradiction);
+            }
+            (Verdict::Rejected, RequestKind::New) => {
+                order.state = OrderState::Rejected;
+                order.inflight = None;
+                order.doubt = Doubt::Confirmed;
+            }
+            (Verdict::Rejected, _) => {
+                order.inflight = None;
+                let gone = outcome.reason == RejectReason::UnknownOrder;
+                order.doubt = if gone { Doubt::Pending } else { Doubt::Confirmed };
+                order.since = self.now;
+            }
+            (Verdict::Unknown, _) => {
+                order.doubt = Doubt::Unknown;
+                self.incidents.push(IncidentKind::UnknownOutcome);
+            }
+        }
+        self.disturb(id);
+    }
+
+    fn hydration(&mut self, venue: VenueId, hydration: &Hydration) {
+        let at = venue.index();
+        if hydration.scope == HydrationScope::Order {
+            let Some(order) = self.orders.get_mut(&hydration.client_order_id) else { return };
+            if hydration.phase != HydrationPhase::NotFound || !order.is_live() {
+                return;
+            }
+            let old = self.now.since(order.created) >= self.configuration.visibility_delay;
+            if order.state != OrderState::Submitted {
+                self.incidents.push(IncidentKind::Contradiction);
+            } else if old {
+                order.state = OrderState::Rejected;
+                order.inflight = None;
+                order.doubt = Doubt::Confirmed;
+            }
+            return;
+        }
+        if self.venues[at].trust != Trust::Hydrating(hydration.request) {
+            return;
+        }
+        match hydration.phase {
+            HydrationPhase::Begin => self.venues[at].seen.clear(),
+            HydrationPhase::Failed | HydrationPhase::NotFound => self.venues[at].trust = Trust::Doubtful,
+            HydrationPhase::End => {
+                let seen = std::mem::take(&mut self.venues[at].seen);
+                for (id, order) in &mut self.orders {
+                    if order.venue == venue && order.is_live() && !seen.contains(id) {
+                        order.doubt = Doubt::Unknown;
+                    }
+                }
+                self.venues[at].trust = Trust::Trusted;
+                self.venues[at].hydrated_before = true;
+                for event in std::mem::take(&mut self.venues[at].buffered) {
+                    if let Body::Order(report) = &event.body {
+                        self.report(&event, report);
+                        self.disturb(event.instrument);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Incidents that deriving brings; those of the workflow are not predicted.
+fn derived_incident(out: &Out) -> Option<IncidentKind> {
+    use IncidentKind as K;
+    match out {
+        Out::Decision(Decision::Incident { kind, .. }) => match kind {
+            K::LateFill | K::ExternalOrder | K::UnknownOutcome | K::BookChainBroken | K::Contradiction => {
+                Some(*kind)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,850 @@
+//! A seeded world: markets that move, tear and go silent; a venue that is slow, forgetful and says things twice; people at
+//! the controls; strategies that wish anything.
+//!
+//! It drives a core one event at a time, keeps time as a runtime would (timers come when the core asked), and hands every
+//! turn to the twin.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use linchpin_core::dispatch::Dispatch;
+use linchpin_core::event::*;
+use linchpin_core::execution::Outbox;
+use linchpin_core::id::*;
+use linchpin_core::intent::{Intents, NewIntent};
+use linchpin_core::limits::*;
+use linchpin_core::num::*;
+use linchpin_core::record::{Ask, Decision, Gate};
+use linchpin_core::state::Change;
+use linchpin_core::state::hash::StateHasher;
+use linchpin_core::strategy::{Strategy, View, Wakes};
+use linchpin_core::time::Nanos;
+use linchpin_core::turn::Core;
+
+use crate::twin::{Counts, Facts, Out, Twin};
+
+const INSTRUMENTS: u16 = 4;
+const STRATEGIES: u8 = 3;
+const SLOTS: u64 = 10;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+    fn percent(&mut self, chance: u64) -> bool {
+        self.below(100) < chance
+    }
+    fn permille(&mut self, chance: u64) -> bool {
+        self.below(1000) < chance
+    }
+    fn between(&mut self, low: i64, high: i64) -> i64 {
+        low + self.below((high - low + 1) as u64) as i64
+    }
+    fn side(&mut self) -> Side {
+        if self.below(2) == 0 { Side::Buy } else { Side::Sell }
+    }
+}
+
+/// Wishes anything, mostly sane.
+struct Restless {
+    dice: Dice,
+    wakes: u64,
+}
+
+impl Strategy for Restless {
+    fn decide(&mut self, view: &View<'_>, _change: Change, intents: &mut Intents) {
+        self.wakes += 1;
+        let dice = &mut self.dice;
+        if !dice.percent(35) {
+            return;
+        }
+        for _ in 0..=dice.below(3) {
+            let slot = if dice.permille(3) { 5_000 } else { dice.below(SLOTS) as u16 };
+            let own: Vec<InstrumentId> = view.instruments().collect();
+            let mut instrument = own[dice.below(own.len() as u64) as usize];
+            if dice.permille(5) {
+                instrument = InstrumentId(dice.below(u64::from(INSTRUMENTS) + 1) as u16);
+            }
+            let top = view.market(instrument).and_then(|market| market.top);
+            let middle = top.map_or(1_000, |top| (top.bid.price.raw() + top.ask.price.raw()) / 2);
+            let side = dice.side();
+            let away = dice.between(-2, 30);
+            let mut price = if side == Side::Buy { middle - away } else { middle + away };
+            if dice.permille(5) {
+                price = dice.between(1, 3_000);
+            }
+            let mut quantity = dice.between(1, 20);
+            if dice.permille(10) {
+                quantity = dice.between(0, 500);
+            }
+            let empty = view.order(slot).is_none() && !view.has_pending(slot) && slot < 1_000;
+            match if empty && dice.percent(90) { 0 } else { dice.below(10) } {
+                0..2 => {
+                    let kind = if dice.percent(5) { OrderKind::Market } else { OrderKind::Limit };
+                    let price = if kind == OrderKind::Market { 0 } else { price.max(1) };
+                    intents.new_order(
+                        slot,
+                        NewIntent {
+                            key: OrderKey::default(),
+                            instrument,
+                            side,
+                            kind,
+                            time_in_force: TimeInForce::GoodTillCancel,
+                            price: Price::new(price),
+                            quantity: Quantity::new(quantity),
+                            stop_price: Price::ZERO,
+                            position_side: PositionSide::Both,
+                            reduce_only: false,
+                        },
+                    );
+                }
+                2..6 => intents.replace(slot, Price::new(price.max(1)), Quantity::new(quantity)),
+                _ => intents.cancel(slot),
+            }
+        }
+    }
+    fn wakes_on(&self) -> Wakes {
+        Wakes::TOP
+            | Wakes::BOOK
+            | Wakes::SETTLED
+            | Wakes::LOST
+            | Wakes::TRADE
+            | Wakes::PRIVATE
+            | Wakes::CONTROL
+    }
+    fn fold(&self, hasher: &mut StateHasher) {
+        hasher.word(self.wakes);
+    }
+}
+
+/// What leaves a turn, in its order.
+#[derive(Default)]
+struct Outs(Vec<Out>);
+
+impl Outbox for Outs {
+    fn dispatch(&mut self, dispatch: &Dispatch) {
+        self.0.push(Out::Dispatch(*dispatch));
+    }
+    fn decision(&mut self, decision: &Decision) {
+        self.0.push(Out::Decision(*decision));
+    }
+    fn ask(&mut self, ask: &Ask) {
+        self.0.push(Out::Ask(*ask));
+    }
+}
+
+/// An order as the venue has it.
+#[derive(Clone, Copy, Debug)]
+struct Resting {
+    id: ClientOrderId,
+    number: u64,
+    venue: VenueId,
+    instrument: InstrumentId,
+    side: Side,
+    price: i64,
+    quantity: i64,
+    done: i64,
+    status: VenueStatus,
+}
+
+impl Resting {
+    fn is_open(&self) -> bool {
+        matches!(self.status, VenueStatus::New | VenueStatus::PartiallyFilled)
+    }
+}
+
+/// Changes the facts before the twin sees them; true when it found something to change.
+pub type Doctor = fn(&mut Facts) -> bool;
+
+pub struct World {
+    pub core: Core,
+    pub twin: Twin,
+    dice: Dice,
+    now: Nanos,
+    deadline: Nanos,
+    sequence: u64,
+    updates: Vec<u64>,
+    middles: Vec<i64>,
+    /// Requests that the venue has not handled yet.
+    wire: Vec<Dispatch>,
+    /// Messages on their way to us, in no order.
+    pool: Vec<(VenueId, InstrumentId, Nanos, Body)>,
+    book: HashMap<ClientOrderId, Resting>,
+    ids: Vec<ClientOrderId>,
+    positions: Vec<i64>,
+    trades: u64,
+    asks: Vec<Ask>,
+    /// A read-back that is being delivered.
+    reading: Vec<VecDeque<(InstrumentId, Body)>>,
+    pub doctor: Option<Doctor>,
+    /// Everything that left, folded, for the second run.
+    pub output: u64,
+    log: Arc<Mutex<VecDeque<String>>>,
+}
+
+fn configuration(dice: &mut Dice) -> Configuration {
+    let instrument = |venue: u8, dice: &mut Dice| InstrumentLimits {
+        venue: VenueId(venue),
+        max_order_quantity: Quantity::new(dice.between(15, 200)),
+        max_order_notional: Notional::new(i128::from(dice.between(15_000, 200_000))),
+        max_position: Quantity::new(dice.between(20, 150)),
+        max_open_orders: dice.between(2, 12) as u32,
+        collar: dice.below(3) as u32 * 300,
+        stale_after: Nanos::from_millis(dice.between(200, 5_000) as u64),
+    };
+    let bucket = |dice: &mut Dice| BucketLimit {
+        burst: dice.between(4, 20) as u32,
+        refill: dice.between(5, 60) as u32,
+        interval: Nanos::from_millis(dice.between(100, 2_000) as u64),
+        costs: [1, dice.between(1, 2) as u16, dice.below(2) as u16],
+        cancel_reserve: dice.below(3) as u32,
+    };
+    let strategy = |instruments: Vec<u16>, dice: &mut Dice| StrategyLimits {
+        instruments,
+        max_open_orders: dice.between(3, 12) as u32,
+        max_intents_per_second: if dice.percent(30) { 60 } else { 0 },
+        max_daily_loss: 0,
+    };
+    Configuration {
+        run_tag: *b"model",
+        venues: (0..2)
+            .map(|_| VenueLimits { buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect() })
+            .collect(),
+        instruments: vec![instrument(0, dice), instrument(0, dice), instrument(0, dice), instrument(1, dice)],
+        strategies: vec![
+            strategy(vec![0, 1, 3], dice),
+            strategy(vec![0, 2], dice),
+            strategy(vec![1, 2, 3], dice),
+        ],
+        order_rows: 1 << 14,
+        book_levels: 512,
+        settle_quiet: Nanos::from_millis(dice.below(4)),
+        settle_max: Nanos::from_millis(10),
+        confirmation_timeout: Nanos::from_millis(dice.between(200, 2_000) as u64),
+        visibility_delay: Nanos::from_millis(dice.between(100, 1_000) as u64),
+        recovery_attempts: dice.between(2, 6) as u32,
+        trading_enabled: true,
+        killed: false,
+        state_hash_every: 64,
+    }
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let configuration = configuration(&mut dice);
+        let strategy = |at: u8, dice: &mut Dice| -> Box<dyn Strategy> {
+            Box::new(Restless { dice: Dice::new(dice.next() ^ u64::from(at)), wakes: 0 })
+        };
+        let strategies = (0..STRATEGIES).map(|at| strategy(at, &mut dice)).collect();
+        let instruments = usize::from(INSTRUMENTS);
+        Self {
+            twin: Twin::new(&configuration),
+            core: Core::new(configuration, strategies),
+            dice,
+            now: Nanos::from_secs(1_000),
+            deadline: Nanos::MAX,
+            sequence: 0,
+            updates: vec![100; instruments],
+            middles: vec![1_000; instruments],
+            wire: Vec::new(),
+            pool: Vec::new(),
+            book: HashMap::new(),
+            ids: Vec::new(),
+            positions: vec![0; instruments],
+            trades: 0,
+            asks: Vec::new(),
+            reading: vec![VecDeque::new(); 2],
+            doctor: None,
+            output: 0,
+            log: Arc::default(),
+        }
+    }
+
+    /// Runs so many steps; the first difference ends it, with what came before.
+    pub fn run(&mut self, steps: u64) -> Result<Counts, String> {
+        let outcome = self.start().and_then(|()| (0..steps).try_for_each(|_| self.step()));
+        let outcome =
+            outcome.and_then(|()| self.twin.ledger.recount(&self.facts(None, Outs::default()).owners));
+        match outcome {
+            Ok(()) => Ok(self.twin.counts),
+            Err(why) => {
+                let log = self.log.lock().unwrap();
+                let last: Vec<&str> = log.iter().map(String::as_str).collect();
+                Err(format!("event {}: {why}\nbefore it:\n{}", self.sequence, last.join("\n")))
+            }
+        }
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        for at in 0..INSTRUMENTS {
+            let venue = self.venue_of(InstrumentId(at));
+            let body = Body::Instrument(definition());
+            self.give(venue, InstrumentId(at), body)?;
+        }
+        for venue in [VenueId(0), VenueId(1)] {
+            for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
+                self.link(venue, link, LinkState::Up)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.pass()?;
+        match self.dice.below(1000) {
+            0..300 => self.market(),
+            300..560 => self.deliver(),
+            560..730 => {
+                self.handle();
+                Ok(())
+            }
+            730..820 => {
+                self.trade();
+                Ok(())
+            }
+            820..835 => {
+                self.end_one();
+                Ok(())
+            }
+            835..842 => {
+                self.stranger();
+                Ok(())
+            }
+            842..950 => self.read_back(),
+            950..980 => self.nonsense(),
+            980..983 => {
+                let venue = VenueId(self.dice.below(2) as u8);
+                let kind = [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private];
+                let kind = kind[self.dice.below(3) as usize];
+                self.link(venue, kind, LinkState::Down)
+            }
+            983..995 => {
+                for venue in [VenueId(0), VenueId(1)] {
+                    for kind in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
+                        self.link(venue, kind, LinkState::Up)?;
+                    }
+                }
+                Ok(())
+            }
+            _ => self.operate(),
+        }
+    }
+
+    /// Time passes; timers come due as the core asked.
+    fn pass(&mut self) -> Result<(), String> {
+        let span = match self.dice.below(1000) {
+            0..960 => self.dice.below(2_000_000),
+            960..998 => self.dice.below(100_000_000),
+            _ => self.dice.below(6_000_000_000),
+        };
+        let until = self.now + Nanos::new(span);
+        let mut in_a_row = 0;
+        while self.deadline <= until {
+            in_a_row = if self.deadline <= self.now { in_a_row + 1 } else { 0 };
+            if in_a_row > 40 {
+                return Err(format!("obligation: {:?} is due again and again", self.deadline));
+            }
+            self.now = self.now.max(self.deadline);
+            let due = self.deadline;
+            self.give(VenueId(0), InstrumentId::NONE, Body::Timer(Timer { due }))?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    // ---- events ----
+
+    fn give(&mut self, venue: VenueId, instrument: InstrumentId, body: Body) -> Result<(), String> {
+        self.give_at(venue, instrument, self.now, body)
+    }
+
+    fn give_at(
+        &mut self,
+        venue: VenueId,
+        instrument: InstrumentId,
+        stamp: Nanos,
+        body: Body,
+    ) -> Result<(), String> {
+        self.sequence += 1;
+        let mut event = Event::new(self.now, Source::Receiver, body).on(venue, instrument);
+        event.event_time = stamp;
+        // Sometimes the feeds merge a stamp that is a little behind.
+        let given = if self.dice.percent(2) { self.now - Nanos::from_micros(50) } else { self.now };
+        let mut outs = Outs::default();
+        self.deadline = self.core.turn(self.sequence, given, &event, &mut outs);
+        {
+            let mut log = self.log.lock().unwrap();
+            if log.len() > 12 {
+                log.pop_front();
+            }
+            log.push_back(format!("{} {:?} {event:?}\n    -> {:?}", self.sequence, given, outs.0));
+        }
+        for out in &outs.0 {
+            match out {
+                Out::Dispatch(dispatch) => self.wire.push(*dispatch),
+                Out::Ask(ask) => self.asks.push(*ask),
+                Out::Decision(Decision::StateHash { hash }) => {
+                    self.output = self.output.rotate_left(5) ^ hash;
+                }
+                Out::Decision(_) => {}
+            }
+        }
+        self.output = self.output.wrapping_mul(31).wrapping_add(outs.0.len() as u64);
+        let named = match &event.body {
+            Body::Order(report) => Some(report.client_order_id),
+            Body::Outcome(outcome) => Some(outcome.client_order_id),
+            Body::NotSent(not_sent) => Some(not_sent.client_order_id),
+            _ => None,
+        };
+        let mut facts = self.facts(named, outs);
+        if let Some(doctor) = self.doctor
+            && doctor(&mut facts)
+        {
+            self.doctor = None;
+        }
+        self.twin.step(given, &event, &facts)
+    }
+
+    fn facts(&self, named: Option<ClientOrderId>, outs: Outs) -> Facts {
+        let state = self.core.state();
+        let execution = &state.execution;
+        let instruments = || (0..INSTRUMENTS).map(InstrumentId);
+        let owners = (0..STRATEGIES).map(StrategyId).chain([StrategyId::EXTERNAL]);
+        let market = |id: InstrumentId| state.market.instrument(id).unwrap();
+        Facts {
+            sequence: state.sequence,
+            now: state.now,
+            deadline: self.deadline,
+            outs: outs.0,
+            live: execution.orders.live_orders().map(|(_, order)| *order).collect(),
+            named: named
+                .and_then(|id| execution.orders.find(&id))
+                .and_then(|index| execution.orders.order(index).copied()),
+            owners: owners
+                .map(|owner| instruments().map(|id| *execution.position(owner, id).unwrap()).collect())
+                .collect(),
+            totals: execution.totals().map(|(_, total)| *total).collect(),
+            exposures: instruments().map(|id| execution.exposure(id)).collect(),
+            open_by_strategy: (0..STRATEGIES).map(|at| execution.open_orders_of(StrategyId(at))).collect(),
+            queue: execution.queue.iter().copied().collect(),
+            tops: instruments().map(|id| market(id).top.map(|top| (top.bid, top.ask))).collect(),
+            trusted: instruments().map(|id| market(id).is_trusted()).collect(),
+            settled: instruments().map(|id| state.account.is_settled(id)).collect(),
+            inconsistent: instruments().map(|id| execution.is_inconsistent(id)).collect(),
+        }
+    }
+
+    fn link(&mut self, venue: VenueId, link: LinkKind, state: LinkState) -> Result<(), String> {
+        let change = LinkChange { link, state, reason: LinkReason::None, connection: 0 };
+        self.give(venue, InstrumentId::NONE, Body::Link(change))
+    }
+
+    fn market(&mut self) -> Result<(), String> {
+        let at = self.dice.below(u64::from(INSTRUMENTS)) as usize;
+        let id = InstrumentId(at as u16);
+        let venue = self.venue_of(id);
+        self.middles[at] = (self.middles[at] + self.dice.between(-2, 2)).clamp(500, 2_000);
+        let middle = self.middles[at];
+        let level = |dice: &mut Dice, price: i64, chance: u64| {
+            let quantity = if dice.percent(chance) { 0 } else { dice.between(1, 50) };
+            Level { price: Price::new(price), quantity: Quantity::new(quantity) }
+        };
+        let crossed = if self.dice.percent(2) { 5 } else { 0 };
+        let known = self.core.state().market.instrument(id).unwrap();
+        let lost =
+            known.last_update == 0 || matches!(known.sync, linchpin_core::state::market::BookSync::Lost(_));
+        let last = self.updates[at];
+        match self.dice.below(100) {
+            0..35 => {
+                let bid = level(&mut self.dice, middle - 1 + crossed, 0);
+                let ask = level(&mut self.dice, middle + 1, 0);
+                let update_id = if self.dice.percent(10) { last.saturating_sub(3) } else { last };
+                self.give(venue, id, Body::BookTicker(BookTicker { update_id, bid, ask }))
+            }
+            35..85 => {
+                let snapshot = (lost && self.dice.percent(60)) || self.dice.percent(3);
+                self.updates[at] = last + 1 + self.dice.below(3);
+                let gap = if self.dice.percent(2) { 1 } else { 0 };
+                let parts = self.dice.below(3);
+                let chance = if snapshot { 0 } else { 40 };
+                let mut levels = [Level::default(); Depth::LEVELS];
+                let bids = 2 - self.dice.below(2);
+                for (place, slot) in levels.iter_mut().enumerate() {
+                    let off = self.dice.between(1, 6);
+                    let price = if (place as u64) < bids { middle - off + crossed } else { middle + off };
+                    *slot = level(&mut self.dice, price, chance);
+                }
+                let part = DepthPart { count: 3, bids: bids as u8, snapshot, last: parts == 0 };
+                let depth = Depth {
+                    first_update: last + 1,
+                    last_update: self.updates[at],
+                    previous_update: last + gap,
+                    part,
+                    levels,
+                };
+                self.give(venue, id, Body::Depth(depth))?;
+                for number in 0..parts {
+                    let mut levels = [Level::default(); DepthMore::LEVELS];
+                    for (place, slot) in levels.iter_mut().enumerate() {
+                        let off = self.dice.between(1, 12);
+                        let price = if place < 2 { middle - off } else { middle + off };
+                        *slot = level(&mut self.dice, price, chance);
+                    }
+                    let part = DepthPart { count: 5, bids: 2, snapshot, last: number + 1 == parts };
+                    if !self.dice.permille(15) {
+                        self.give(venue, id, Body::DepthMore(DepthMore { part, levels }))?;
+                    }
+                }
+                Ok(())
+            }
+            85..88 => self.give(venue, id, Body::BookLost(BookLoss::Gap)),
+            _ => {
+                let aggressor = self.dice.side();
+                let quantity = Quantity::new(self.dice.between(1, 9));
+                let trade = Trade { trade_id: last, price: Price::new(middle), quantity, aggressor };
+                self.give(venue, id, Body::Trade(trade))
+            }
+        }
+    }
+
+    /// One message of those on their way: in any order, sometimes twice, sometimes never.
+    fn deliver(&mut self) -> Result<(), String> {
+        if self.pool.is_empty() {
+            return Ok(());
+        }
+        let recent = self.pool.len().min(12) as u64;
+        let at = if self.dice.percent(70) { 0 } else { self.dice.below(recent) as usize };
+        let (venue, instrument, stamp, body) = self.pool[at];
+        if !self.dice.percent(8) {
+            self.pool.remove(at);
+        }
+        if self.dice.permille(4) {
+            return Ok(());
+        }
+        self.give_at(venue, instrument, stamp, body)
+    }
+
+    // ---- the venue ----
+
+    fn tell(&mut self, of: &Resting, execution: Execution, last: i64, flags: ReportFlags) {
+        let body = Body::Order(self.report(of, execution, last, flags));
+        self.pool.push((of.venue, of.instrument, self.now, body));
+    }
+
+    fn report(&mut self, of: &Resting, execution: Execution, last: i64, flags: ReportFlags) -> OrderReport {
+        let trade = execution == Execution::Trade;
+        if trade {
+            self.trades += 1;
+        }
+        OrderReport {
+            client_order_id: of.id,
+            venue_order_id: VenueOrderId(of.number),
+            price: Price::new(of.price),
+            quantity: Quantity::new(of.quantity),
+            cumulative_quantity: Quantity::new(of.done),
+            last_quantity: Quantity::new(last),
+            last_price: if trade { Price::new(of.price.max(1)) } else { Price::ZERO },
+            trade_id: if trade { self.trades } else { 0 },
+            fee: if trade { last * 3 } else { 0 },
+            fee_asset: AssetId(0),
+            execution,
+            status: of.status,
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::GoodTillCancel,
+            side: of.side,
+            flags,
+        }
+    }
+
+    /// The venue takes one request off the wire.
+    fn handle(&mut self) {
+        if self.wire.is_empty() {
+            return;
+        }
+        let at = self.dice.below(self.wire.len().min(4) as u64) as usize;
+        let sent = self.wire.remove(at);
+        let answer = |verdict, reason| {
+            Body::Outcome(RequestOutcome {
+                client_order_id: sent.client_order_id,
+                venue_order_id: VenueOrderId(sent.number),
+                dispatch: sent.number,
+                code: 0,
+                request: sent.request,
+                verdict,
+                reason,
+            })
+        };
+        let now = self.now;
+        let mut push = |body| self.pool.push((sent.venue, sent.instrument, now, body));
+        match self.dice.below(100) {
+            0..4 => {
+                let reason = NotSentReason::SocketFull;
+                let (client_order_id, dispatch) = (sent.client_order_id, sent.number);
+                push(Body::NotSent(NotSent { client_order_id, dispatch, request: sent.request, reason }));
+                return;
+            }
+            4..7 => return, // lost with its answer
+            7..11 => {
+                push(answer(Verdict::Unknown, RejectReason::NoAnswer));
+                if self.dice.percent(50) {
+                    return;
+                }
+            }
+            11..17 => {
+                push(answer(Verdict::Rejected, RejectReason::Filter));
+                return;
+            }
+            17..80 => push(answer(Verdict::Accepted, RejectReason::None)),
+            _ => {}
+        }
+        let known = self.book.get(&sent.client_order_id).copied().filter(Resting::is_open);
+        let (execution, changed) = match (sent.request, known) {
+            (RequestKind::New, _) => {
+                let resting = Resting {
+                    id: sent.client_order_id,
+                    number: sent.number + 9_000,
+                    venue: sent.venue,
+                    instrument: sent.instrument,
+                    side: sent.side,
+                    price: sent.price.raw(),
+                    quantity: sent.quantity.raw(),
+                    done: 0,
+                    status: VenueStatus::New,
+                };
+                self.ids.push(resting.id);
+                (Execution::New, resting)
+            }
+            (_, None) => {
+                push(answer(Verdict::Rejected, RejectReason::UnknownOrder));
+                return;
+            }
+            (RequestKind::Replace, Some(order)) if sent.quantity.raw() <= order.done => {
+                push(answer(Verdict::Rejected, RejectReason::NoChange));
+                return;
+            }
+            (RequestKind::Replace, Some(order)) => {
+                let (price, quantity) = (sent.price.raw(), sent.quantity.raw());
+                (Execution::Replaced, Resting { price, quantity, ..order })
+            }
+            (RequestKind::Cancel, Some(order)) => {
+                (Execution::Cancelled, Resting { status: VenueStatus::Cancelled, ..order })
+            }
+        };
+        self.book.insert(changed.id, changed);
+        self.tell(&changed, execution, 0, ReportFlags::default());
+    }
+
+    fn open(&mut self) -> Option<Resting> {
+        let book = &self.book;
+        self.ids.retain(|id| book[id].is_open());
+        let at = self.dice.below(self.ids.len() as u64) as usize;
+        self.ids.get(at).map(|id| self.book[id])
+    }
+
+    fn trade(&mut self) {
+        let Some(mut order) = self.open() else { return };
+        let left = order.quantity - order.done;
+        let part = if self.dice.percent(40) { left } else { self.dice.between(1, left.max(1)).min(left) };
+        if part <= 0 {
+            return;
+        }
+        order.done += part;
+        order.status =
+            if order.done == order.quantity { VenueStatus::Filled } else { VenueStatus::PartiallyFilled };
+        self.book.insert(order.id, order);
+        let signed = if order.side == Side::Buy { part } else { -part };
+        self.positions[order.instrument.index()] += signed;
+        if self.dice.percent(15) {
+            let lite = self.report(&order, Execution::Trade, part, ReportFlags(ReportFlags::TRADE_ONLY));
+            self.trades -= 1; // the same trade comes again with its order
+            let cumulative = if self.dice.percent(50) { Quantity::ZERO } else { lite.cumulative_quantity };
+            let lite = OrderReport { cumulative_quantity: cumulative, status: VenueStatus::Other, ..lite };
+            self.pool.push((order.venue, order.instrument, self.now, Body::Order(lite)));
+        }
+        self.tell(&order, Execution::Trade, part, ReportFlags::default());
+        if self.dice.percent(50) {
+            let body = self.position(order.instrument, false);
+            self.pool.push((order.venue, order.instrument, self.now, body));
+        }
+    }
+
+    fn end_one(&mut self) {
+        let Some(order) = self.open() else { return };
+        let (execution, status) = match self.dice.below(3) {
+            0 => (Execution::Expired, VenueStatus::Expired),
+            1 => (Execution::TradePrevention, VenueStatus::Expired),
+            _ => (Execution::Cancelled, VenueStatus::Cancelled),
+        };
+        let order = Resting { status, ..order };
+        self.book.insert(order.id, order);
+        self.tell(&order, execution, 0, ReportFlags::default());
+    }
+
+    /// Somebody else trades on our account.
+    fn stranger(&mut self) {
+        let instrument = InstrumentId(self.dice.below(u64::from(INSTRUMENTS)) as u16);
+        let number = self.dice.next() >> 8;
+        let order = Resting {
+            id: ClientOrderId::compose(*b"other", number),
+            number,
+            venue: self.venue_of(instrument),
+            instrument,
+            side: self.dice.side(),
+            price: self.middles[instrument.index()] + self.dice.between(-50, 50),
+            quantity: self.dice.between(1, 8),
+            done: 0,
+            status: VenueStatus::New,
+        };
+        self.book.insert(order.id, order);
+        self.ids.push(order.id);
+        self.tell(&order, Execution::New, 0, ReportFlags::default());
+    }
+
+    fn position(&self, instrument: InstrumentId, hydrated: bool) -> Body {
+        Body::Position(PositionReport {
+            quantity: Quantity::new(self.positions[instrument.index()]),
+            entry_price: 0,
+            unrealised: 0,
+            side: PositionSide::Both,
+            hydrated,
+        })
+    }
+
+    /// Answers an ask, or goes on with the answer that is being delivered.
+    fn read_back(&mut self) -> Result<(), String> {
+        let venue = self.dice.below(2) as usize;
+        if let Some((instrument, body)) = self.reading[venue].pop_front() {
+            return self.give(VenueId(venue as u8), instrument, body);
+        }
+        let Some(at) = self.asks.iter().position(|ask| ask.venue.index() == venue) else { return Ok(()) };
+        let ask = self.asks.remove(at);
+        let bracket = |phase| {
+            Body::Hydration(Hydration {
+                scope: ask.scope,
+                phase,
+                client_order_id: ask.client_order_id,
+                request: ask.number,
+                as_of: Nanos::ZERO,
+            })
+        };
+        let hydrated = ReportFlags(ReportFlags::HYDRATED);
+        let none = InstrumentId::NONE;
+        if self.dice.percent(10) {
+            return self.give(ask.venue, none, bracket(HydrationPhase::Failed));
+        }
+        if ask.scope == HydrationScope::Order {
+            let phase = match self.book.get(&ask.client_order_id).copied() {
+                Some(order) => {
+                    let report = self.report(&order, Execution::Status, 0, hydrated);
+                    self.give(ask.venue, order.instrument, Body::Order(report))?;
+                    HydrationPhase::End
+                }
+                None => HydrationPhase::NotFound,
+            };
+            return self.give(ask.venue, ask.instrument, bracket(phase));
+        }
+        self.give(ask.venue, none, bracket(HydrationPhase::Begin))?;
+        let mut open: Vec<Resting> =
+            self.book.values().filter(|o| o.is_open() && o.venue == ask.venue).copied().collect();
+        open.sort_by_key(|order| order.id);
+        for order in open {
+            let report = self.report(&order, Execution::Status, 0, hydrated);
+            self.reading[venue].push_back((order.instrument, Body::Order(report)));
+        }
+        for at in 0..INSTRUMENTS {
+            if self.venue_of(InstrumentId(at)) == ask.venue {
+                let body = self.position(InstrumentId(at), true);
+                self.reading[venue].push_back((InstrumentId(at), body));
+            }
+        }
+        self.reading[venue].push_back((none, bracket(HydrationPhase::End)));
+        Ok(())
+    }
+
+    /// A message that contradicts others or itself, or names what is not there.
+    fn nonsense(&mut self) -> Result<(), String> {
+        let mut known: Vec<ClientOrderId> =
+            self.core.state().execution.orders.live_orders().map(|o| o.1.client_order_id).collect();
+        known.extend(self.ids.iter().rev().take(3));
+        if known.is_empty() || self.dice.percent(70) {
+            return Ok(());
+        }
+        let id = known[self.dice.below(known.len() as u64) as usize];
+        let Some(order) = self.book.get(&id).copied() else { return Ok(()) };
+        let execution = Execution::ALL[self.dice.below(Execution::ALL.len() as u64) as usize];
+        let status = VenueStatus::ALL[self.dice.below(VenueStatus::ALL.len() as u64) as usize];
+        let mut report = self.report(&order, execution, 0, ReportFlags::default());
+        report.status = status;
+        report.quantity = Quantity::new(self.dice.between(0, order.quantity + 2));
+        report.cumulative_quantity = Quantity::new(self.dice.between(0, order.quantity + 2));
+        report.last_quantity = Quantity::new(self.dice.between(0, 3));
+        report.last_price = Price::new(self.dice.between(900, 1_100));
+        report.trade_id = if self.dice.percent(50) { self.dice.below(self.trades + 1) } else { 0 };
+        let stamp = self.now - Nanos::from_millis(self.dice.below(50));
+        self.give_at(order.venue, order.instrument, stamp, Body::Order(report))
+    }
+
+    // ---- people ----
+
+    fn operate(&mut self) -> Result<(), String> {
+        let (verb, target) = match self.dice.below(100) {
+            0..6 => (ControlVerb::DisableTrading, 0),
+            6..35 => (ControlVerb::EnableTrading, 0),
+            35..43 => (ControlVerb::Kill, self.dice.below(3) as u32),
+            43..78 => (ControlVerb::ResetKill, 0),
+            78..82 => (ControlVerb::CancelAll, 0),
+            82..83 => (ControlVerb::Drain, 0),
+            83..89 => (ControlVerb::CloseGate, self.gate()),
+            _ => {
+                for gate in [Gate::Journal, Gate::Clock, Gate::Operator] {
+                    self.control(ControlVerb::OpenGate, u32::from(gate.code()))?;
+                }
+                return Ok(());
+            }
+        };
+        self.control(verb, target)
+    }
+
+    fn gate(&mut self) -> u32 {
+        let gates = [Gate::Journal, Gate::Clock, Gate::Operator];
+        u32::from(gates[self.dice.below(3) as usize].code())
+    }
+
+    fn control(&mut self, verb: ControlVerb, target: u32) -> Result<(), String> {
+        self.give(
+            VenueId(0),
+            InstrumentId::NONE,
+            Body::Control(Control { verb, target, old: 0, new: 0, who: 0 }),
+        )
+    }
+
+    fn venue_of(&self, instrument: InstrumentId) -> VenueId {
+        VenueId(u8::from(instrument.index() == 3))
+    }
+}
+
+fn definition() -> linchpin_core::instrument::InstrumentDefinition {
+    linchpin_core::instrument::InstrumentDefinition {
+        min_price: Price::new(5),
+        max_price: Price::new(2_500),
+        min_quantity: Quantity::new(1),
+        max_quantity: Quantity::new(300),
+        max_market_quantity: Quantity::new(25),
+        min_notional: CASH_UNIT / 10,
+        ..crate::desk::definition()
+    }
+}
