@@ -63,11 +63,9 @@ impl Market {
     /// True when the chain of updates broke.
     pub fn apply(&mut self, now: Nanos, body: &Body) -> bool {
         match body {
-            Body::BookTicker(ticker) => {
-                if self.top.is_none_or(|top| top.2 <= ticker.update_id) {
-                    (self.updated, self.stale) = (now, false);
-                    self.top = Some((ticker.bid, ticker.ask, ticker.update_id));
-                }
+            Body::BookTicker(ticker) if self.top.is_none_or(|top| top.2 <= ticker.update_id) => {
+                (self.updated, self.stale) = (now, false);
+                self.top = Some((ticker.bid, ticker.ask, ticker.update_id));
             }
             Body::Depth(depth) => {
                 (self.updated, self.stale) = (now, false);
