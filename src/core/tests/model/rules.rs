@@ -77,6 +77,11 @@ impl Twin {
         };
         let market = &self.markets[at];
         let Some(definition) = market.definition else { return (vec![R::InstrumentUnknown], None) };
+        let keener = live.as_ref().is_some_and(|order| match side {
+            Side::Buy => record.price > order.price,
+            Side::Sell => record.price < order.price,
+        });
+        let shrinks = shrinks && !keener;
         let worst = self.worst(key, instrument, side) + added;
         let reducing = shrinks || worst <= 0;
         let flatten = self.kill == Some(KillMode::Flatten);
@@ -134,12 +139,22 @@ impl Twin {
             let moved = order.inflight.is_some_and(|i| i.2.is_positive() && crosses(i.2));
             order.instrument == instrument
                 && order.side != side
+                && order.price.is_positive()
+                && !order.is_market
                 && (is_market || crosses(order.price) || moved)
                 && self.working_on(instrument, order.side) > 0
         });
-        object(ours && bound.is_some(), R::SelfCross);
-        let weighed =
-            Waiting { request: record.request, instrument, side, price, quantity: quantity.raw(), reducing };
+        object(ours && bound.is_some() && !(is_market && reducing), R::SelfCross);
+        let weighed = Waiting {
+            request: record.request,
+            instrument,
+            side,
+            price,
+            quantity: quantity.raw(),
+            reducing,
+            since: self.now,
+            looked: false,
+        };
         (against, Some(weighed))
     }
 
@@ -152,13 +167,17 @@ impl Twin {
             let waits = self.waiting.get(&record.key).map(|w| (w.instrument, w.side));
             let (instrument, side) = live.or(waits).unwrap_or((record.instrument, record.side));
             let (price, quantity) = (Price::ZERO, 0);
-            Waiting { request: K::Cancel, instrument, side, price, quantity, reducing: true }
+            let (since, looked) = (self.now, false);
+            Waiting { request: K::Cancel, instrument, side, price, quantity, reducing: true, since, looked }
         });
-        let pending = self.waiting.get(&record.key).map(|waiting| waiting.request);
+        let known = self.waiting.get(&record.key).cloned();
+        let pending = known.as_ref().map(|waiting| waiting.request);
         match (pending, record.request) {
             (Some(K::New), K::Replace) => {
                 let new = self.waiting.get_mut(&record.key).unwrap();
                 (new.price, new.quantity) = (weighed.price, weighed.quantity);
+                // Another rank: it enters anew, with its age.
+                new.looked &= new.reducing == weighed.reducing;
                 new.reducing = weighed.reducing;
                 A::Folded
             }
@@ -168,7 +187,8 @@ impl Twin {
             }
             (Some(K::Replace), K::New) | (Some(K::Cancel), K::New | K::Replace) => A::Discarded,
             (pending, _) => {
-                self.waiting.insert(record.key, weighed);
+                let since = known.map_or(weighed.since, |known| known.since);
+                self.waiting.insert(record.key, Waiting { since, ..weighed });
                 if pending.is_some() { A::Replaced } else { A::Entered }
             }
         }
@@ -180,7 +200,11 @@ impl Twin {
         match why {
             CloseReason::Purged => {
                 self.counts.purged += 1;
-                hold!("queue", self.kill == Some(KillMode::Block), "purged {key:?} without a kill");
+                hold!("queue", self.kill.is_some(), "purged {key:?} without a kill");
+            }
+            CloseReason::TooOld => {
+                let old = known.as_ref().is_some_and(|waiting| self.is_too_old(waiting));
+                hold!("queue", old, "{known:?} was closed as too old");
             }
             CloseReason::Stale => {
                 self.counts.stale += 1;
@@ -232,7 +256,7 @@ impl Twin {
         }
         let venue = sent.venue;
         hold!("rate", self.draw(venue, sent.request).is_ok(), "{sent:?} without tokens");
-        self.window_holds(venue, sent.request)?;
+        self.window_holds(venue, sent)?;
         match sent.request {
             RequestKind::New => {
                 let fresh = self.ids_used.insert(sent.client_order_id)
@@ -268,11 +292,31 @@ impl Twin {
                 hold!("key", order.is_live() && order.key == sent.key, "{sent:?} at {order:?}");
                 hold!("inflight", order.inflight.is_none(), "{sent:?} while {:?} is out", order.inflight);
                 order.inflight = Some((request, sent.number, sent.price, sent.quantity.raw()));
-                order.doubt = Doubt::Pending;
+                if order.doubt != Doubt::Unknown {
+                    order.doubt = Doubt::Pending;
+                }
                 order.since = now;
             }
         }
         Ok(())
+    }
+
+    /// New risk that was wished so long ago that its market is gone.
+    fn is_too_old(&self, waiting: &Waiting) -> bool {
+        let ages = waiting.request != RequestKind::Cancel && !waiting.reducing;
+        ages && waiting.looked && self.now.since(waiting.since) > Nanos::from_millis(500)
+    }
+
+    /// What never left has used nothing up.
+    pub(super) fn give_back(&mut self, venue: VenueId, not_sent: &NotSent) {
+        let at = venue.index();
+        self.venues[at].sent.retain(|sent| sent.2 != not_sent.dispatch);
+        let limits = &self.configuration.venues[at].buckets;
+        for (bucket, limit) in self.venues[at].buckets.iter_mut().zip(limits) {
+            let unit = i128::from(limit.interval.raw());
+            let cost = i128::from(limit.costs[usize::from(not_sent.request.code())]);
+            bucket.0 = (bucket.0 + cost * unit).min(i128::from(limit.burst) * unit);
+        }
     }
 
     /// The first gate that holds this command.
@@ -333,13 +377,13 @@ impl Twin {
     }
 
     /// In no window of a bucket's interval more than its burst and one refill.
-    fn window_holds(&mut self, venue: VenueId, request: RequestKind) -> Check {
+    fn window_holds(&mut self, venue: VenueId, sent: &linchpin_core::dispatch::Dispatch) -> Check {
         let at = venue.index();
-        self.venues[at].sent.push((self.now, request));
+        self.venues[at].sent.push((self.now, sent.request, sent.number));
         for limit in &self.configuration.venues[at].buckets {
             let recent = self.venues[at].sent.iter().rev();
-            let within = recent.take_while(|(time, _)| *time + limit.interval > self.now);
-            let used: u64 = within.map(|(_, r)| u64::from(limit.costs[usize::from(r.code())])).sum();
+            let within = recent.take_while(|(time, ..)| *time + limit.interval > self.now);
+            let used: u64 = within.map(|(_, r, _)| u64::from(limit.costs[usize::from(r.code())])).sum();
             let most = u64::from(limit.burst) + u64::from(limit.refill);
             hold!("rate", used <= most, "{used} of {most} in one window at venue {at}");
         }
@@ -352,6 +396,12 @@ impl Twin {
         left.sort_by_key(|(_, waiting)| rank_of(waiting));
         let mut exhausted = vec![false; self.venues.len()];
         for (key, waiting) in left {
+            hold!("queue", !self.is_too_old(&waiting), "{waiting:?} of {key:?} is too old");
+            let purged = waiting.request == RequestKind::Cancel || waiting.reducing || self.kill.is_none();
+            hold!("queue", purged, "{waiting:?} of {key:?} outlives a kill");
+            if let Some(waiting) = self.waiting.get_mut(&key) {
+                waiting.looked = true;
+            }
             let venue = self.configuration.instruments[waiting.instrument.index()].venue;
             let inflight = self.target(key, waiting.request).is_some_and(|order| order.inflight.is_some());
             if self.gate(&key, &waiting).is_some() || inflight {

@@ -118,6 +118,9 @@ pub struct Waiting {
     pub price: Price,
     pub quantity: i64,
     pub reducing: bool,
+    /// When this key's command first entered, and whether it was looked at and left since.
+    pub since: Nanos,
+    pub looked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +137,10 @@ struct Venue {
     hydrated_before: bool,
     seen: HashSet<ClientOrderId>,
     buffered: Vec<Event>,
-    /// Every dispatch: when, and what it was.
-    sent: Vec<(Nanos, RequestKind)>,
+    /// The bracket that is being told answers no present ask.
+    ignored: bool,
+    /// Every dispatch that was not taken back: when, what it was, its number.
+    sent: Vec<(Nanos, RequestKind, u64)>,
     buckets: Vec<(i128, Nanos)>,
 }
 
@@ -188,6 +193,7 @@ impl Twin {
             hydrated_before: false,
             seen: HashSet::new(),
             buffered: Vec::new(),
+            ignored: false,
             sent: Vec::new(),
             buckets: limits
                 .buckets
@@ -229,7 +235,7 @@ impl Twin {
         self.alive.retain(|id| orders.get(id).is_some_and(TwinOrder::is_live));
         self.counts.terminal += (before - self.alive.len()) as u64;
         self.derive(event);
-        self.incidents.truncate(2);
+        self.incidents.truncate(16);
         // Whether a position agrees with the venue's is the one thing taken from the facts.
         self.inconsistent.clone_from(&facts.inconsistent);
         let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();
@@ -284,13 +290,17 @@ impl Twin {
                 if not_sent.request == RequestKind::New && order.filled > 0 {
                     order.doubt = Doubt::Unknown;
                     self.incidents.push(IncidentKind::Contradiction);
+                    self.give_back(event.venue, not_sent);
                     return;
                 }
                 order.inflight = None;
-                order.doubt = Doubt::Confirmed;
+                if order.doubt != Doubt::Unknown {
+                    order.doubt = Doubt::Confirmed;
+                }
                 if not_sent.request == RequestKind::New {
                     order.state = OrderState::Rejected;
                 }
+                self.give_back(event.venue, not_sent);
             }
             Body::Link(link) => {
                 let venue = &mut self.venues[event.venue.index()];
@@ -301,6 +311,7 @@ impl Twin {
                 };
                 if link.link == LinkKind::Private && link.state == LinkState::Down {
                     venue.trust = Trust::Doubtful;
+                    venue.buffered.clear();
                 }
                 if link.link == LinkKind::Market && link.state == LinkState::Down {
                     for (at, limits) in self.configuration.instruments.iter().enumerate() {
@@ -339,7 +350,10 @@ impl Twin {
 
     fn waits(&mut self, event: &Event, hydrated: bool) -> bool {
         let venue = &mut self.venues[event.venue.index()];
-        let waits = !hydrated && matches!(venue.trust, Trust::Hydrating(_));
+        if hydrated {
+            return venue.ignored;
+        }
+        let waits = matches!(venue.trust, Trust::Hydrating(_));
         if waits {
             venue.buffered.push(*event);
         }
@@ -460,7 +474,15 @@ impl Twin {
                 }
             }
         }
-        if only_trade || !order.is_live() {
+        if only_trade {
+            return;
+        }
+        if !order.is_live() {
+            // A ghost: ended for us, alive at the venue, and not merely late.
+            let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
+            if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
+                self.incidents.push(IncidentKind::Contradiction);
+            }
             return;
         }
         // Life.
@@ -523,8 +545,8 @@ impl Twin {
             (Verdict::Rejected, _) => {
                 order.inflight = None;
                 let gone = outcome.reason == RejectReason::UnknownOrder;
-                order.doubt = if gone { Doubt::Pending } else { Doubt::Confirmed };
-                order.since = self.now;
+                let unknown = gone || order.doubt == Doubt::Unknown;
+                order.doubt = if unknown { Doubt::Unknown } else { Doubt::Confirmed };
             }
             (Verdict::Unknown, _) => {
                 order.doubt = Doubt::Unknown;
@@ -536,6 +558,10 @@ impl Twin {
 
     fn hydration(&mut self, venue: VenueId, hydration: &Hydration) {
         let at = venue.index();
+        let answers = self.venues[at].trust == Trust::Hydrating(hydration.request);
+        self.venues[at].ignored = hydration.scope == HydrationScope::Account
+            && hydration.phase == HydrationPhase::Begin
+            && !answers;
         if hydration.scope == HydrationScope::Order {
             let Some(order) = self.orders.get_mut(&hydration.client_order_id) else { return };
             if hydration.phase != HydrationPhase::NotFound || !order.is_live() {
@@ -551,7 +577,7 @@ impl Twin {
             }
             return;
         }
-        if self.venues[at].trust != Trust::Hydrating(hydration.request) {
+        if !answers {
             return;
         }
         match hydration.phase {
