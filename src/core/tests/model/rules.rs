@@ -277,6 +277,7 @@ impl Twin {
                     trades: Vec::new(),
                     inflight: Some((RequestKind::New, sent.number, Price::ZERO, 0)),
                     doubt: Doubt::Pending,
+                    gone: false,
                     since: self.now,
                     created: self.now,
                     reported: Nanos::ZERO,
@@ -327,7 +328,12 @@ impl Twin {
             if self.kill == Some(KillMode::Block) {
                 return Some(Gate::Kill);
             }
-            return (!up(LinkKind::OrderEntry)).then_some(Gate::OrderEntryLink);
+            if !up(LinkKind::OrderEntry) {
+                return Some(Gate::OrderEntryLink);
+            }
+            let target = self.target(*key, waiting.request);
+            let gone = target.is_some_and(|order| order.doubt == Doubt::Unknown && order.gone);
+            return gone.then_some(Gate::Recovery);
         }
         let closing = waiting.reducing && self.kill == Some(KillMode::Flatten);
         let market = &self.markets[waiting.instrument.index()];
@@ -433,6 +439,7 @@ impl Twin {
         };
         hold!("ask", order.is_live() && order.doubt != Doubt::Confirmed, "about what is known: {order:?}");
         hold!("ask", trusted, "about one order while the account is read back");
+        order.gone &= order.doubt == Doubt::Unknown;
         order.doubt = Doubt::Unknown;
         Ok(())
     }

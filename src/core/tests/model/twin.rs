@@ -86,6 +86,8 @@ pub struct TwinOrder {
     pub trades: Vec<u64>,
     pub inflight: Option<(RequestKind, u64, Price, i64)>,
     pub doubt: Doubt,
+    /// In doubt because the venue said that it does not know it.
+    pub gone: bool,
     pub since: Nanos,
     pub created: Nanos,
     pub reported: Nanos,
@@ -97,6 +99,9 @@ impl TwinOrder {
             self.state,
             OrderState::Filled | OrderState::Cancelled | OrderState::Rejected | OrderState::Expired
         )
+    }
+    fn doubts(&mut self) {
+        (self.doubt, self.gone) = (Doubt::Unknown, false);
     }
     fn working(&self) -> i64 {
         if !self.is_live() {
@@ -288,7 +293,7 @@ impl Twin {
                     return;
                 }
                 if not_sent.request == RequestKind::New && order.filled > 0 {
-                    order.doubt = Doubt::Unknown;
+                    order.doubts();
                     self.incidents.push(IncidentKind::Contradiction);
                     self.give_back(event.venue, not_sent);
                     return;
@@ -409,6 +414,7 @@ impl Twin {
                 trades: Vec::new(),
                 inflight: None,
                 doubt: Doubt::Pending,
+                gone: false,
                 since: self.now,
                 created: self.now,
                 reported: Nanos::ZERO,
@@ -429,7 +435,7 @@ impl Twin {
         if nonsense {
             self.incidents.push(IncidentKind::Contradiction);
             if order.is_live() {
-                order.doubt = Doubt::Unknown;
+                order.doubts();
             }
             return;
         }
@@ -454,7 +460,7 @@ impl Twin {
             } else if ambiguous || order.filled + part > order.quantity.max(quantity) {
                 self.incidents.push(IncidentKind::Contradiction);
                 if order.is_live() {
-                    order.doubt = Doubt::Unknown;
+                    order.doubts();
                 }
             } else {
                 let late =
@@ -534,7 +540,7 @@ impl Twin {
         match (outcome.verdict, request) {
             (Verdict::Accepted, _) => {}
             (Verdict::Rejected, RequestKind::New) if order.filled > 0 => {
-                order.doubt = Doubt::Unknown;
+                order.doubts();
                 self.incidents.push(IncidentKind::Contradiction);
             }
             (Verdict::Rejected, RequestKind::New) => {
@@ -546,10 +552,13 @@ impl Twin {
                 order.inflight = None;
                 let gone = outcome.reason == RejectReason::UnknownOrder;
                 let unknown = gone || order.doubt == Doubt::Unknown;
-                order.doubt = if unknown { Doubt::Unknown } else { Doubt::Confirmed };
+                if order.doubt != Doubt::Unknown {
+                    order.doubt = if unknown { Doubt::Unknown } else { Doubt::Confirmed };
+                    order.gone = gone;
+                }
             }
             (Verdict::Unknown, _) => {
-                order.doubt = Doubt::Unknown;
+                order.doubts();
                 self.incidents.push(IncidentKind::UnknownOutcome);
             }
         }
@@ -587,7 +596,7 @@ impl Twin {
                 let seen = std::mem::take(&mut self.venues[at].seen);
                 for (id, order) in &mut self.orders {
                     if order.venue == venue && order.is_live() && !seen.contains(id) {
-                        order.doubt = Doubt::Unknown;
+                        order.doubts();
                     }
                 }
                 self.venues[at].trust = Trust::Trusted;
