@@ -23,6 +23,8 @@ use crate::time::Nanos;
 
 /// Pending commands of all keys together.
 const QUEUE_CAPACITY: usize = 4096;
+/// Between the venue's "unknown order" and the question about it: its ending is on its way over the private stream, as a rule.
+const UNKNOWN_ORDER_GRACE: Nanos = Nanos::from_secs(1);
 /// Private events kept while a hydration runs.
 const BUFFERED_EVENTS: usize = 1024;
 
@@ -630,7 +632,7 @@ impl ExecutionState {
                 self.counters.rejects += 1;
                 // "Unknown order" on a live order: its ending is on its way over the private stream, or must be asked for.
                 let gone = outcome.reason == RejectReason::UnknownOrder;
-                let ask_at = now + self.visibility_delay;
+                let ask_at = now + UNKNOWN_ORDER_GRACE;
                 self.change(index, |order| {
                     order.reject = outcome.reason;
                     order.inflight = None;
@@ -801,11 +803,26 @@ impl ExecutionState {
         let index = self.orders.find(&hydration.client_order_id)?;
         let order = self.orders.order(index)?;
         let instrument = order.instrument;
-        if phase != HydrationPhase::NotFound || !order.is_live() {
+        if !order.is_live() {
             return Some(instrument);
         }
-        let (state, age) = (order.state, now.since(order.created));
-        if state == OrderState::Submitted && age >= self.visibility_delay {
+        let (state, visible_at) = (order.state, order.created + self.visibility_delay);
+        let too_early =
+            phase == HydrationPhase::NotFound && state == OrderState::Submitted && now < visible_at;
+        if phase == HydrationPhase::Failed || too_early {
+            // No answer that could have settled it: the budget of questions is not charged.
+            self.change(index, |order| {
+                order.asked = order.asked.saturating_sub(1);
+                if let (true, Confirmation::Unknown { why, .. }) = (too_early, order.confirmation) {
+                    order.confirmation = Confirmation::Unknown { why, ask_at: visible_at };
+                }
+            });
+            return Some(instrument);
+        }
+        if phase != HydrationPhase::NotFound {
+            return Some(instrument);
+        }
+        if state == OrderState::Submitted {
             self.counters.rejects += 1;
             self.change(index, |order| {
                 order.state = OrderState::Rejected;
@@ -813,7 +830,7 @@ impl ExecutionState {
                 order.inflight = None;
                 order.confirmation = Confirmation::Confirmed;
             });
-        } else if state != OrderState::Submitted {
+        } else {
             self.counters.contradictions += 1;
             findings.add(Finding {
                 kind: IncidentKind::Contradiction,
