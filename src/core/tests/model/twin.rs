@@ -240,7 +240,6 @@ impl Twin {
         self.alive.retain(|id| orders.get(id).is_some_and(TwinOrder::is_live));
         self.counts.terminal += (before - self.alive.len()) as u64;
         self.derive(event);
-        self.incidents.truncate(16);
         // Whether a position agrees with the venue's is the one thing taken from the facts.
         self.inconsistent.clone_from(&facts.inconsistent);
         let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();

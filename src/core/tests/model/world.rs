@@ -5,7 +5,6 @@
 //! turn to the twin.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
 
 use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
@@ -192,7 +191,8 @@ pub struct World {
     pub doctor: Option<Doctor>,
     /// Everything that left, folded, for the second run.
     pub output: u64,
-    log: Arc<Mutex<VecDeque<String>>>,
+    /// The latest events and what they gave, for a failure's report.
+    log: VecDeque<(u64, Nanos, Event, Vec<Out>)>,
 }
 
 fn configuration(dice: &mut Dice) -> Configuration {
@@ -270,7 +270,7 @@ impl World {
             reading: vec![VecDeque::new(); 2],
             doctor: None,
             output: 0,
-            log: Arc::default(),
+            log: VecDeque::new(),
         }
     }
 
@@ -282,8 +282,10 @@ impl World {
         match outcome {
             Ok(()) => Ok(self.twin.counts),
             Err(why) => {
-                let log = self.log.lock().unwrap();
-                let last: Vec<&str> = log.iter().map(String::as_str).collect();
+                let line = |(sequence, given, event, outs): &(u64, Nanos, Event, Vec<Out>)| {
+                    format!("{sequence} {given:?} {event:?}\n    -> {outs:?}")
+                };
+                let last: Vec<String> = self.log.iter().map(line).collect();
                 Err(format!("event {}: {why}\nbefore it:\n{}", self.sequence, last.join("\n")))
             }
         }
@@ -386,13 +388,10 @@ impl World {
         let given = if self.dice.percent(2) { self.now - Nanos::from_micros(50) } else { self.now };
         let mut outs = Outs::default();
         self.deadline = self.core.turn(self.sequence, given, &event, &mut outs);
-        {
-            let mut log = self.log.lock().unwrap();
-            if log.len() > 12 {
-                log.pop_front();
-            }
-            log.push_back(format!("{} {:?} {event:?}\n    -> {:?}", self.sequence, given, outs.0));
+        if self.log.len() > 12 {
+            self.log.pop_front();
         }
+        self.log.push_back((self.sequence, given, event, outs.0.clone()));
         for out in &outs.0 {
             match out {
                 Out::Dispatch(dispatch) => self.wire.push(*dispatch),
