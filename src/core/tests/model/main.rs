@@ -3,6 +3,9 @@
 //! `LINCHPIN_MODEL_STEPS` says how many (a step gives one event or a few, and the timers that came due before it);
 //! `LINCHPIN_MODEL_SEED` where the seeds begin. A failure names the seed of its episode. The cheat tests doctor what the
 //! checkers see, one group of rules each, and every one must be caught.
+//!
+//! Recorded: 10,000,000 steps from seed 1000, release, 2 shared cores, 165 s: 8,683,402 events, 7,665,471 intents (5,486,700
+//! denied), 428,823 dispatches, 332,613 fills (4,989 late), 27,985 contradictions, 164,982 asks; no difference.
 
 #[path = "../desk/mod.rs"]
 mod desk;
