@@ -173,10 +173,16 @@ impl Front {
                 open.clone(),
             )));
         }
+        let mut stop = std::pin::pin!(stop);
+        // Looked at once before anybody is told: what it listens to (signals) is heard from here on.
+        let stopped =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(stop.as_mut().poll(cx).is_ready())).await;
         ready();
-        tokio::select! {
-            () = floor.play() => {}
-            () = stop => {}
+        if !stopped {
+            tokio::select! {
+                () = floor.play() => {}
+                () = stop => {}
+            }
         }
         for door in doors {
             door.abort();
