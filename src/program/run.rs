@@ -571,11 +571,19 @@ fn sum_up(
         gaps: feed.gaps,
         resyncs: feed.resyncs,
         reconnects: counted.receiver.reconnects,
-        ring_full: Vec::new(),
+        ring_full: full_rings(ended),
         log_dropped: counted.log.dropped,
         session: folder.path.clone(),
         ..Summary::default()
     }
+}
+
+/// The rings that a push found full, and how often.
+fn full_rings(ended: &Ended) -> Vec<(String, u64)> {
+    let receiver = ended.receiver.iter().map(|receiver| receiver.ring_full);
+    let sender = ended.sender.iter().map(|sender| sender.ring_full);
+    let all = ended.core.ring_full.iter().copied().chain(receiver).chain(sender);
+    all.filter(|(_, hits)| *hits > 0).map(|(name, hits)| (name.to_owned(), hits)).collect()
 }
 
 fn all_hops(ended: &Ended) -> crate::telemetry::hops::HopHistograms {

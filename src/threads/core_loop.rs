@@ -12,7 +12,7 @@ use crate::core::codec::MAX_PAYLOAD;
 use crate::core::dispatch::Dispatch;
 use crate::core::event::{
     Body, Control, ControlVerb, Event, Hydration, HydrationPhase, KillMode, NotSent, NotSentReason, Source,
-    Timer,
+    Timer, Verdict,
 };
 use crate::core::execution::Outbox;
 use crate::core::id::{InstrumentId, VenueId};
@@ -139,6 +139,8 @@ pub struct CoreEnd {
     pub seal: Result<Sealed, JournalError>,
     pub state_hash: u64,
     pub ring_high_water: Vec<(&'static str, usize, usize)>,
+    /// Pushes of the core that met a full ring.
+    pub ring_full: Vec<(&'static str, u64)>,
     pub journal_rolls: crate::journal::RollCounts,
 }
 
@@ -221,6 +223,13 @@ impl<C: Clock> CoreLoop<C> {
             Some(failure) => Err(failure),
             None => self.desk.journal.seal(),
         };
+        let outlets = self.desk.outlets.iter();
+        let ring_full = outlets
+            .flat_map(|venue| {
+                let (sender, requester) = (&venue.sender, &venue.requester);
+                [(sender.name(), sender.full_hits()), (requester.name(), requester.full_hits())]
+            })
+            .collect();
         let mut ring_high_water = Vec::new();
         for number in 0..self.inlets.count() {
             if let Some(ring) = self.inlets.ring(number) {
@@ -231,6 +240,7 @@ impl<C: Clock> CoreLoop<C> {
             events: self.sequence,
             hops: self.desk.hops,
             ring_high_water,
+            ring_full,
             core: self.core,
             seal,
             state_hash,
@@ -281,6 +291,7 @@ impl<C: Clock> CoreLoop<C> {
         }
         self.deadline = self.core.turn(sequence, now, event, &mut self.desk);
         self.desk.measure(event, now);
+        self.desk.count_refusal(event);
         let kill = self.core.state().control.kill;
         if kill != self.kill {
             self.follow_kill(kill);
@@ -332,6 +343,16 @@ impl<C: Clock> Desk<C> {
                 self.journal_failed(failure);
                 false
             }
+        }
+    }
+
+    /// What the venue refused, by its reason.
+    #[inline]
+    fn count_refusal(&self, event: &Event) {
+        if let Body::Outcome(outcome) = &event.body
+            && outcome.verdict == Verdict::Rejected
+        {
+            self.counters.rejects.of(outcome.reason).one();
         }
     }
 

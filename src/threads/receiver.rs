@@ -93,7 +93,8 @@ pub struct ReceiverEnd {
     pub feed: crate::venue::binance::feed::FeedCounters,
     pub private: crate::venue::binance::private::PrivateCounters,
     pub hops: HopHistograms,
-    pub ring_full_hits: u64,
+    /// Pushes that met a full ring to the core.
+    pub ring_full: (&'static str, u64),
 }
 
 impl<C: Clock> EventSink for Output<C> {
@@ -236,7 +237,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         ReceiverEnd {
             feed: *self.feed.counters(),
             private: *self.private.stream.counters(),
-            ring_full_hits: self.out.ring.full_hits(),
+            ring_full: (self.out.ring.name(), self.out.ring.full_hits()),
             hops: self.out.hops,
         }
     }

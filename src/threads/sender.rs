@@ -84,6 +84,8 @@ pub struct SenderEnd {
     pub orders: OrderCounters,
     pub hops: HopHistograms,
     pub ring_high_water: (&'static str, usize, usize),
+    /// Pushes that met a full ring to the core.
+    pub ring_full: (&'static str, u64),
 }
 
 impl<C: Clock> EventSink for Output<C> {
@@ -211,6 +213,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         SenderEnd {
             orders: *self.entry.counters(),
             ring_high_water: (self.dispatches.name(), self.dispatches.high_water(), self.dispatches.depth()),
+            ring_full: (self.out.ring.name(), self.out.ring.full_hits()),
             hops: self.out.hops,
         }
     }
