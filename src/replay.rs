@@ -17,7 +17,7 @@ use crate::core::execution::Outbox;
 use crate::core::id::InstrumentId;
 use crate::core::instrument::InstrumentDefinition;
 use crate::core::num::DecimalText;
-use crate::core::record::{Ask, Decision, RecordKind};
+use crate::core::record::{Ask, Decision, RECORDS_VERSION, RecordKind};
 use crate::core::state::market::{BookSync, Top};
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
@@ -26,6 +26,9 @@ use crate::journal::{End, JournalError, Position, Reader, SessionHeader};
 /// The first record of a journal: what it takes to build the same core again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
+    /// `RECORDS_VERSION` of the build that wrote it; the first version did not say.
+    #[serde(default = "first_version")]
+    pub records: u32,
     /// The resolved configuration, without secrets.
     pub configuration: String,
     pub run_tag: String,
@@ -35,12 +38,18 @@ pub struct Opening {
     pub assets: Vec<String>,
 }
 
+fn first_version() -> u32 {
+    1
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the journal does not begin with an opening record: {0}")]
     NoOpening(String),
+    #[error("the journal's records are of version {found}, and this build reads version {RECORDS_VERSION}")]
+    Version { found: u32 },
     #[error("the journal ends before all instruments are defined: nothing to replay")]
     NoInstruments,
     #[error("the recorded configuration does not build: {0}")]
@@ -153,6 +162,9 @@ fn read_opening(session_folder: &Path) -> Result<(Opening, Vec<InstrumentDefinit
         Some(record) => return Err(ReplayError::NoOpening(format!("its kind is {}", record.kind))),
         None => return Err(ReplayError::NoOpening("the journal is empty".into())),
     };
+    if opening.records != RECORDS_VERSION {
+        return Err(ReplayError::Version { found: opening.records });
+    }
     let mut definitions: BTreeMap<InstrumentId, InstrumentDefinition> = BTreeMap::new();
     while definitions.len() < opening.symbols.len() {
         let Some(record) = reader.next()? else { return Err(ReplayError::NoInstruments) };

@@ -254,7 +254,7 @@ pub fn journal(folder: &Path, segment_size: u64) -> Writer {
 
 /// A dispatch as the maker makes them.
 pub fn dispatch(number: u64, request: RequestKind) -> Dispatch {
-    use linchpin::core::event::{OrderKind, PositionSide, TimeInForce};
+    use linchpin::core::event::{OrderKind, PositionSide, TimeInForce, TriggerBy};
     use linchpin::core::id::{OrderIndex, OrderKey};
     Dispatch {
         number,
@@ -266,6 +266,7 @@ pub fn dispatch(number: u64, request: RequestKind) -> Dispatch {
         price: Price::new(618_002),
         quantity: Quantity::new(14),
         stop_price: Price::ZERO,
+        expires: Nanos::ZERO,
         order: OrderIndex(0),
         instrument: BTC,
         key: OrderKey::default(),
@@ -275,6 +276,8 @@ pub fn dispatch(number: u64, request: RequestKind) -> Dispatch {
         time_in_force: TimeInForce::PostOnly,
         side: Side::Buy,
         position_side: PositionSide::Both,
+        trigger_by: TriggerBy::LastPrice,
+        callback: 0,
         flags: Default::default(),
     }
 }

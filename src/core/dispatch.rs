@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! number 8 | cause 8 | decided 8 | trigger 8 | client_order_id 16 | venue_order_id 8 | price 8 | quantity 8 | stop_price 8
-//! order 4 | instrument 2 | slot 2 | strategy 1 | venue 1 | request 1 | kind 1 | tif 1 | side 1 | position_side 1 | flags 1
+//! expires 8 | order 4 | instrument 2 | slot 2 | callback 2
+//! strategy 1 | venue 1 | request 1 | kind 1 | tif 1 | side 1 | position_side 1 | trigger_by 1 | flags 1
 //! ```
 //! Hot.
 
 use crate::codec::{DecodeError, Decoder, Encoder};
-use crate::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use crate::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
 use crate::time::Nanos;
@@ -28,7 +29,10 @@ pub struct Dispatch {
     /// New: the order's; Replace: the new ones; Cancel: unused (zero).
     pub price: Price,
     pub quantity: Quantity,
+    /// The trigger price of a conditional order; of a trailing stop the activation price, zero for at once.
     pub stop_price: Price,
+    /// Good-till-date: when the order ends by itself, in the venue's time. Zero: none.
+    pub expires: Nanos,
     pub order: OrderIndex,
     pub instrument: InstrumentId,
     pub key: OrderKey,
@@ -38,6 +42,9 @@ pub struct Dispatch {
     pub time_in_force: TimeInForce,
     pub side: Side,
     pub position_side: PositionSide,
+    pub trigger_by: TriggerBy,
+    /// A trailing stop's distance from the best price, in 1/10,000.
+    pub callback: u16,
     pub flags: DispatchFlags,
 }
 
@@ -61,7 +68,7 @@ impl DispatchFlags {
 }
 
 impl Dispatch {
-    pub const ENCODED: usize = 4 * 8 + 16 + 4 * 8 + 4 + 2 + 2 + 8;
+    pub const ENCODED: usize = 4 * 8 + 16 + 5 * 8 + 4 + 3 * 2 + 9;
 
     #[inline]
     pub fn encode(&self, slot: &mut [u8]) -> usize {
@@ -75,9 +82,11 @@ impl Dispatch {
         to.i64(self.price.raw());
         to.i64(self.quantity.raw());
         to.i64(self.stop_price.raw());
+        to.u64(self.expires.raw());
         to.u32(self.order.0);
         to.u16(self.instrument.0);
         to.u16(self.key.slot);
+        to.u16(self.callback);
         to.bytes([
             self.key.strategy.0,
             self.venue.0,
@@ -86,6 +95,7 @@ impl Dispatch {
             self.time_in_force.code(),
             self.side.code(),
             self.position_side.code(),
+            self.trigger_by.code(),
             self.flags.0,
         ]);
         to.length()
@@ -102,10 +112,13 @@ impl Dispatch {
         let price = Price::new(from.i64()?);
         let quantity = Quantity::new(from.i64()?);
         let stop_price = Price::new(from.i64()?);
+        let expires = Nanos::new(from.u64()?);
         let order = OrderIndex(from.u32()?);
         let instrument = InstrumentId(from.u16()?);
         let slot = from.u16()?;
-        let [strategy, venue, request, kind, time_in_force, side, position_side, flags] = from.bytes()?;
+        let callback = from.u16()?;
+        let [strategy, venue, request, kind, time_in_force, side, position_side, trigger_by, flags] =
+            from.bytes()?;
         from.finish()?;
         Ok(Self {
             number,
@@ -117,6 +130,7 @@ impl Dispatch {
             price,
             quantity,
             stop_price,
+            expires,
             order,
             instrument,
             key: OrderKey { strategy: StrategyId(strategy), slot },
@@ -126,6 +140,8 @@ impl Dispatch {
             time_in_force: TimeInForce::from_code(time_in_force)?,
             side: Side::from_code(side)?,
             position_side: PositionSide::from_code(position_side)?,
+            trigger_by: TriggerBy::from_code(trigger_by)?,
+            callback,
             flags: DispatchFlags(flags),
         })
     }

@@ -225,6 +225,34 @@ coded! {
     }
 }
 
+impl OrderKind {
+    /// It waits for a trigger before it becomes a limit or a market order.
+    #[inline]
+    pub const fn is_conditional(self) -> bool {
+        matches!(
+            self,
+            Self::StopMarket
+                | Self::StopLimit
+                | Self::TakeProfitMarket
+                | Self::TakeProfitLimit
+                | Self::TrailingStop
+        )
+    }
+    /// It bears a limit price.
+    #[inline]
+    pub const fn is_priced(self) -> bool {
+        matches!(self, Self::Limit | Self::StopLimit | Self::TakeProfitLimit)
+    }
+}
+
+coded! {
+    /// Which price moves a conditional order's trigger (the venue's workingType).
+    pub enum TriggerBy {
+        LastPrice = 0 "last_price",
+        MarkPrice = 1 "mark_price",
+    }
+}
+
 coded! {
     pub enum TimeInForce {
         GoodTillCancel = 0 "GTC",
@@ -294,27 +322,43 @@ pub struct OrderReport {
 
 /// Bits of an order report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ReportFlags(pub u8);
+pub struct ReportFlags(pub u16);
 
 impl ReportFlags {
-    pub const MAKER: u8 = 1;
-    pub const REDUCE_ONLY: u8 = 2;
+    pub const MAKER: u16 = 1;
+    pub const REDUCE_ONLY: u16 = 2;
     /// Part of a hydration: a state read back, not news.
-    pub const HYDRATED: u8 = 4;
-    pub const LIQUIDATION: u8 = 8;
-    pub const ADL: u8 = 16;
-    pub const LONG_SIDE: u8 = 32;
-    pub const SHORT_SIDE: u8 = 64;
+    pub const HYDRATED: u16 = 4;
+    pub const LIQUIDATION: u16 = 8;
+    pub const ADL: u16 = 16;
+    pub const LONG_SIDE: u16 = 32;
+    pub const SHORT_SIDE: u16 = 64;
     /// A message that carries only the trade (USD-M TRADE_LITE): no proof of the order's state.
-    pub const TRADE_ONLY: u8 = 128;
+    pub const TRADE_ONLY: u16 = 128;
+    /// It closes whatever the position is then, and has no quantity of its own.
+    pub const CLOSE_POSITION: u16 = 256;
+    /// A conditional order's trigger has fired: it is a limit or a market order now.
+    pub const TRIGGERED: u16 = 512;
 
     #[inline]
-    pub const fn has(self, bit: u8) -> bool {
+    pub const fn has(self, bit: u16) -> bool {
         self.0 & bit != 0
     }
     #[inline]
-    pub const fn with(self, bit: u8, on: bool) -> Self {
+    pub const fn with(self, bit: u16, on: bool) -> Self {
         if on { Self(self.0 | bit) } else { self }
+    }
+
+    /// The leg of the position that the order is about.
+    #[inline]
+    pub const fn position_side(self) -> PositionSide {
+        if self.has(Self::LONG_SIDE) {
+            PositionSide::Long
+        } else if self.has(Self::SHORT_SIDE) {
+            PositionSide::Short
+        } else {
+            PositionSide::Both
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Intents: what a strategy or the workflow wishes. A command, not an event and not an order; gone after its turn.
 //! Hot.
 
-use crate::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use crate::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::limits::MAX_INTENTS;
 use crate::num::{Price, Quantity};
+use crate::time::Nanos;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
@@ -22,10 +23,136 @@ pub struct NewIntent {
     pub time_in_force: TimeInForce,
     /// Zero for market orders.
     pub price: Price,
+    /// Zero where it closes the position, whatever that is then.
     pub quantity: Quantity,
+    /// The trigger price of a conditional order; of a trailing stop the activation price, zero for at once.
     pub stop_price: Price,
+    pub trigger_by: TriggerBy,
+    /// A trailing stop's distance from the best price, in 1/10,000.
+    pub callback: u16,
+    /// Good-till-date: when the order ends by itself, in the venue's time. Zero: none.
+    pub expires: Nanos,
     pub position_side: PositionSide,
     pub reduce_only: bool,
+    pub close_position: bool,
+}
+
+/// Made by kind, then told what else it is:
+/// `NewIntent::stop_market(btc, Side::Sell, stop, quantity).reduce_only().triggered_by(TriggerBy::MarkPrice)`.
+impl NewIntent {
+    #[inline]
+    pub fn limit(instrument: InstrumentId, side: Side, price: Price, quantity: Quantity) -> Self {
+        Self { price, ..Self::bare(instrument, side, OrderKind::Limit, quantity) }
+    }
+
+    #[inline]
+    pub fn market(instrument: InstrumentId, side: Side, quantity: Quantity) -> Self {
+        Self::bare(instrument, side, OrderKind::Market, quantity)
+    }
+
+    /// Becomes a market order when the price reaches `stop`, from the better side.
+    pub fn stop_market(instrument: InstrumentId, side: Side, stop: Price, quantity: Quantity) -> Self {
+        Self { stop_price: stop, ..Self::bare(instrument, side, OrderKind::StopMarket, quantity) }
+    }
+
+    /// Becomes a limit order at `price` when the price reaches `stop`, from the better side.
+    pub fn stop_limit(
+        instrument: InstrumentId,
+        side: Side,
+        stop: Price,
+        price: Price,
+        quantity: Quantity,
+    ) -> Self {
+        Self { stop_price: stop, price, ..Self::bare(instrument, side, OrderKind::StopLimit, quantity) }
+    }
+
+    /// Becomes a market order when the price reaches `target`, from the worse side.
+    pub fn take_profit_market(
+        instrument: InstrumentId,
+        side: Side,
+        target: Price,
+        quantity: Quantity,
+    ) -> Self {
+        Self { stop_price: target, ..Self::bare(instrument, side, OrderKind::TakeProfitMarket, quantity) }
+    }
+
+    /// Becomes a limit order at `price` when the price reaches `target`, from the worse side.
+    pub fn take_profit_limit(
+        instrument: InstrumentId,
+        side: Side,
+        target: Price,
+        price: Price,
+        quantity: Quantity,
+    ) -> Self {
+        let bare = Self::bare(instrument, side, OrderKind::TakeProfitLimit, quantity);
+        Self { stop_price: target, price, ..bare }
+    }
+
+    /// Becomes a market order when the price turns back by `callback` (1/10,000) from its best since `activation` (zero:
+    /// since now).
+    pub fn trailing_stop(
+        instrument: InstrumentId,
+        side: Side,
+        activation: Price,
+        callback: u16,
+        quantity: Quantity,
+    ) -> Self {
+        let bare = Self::bare(instrument, side, OrderKind::TrailingStop, quantity);
+        Self { stop_price: activation, callback, ..bare }
+    }
+
+    #[inline]
+    pub fn valid(self, time_in_force: TimeInForce) -> Self {
+        Self { time_in_force, ..self }
+    }
+
+    /// Good till this instant of the venue's time.
+    pub fn until(self, expires: Nanos) -> Self {
+        Self { expires, time_in_force: TimeInForce::GoodTillDate, ..self }
+    }
+
+    #[inline]
+    pub fn reduce_only(self) -> Self {
+        Self { reduce_only: true, ..self }
+    }
+
+    /// Of stops and take-profits at market: closes whatever the position is then.
+    pub fn close_position(self) -> Self {
+        Self { close_position: true, quantity: Quantity::ZERO, ..self }
+    }
+
+    /// Which leg of the position it is about, where the venue is in hedge mode.
+    pub fn on_leg(self, position_side: PositionSide) -> Self {
+        Self { position_side, ..self }
+    }
+
+    pub fn triggered_by(self, trigger_by: TriggerBy) -> Self {
+        Self { trigger_by, ..self }
+    }
+
+    pub(crate) fn keyed(self, key: OrderKey) -> Self {
+        Self { key, ..self }
+    }
+
+    #[inline]
+    fn bare(instrument: InstrumentId, side: Side, kind: OrderKind, quantity: Quantity) -> Self {
+        Self {
+            key: OrderKey::default(),
+            instrument,
+            side,
+            kind,
+            time_in_force: TimeInForce::GoodTillCancel,
+            price: Price::ZERO,
+            quantity,
+            stop_price: Price::ZERO,
+            trigger_by: TriggerBy::LastPrice,
+            callback: 0,
+            expires: Nanos::ZERO,
+            position_side: PositionSide::Both,
+            reduce_only: false,
+            close_position: false,
+        }
+    }
 }
 
 /// New terms for the live order in a slot. `quantity` is the whole order's, what has filled included.
@@ -92,19 +219,7 @@ impl Intents {
         quantity: Quantity,
         time_in_force: TimeInForce,
     ) {
-        let key = self.key(slot);
-        self.push(Intent::New(NewIntent {
-            key,
-            instrument,
-            side,
-            kind: OrderKind::Limit,
-            time_in_force,
-            price,
-            quantity,
-            stop_price: Price::ZERO,
-            position_side: PositionSide::Both,
-            reduce_only: false,
-        }));
+        self.new_order(slot, NewIntent::limit(instrument, side, price, quantity).valid(time_in_force));
     }
 
     /// A market order in one of the strategy's own slots.
@@ -116,19 +231,8 @@ impl Intents {
         quantity: Quantity,
         reduce_only: bool,
     ) {
-        let key = self.key(slot);
-        self.push(Intent::New(NewIntent {
-            key,
-            instrument,
-            side,
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::GoodTillCancel,
-            price: Price::ZERO,
-            quantity,
-            stop_price: Price::ZERO,
-            position_side: PositionSide::Both,
-            reduce_only,
-        }));
+        let new = NewIntent::market(instrument, side, quantity);
+        self.new_order(slot, NewIntent { reduce_only, ..new });
     }
 
     #[inline]
@@ -143,10 +247,11 @@ impl Intents {
         self.push(Intent::Cancel(CancelIntent { key, order: OrderIndex::NONE }));
     }
 
-    /// Any intent at all; its key's strategy is overwritten with whose turn it is.
-    pub fn new_order(&mut self, slot: u16, mut intent: NewIntent) {
-        intent.key = self.key(slot);
-        self.push(Intent::New(intent));
+    /// Any order at all in one of the strategy's own slots: its key says whose turn it is, whatever it said before.
+    #[inline]
+    pub fn new_order(&mut self, slot: u16, new: NewIntent) {
+        let key = self.key(slot);
+        self.push(Intent::New(new.keyed(key)));
     }
 
     pub(crate) fn begin(&mut self, strategy: StrategyId) {

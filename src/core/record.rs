@@ -11,6 +11,10 @@ use crate::event::{HydrationScope, RequestKind, Side};
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
 
+/// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
+/// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags.
+pub const RECORDS_VERSION: u32 = 2;
+
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.
     pub enum RecordKind {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::header::OPENINGS;
 use super::layout::*;
+use crate::core::record::RECORDS_VERSION;
 
 #[test]
 fn the_document_says_what_the_code_does() {
@@ -123,6 +124,12 @@ fn document() -> String {
     writeln!(text, "| {KIND_ROLL} | closes a full segment; the journal goes on in the next |").unwrap();
     writeln!(text, "| {KIND_SEAL} | closes the last segment of a journal that ended on purpose |").unwrap();
     writeln!(text, "| other | reserved; a reader of version {VERSION} calls them damage |\n").unwrap();
+    writeln!(
+        text,
+        "What stands in the callers' payloads has a version of its own (`core::record::RECORDS_VERSION`, now {RECORDS_VERSION}), which the journal's\n\
+         first record says; a replay refuses a journal of another version by name.\n"
+    )
+    .unwrap();
     writeln!(
         text,
         "The payload of a closing record is {CLOSING_PAYLOAD_SIZE} bytes: the count of callers' records in this segment (u64), then in the journal so far (u64).\n\

@@ -17,7 +17,7 @@ use crate::config::{Config, Market, RunLength, Venue};
 use crate::core::event::{Body, Control, ControlVerb, Event, Source};
 use crate::core::id::{InstrumentId, VenueId};
 use crate::core::instrument::{InstrumentDefinition, Product};
-use crate::core::record::RecordKind;
+use crate::core::record::{RECORDS_VERSION, RecordKind};
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::{SessionHeader, SessionId, Writer};
@@ -478,6 +478,7 @@ fn open_journal(config: &Config, folder: &SessionFolder, directory: &Directory) 
     };
     let mut journal = Writer::create(&folder.path, header, config.journal_options())?;
     let opening = Opening {
+        records: RECORDS_VERSION,
         configuration: config.resolved_text(),
         run_tag: String::from_utf8_lossy(&folder.tag).into_owned(),
         symbols: directory.listings().iter().map(|listing| listing.symbol().to_owned()).collect(),

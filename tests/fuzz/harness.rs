@@ -13,7 +13,7 @@ use linchpin::core::codec::MAX_PAYLOAD;
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
 use linchpin::core::event::{
     Body, Event, HydrationPhase, LinkReason, LinkState, OrderKind, PositionSide, RequestKind, Side,
-    TimeInForce,
+    TimeInForce, TriggerBy,
 };
 use linchpin::core::id::{
     ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId,
@@ -451,6 +451,7 @@ pub fn sample_dispatch(number: u64, request: RequestKind) -> Dispatch {
         price: Price::new(600_000),
         quantity: Quantity::new(5),
         stop_price: Price::new(0),
+        expires: Nanos::ZERO,
         order: OrderIndex(number as u32),
         instrument: InstrumentId(0),
         key: OrderKey { strategy: StrategyId(0), slot: 0 },
@@ -460,6 +461,8 @@ pub fn sample_dispatch(number: u64, request: RequestKind) -> Dispatch {
         time_in_force: TimeInForce::PostOnly,
         side: Side::Buy,
         position_side: PositionSide::Both,
+        trigger_by: TriggerBy::LastPrice,
+        callback: 0,
         flags: DispatchFlags(0),
     }
 }

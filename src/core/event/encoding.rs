@@ -112,8 +112,8 @@ impl Event {
                     b.kind.code(),
                     b.time_in_force.code(),
                     b.side.code(),
-                    b.flags.0,
                 ]);
+                to.u16(b.flags.0);
             }
             Body::Position(b) => {
                 to.i64(b.quantity.raw());
@@ -343,7 +343,8 @@ fn decode_order(from: &mut Decoder<'_>) -> Result<Body, DecodeError> {
     let last_price = Price::new(from.i64()?);
     let trade_id = from.u64()?;
     let fee = from.i64()?;
-    let [fee_asset, execution, status, kind, time_in_force, side, flags] = from.bytes()?;
+    let [fee_asset, execution, status, kind, time_in_force, side] = from.bytes()?;
+    let flags = from.u16()?;
     Ok(Body::Order(OrderReport {
         client_order_id,
         venue_order_id,

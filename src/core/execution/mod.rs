@@ -8,7 +8,7 @@ pub mod workflow;
 
 use crate::dispatch::{Dispatch, DispatchFlags};
 use crate::event::{
-    KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce,
+    KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TriggerBy,
 };
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::intent::{Intent, NewIntent};
@@ -250,9 +250,14 @@ impl ExecutionControl {
             position_side: new.position_side,
             kind: new.kind,
             time_in_force: new.time_in_force,
+            trigger_by: new.trigger_by,
             reduce_only: new.reduce_only,
+            close_position: new.close_position,
+            callback: new.callback,
             price: new.price,
             quantity: new.quantity,
+            stop_price: new.stop_price,
+            expires: new.expires,
             created: state.now,
         };
         let inflight = Inflight {
@@ -266,12 +271,14 @@ impl ExecutionControl {
         let Some(order) = state.execution.begin(row, inflight) else { return };
         let flags = DispatchFlags::default()
             .with(DispatchFlags::REDUCE_ONLY, new.reduce_only)
+            .with(DispatchFlags::CLOSE_POSITION, new.close_position)
             .with(DispatchFlags::RISK_REDUCING, pending.reducing);
         outbox.dispatch(&Dispatch {
             client_order_id,
             price: new.price,
             quantity: new.quantity,
             stop_price: new.stop_price,
+            expires: new.expires,
             order,
             instrument: new.instrument,
             key: new.key,
@@ -280,6 +287,8 @@ impl ExecutionControl {
             time_in_force: new.time_in_force,
             side: new.side,
             position_side: new.position_side,
+            trigger_by: new.trigger_by,
+            callback: new.callback,
             flags,
             ..self.blank(state, RequestKind::New)
         });
@@ -351,6 +360,7 @@ impl ExecutionControl {
             price: Price::ZERO,
             quantity: Quantity::ZERO,
             stop_price: Price::ZERO,
+            expires: Nanos::ZERO,
             order: OrderIndex::NONE,
             instrument: InstrumentId::NONE,
             key: OrderKey::default(),
@@ -360,6 +370,8 @@ impl ExecutionControl {
             time_in_force: TimeInForce::GoodTillCancel,
             side: Side::Buy,
             position_side: PositionSide::Both,
+            trigger_by: TriggerBy::LastPrice,
+            callback: 0,
             flags: DispatchFlags::default(),
         }
     }

@@ -6,13 +6,12 @@
 //! Hot.
 
 use crate::event::{
-    Body, ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, OrderKind, PositionSide,
-    RejectReason, RequestKind, Side, TimeInForce,
+    Body, ControlVerb, Event, HydrationScope, KillMode, LinkKind, LinkState, RejectReason, RequestKind, Side,
 };
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::{Configuration, MAX_VENUES};
-use crate::num::{Price, Quantity};
+use crate::num::Quantity;
 use crate::record::{Ask, Decision, IncidentKind};
 use crate::state::control::AccountTrust;
 use crate::state::execution::Agreement;
@@ -357,18 +356,8 @@ fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) 
         let most = most_at_once(state, configuration, instrument);
         let limits = configuration.instruments.get(instrument.index());
         let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
-        intents.push(Intent::New(NewIntent {
-            key,
-            instrument,
-            side,
-            kind: OrderKind::Market,
-            time_in_force: TimeInForce::GoodTillCancel,
-            price: Price::ZERO,
-            quantity: total.quantity.abs().min(most),
-            stop_price: Price::ZERO,
-            position_side: PositionSide::Both,
-            reduce_only: true,
-        }));
+        let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only();
+        intents.push(Intent::New(new.keyed(key)));
     }
     held
 }

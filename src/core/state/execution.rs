@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 
 use crate::event::{
     Event, Execution, NotSent, OrderReport, RejectReason, ReportFlags, RequestKind, RequestOutcome, Side,
-    VenueStatus, Verdict,
+    TriggerBy, VenueStatus, Verdict,
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
 use crate::limits::{Configuration, MAX_SLOTS};
-use crate::num::{Cash, Quantity};
+use crate::num::{Cash, Price, Quantity};
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Inflight, NewRow, Order, OrderState, OrderTable};
 use crate::state::position::Position;
@@ -315,12 +315,17 @@ impl ExecutionState {
             instrument: event.instrument,
             venue: event.venue,
             side: report.side,
-            position_side: crate::event::PositionSide::Both,
+            position_side: report.flags.position_side(),
             kind: report.kind,
             time_in_force: report.time_in_force,
+            trigger_by: TriggerBy::LastPrice,
             reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
+            close_position: report.flags.has(ReportFlags::CLOSE_POSITION),
+            callback: 0,
             price: report.price,
             quantity: report.quantity,
+            stop_price: Price::ZERO,
+            expires: Nanos::ZERO,
             created: now,
         };
         if event.instrument.index() >= self.instruments {

@@ -137,6 +137,8 @@ fn fold_order(order: &Order, hasher: &mut StateHasher) {
     hasher.word(order.venue_order_id.0);
     hasher.word(u64::from(order.state.code()) | u64::from(order.side.code()) << 8);
     hasher.signed(order.price.raw());
+    hasher.signed(order.stop_price.raw());
+    hasher.word(order.expires.raw() << 1 | u64::from(order.triggered));
     for quantity in [order.quantity, order.cumulative, order.filled] {
         hasher.signed(Quantity::raw(quantity));
     }

@@ -11,7 +11,9 @@
 use alloc::vec::Vec;
 
 use crate::coded;
-use crate::event::{OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, VenueStatus};
+use crate::event::{
+    OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TriggerBy, VenueStatus,
+};
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::num::{Notional, Price, Quantity};
 use crate::time::Nanos;
@@ -87,10 +89,21 @@ pub struct Order {
     pub position_side: PositionSide,
     pub kind: OrderKind,
     pub time_in_force: TimeInForce,
+    pub trigger_by: TriggerBy,
     pub reduce_only: bool,
+    /// It closes whatever the position is when it triggers, and has no quantity of its own.
+    pub close_position: bool,
+    /// A conditional order whose trigger has fired; every other order from its beginning.
+    pub triggered: bool,
     pub state: OrderState,
+    /// A trailing stop's distance from the best price, in 1/10,000.
+    pub callback: u16,
     pub price: Price,
     pub quantity: Quantity,
+    /// The trigger price; of a trailing stop the activation price.
+    pub stop_price: Price,
+    /// Good-till-date, in the venue's time; zero: none.
+    pub expires: Nanos,
     /// The highest cumulative quantity that the venue reported.
     pub cumulative: Quantity,
     /// The sum of the fills that we applied; below `cumulative` while a fill report is missing.
@@ -174,9 +187,14 @@ pub struct NewRow {
     pub position_side: PositionSide,
     pub kind: OrderKind,
     pub time_in_force: TimeInForce,
+    pub trigger_by: TriggerBy,
     pub reduce_only: bool,
+    pub close_position: bool,
+    pub callback: u16,
     pub price: Price,
     pub quantity: Quantity,
+    pub stop_price: Price,
+    pub expires: Nanos,
     pub created: Nanos,
 }
 
@@ -251,10 +269,16 @@ impl OrderTable {
             position_side: new.position_side,
             kind: new.kind,
             time_in_force: new.time_in_force,
+            trigger_by: new.trigger_by,
             reduce_only: new.reduce_only,
+            close_position: new.close_position,
+            triggered: !new.kind.is_conditional(),
             state: OrderState::Submitted,
+            callback: new.callback,
             price: new.price,
             quantity: new.quantity,
+            stop_price: new.stop_price,
+            expires: new.expires,
             cumulative: Quantity::ZERO,
             filled: Quantity::ZERO,
             fill_notional: Notional::ZERO,
@@ -409,9 +433,14 @@ mod tests {
             position_side: PositionSide::Both,
             kind: OrderKind::Limit,
             time_in_force: TimeInForce::GoodTillCancel,
+            trigger_by: TriggerBy::LastPrice,
             reduce_only: false,
+            close_position: false,
+            callback: 0,
             price: Price::new(1),
             quantity: Quantity::new(1),
+            stop_price: Price::ZERO,
+            expires: Nanos::ZERO,
             created: Nanos::ZERO,
         }
     }

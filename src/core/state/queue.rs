@@ -169,7 +169,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{OrderKind, PositionSide, Side, TimeInForce};
+    use crate::event::Side;
     use crate::id::{OrderIndex, StrategyId};
     use crate::intent::{CancelIntent, NewIntent, ReplaceIntent};
     use crate::num::{Price, Quantity};
@@ -178,18 +178,8 @@ mod tests {
         OrderKey { strategy: StrategyId(0), slot }
     }
     fn new(slot: u16, price: i64) -> Intent {
-        Intent::New(NewIntent {
-            key: key(slot),
-            instrument: InstrumentId(0),
-            side: Side::Buy,
-            kind: OrderKind::Limit,
-            time_in_force: TimeInForce::GoodTillCancel,
-            price: Price::new(price),
-            quantity: Quantity::new(1),
-            stop_price: Price::ZERO,
-            position_side: PositionSide::Both,
-            reduce_only: false,
-        })
+        let new = NewIntent::limit(InstrumentId(0), Side::Buy, Price::new(price), Quantity::new(1));
+        Intent::New(new.keyed(key(slot)))
     }
     fn replace(slot: u16, price: i64) -> Intent {
         Intent::Replace(ReplaceIntent {

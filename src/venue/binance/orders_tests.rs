@@ -1,7 +1,7 @@
 //! Order entry: the texts that leave, the outcomes that come, and that no request is ever without exactly one.
 
 use super::*;
-use crate::core::event::Side;
+use crate::core::event::{Side, TriggerBy};
 use crate::core::id::{OrderIndex, OrderKey, VenueId};
 use crate::core::num::{Price, Quantity};
 use crate::venue::binance::sign::{Signer, tests::ed25519};
@@ -20,6 +20,7 @@ fn dispatch(number: u64, request: RequestKind) -> Dispatch {
         price: Price::new(618_002),
         quantity: Quantity::new(14),
         stop_price: Price::ZERO,
+        expires: Nanos::ZERO,
         order: OrderIndex(0),
         instrument: InstrumentId(0),
         key: OrderKey::default(),
@@ -29,6 +30,8 @@ fn dispatch(number: u64, request: RequestKind) -> Dispatch {
         time_in_force: TimeInForce::PostOnly,
         side: Side::Buy,
         position_side: PositionSide::Both,
+        trigger_by: TriggerBy::LastPrice,
+        callback: 0,
         flags: DispatchFlags::default(),
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
-use linchpin::core::event::{Event, OrderKind, PositionSide, RequestKind, Side, TimeInForce};
+use linchpin::core::event::{Event, OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
 use linchpin::core::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use linchpin::core::num::{Price, Quantity};
 use linchpin::core::time::Nanos;
@@ -83,6 +83,7 @@ fn order(number: u64, now: Nanos) -> Dispatch {
         price: Price::new(600_000),
         quantity: Quantity::new(5),
         stop_price: Price::ZERO,
+        expires: Nanos::ZERO,
         order: OrderIndex(0),
         instrument: InstrumentId(0),
         key: OrderKey::default(),
@@ -92,6 +93,8 @@ fn order(number: u64, now: Nanos) -> Dispatch {
         time_in_force: TimeInForce::PostOnly,
         side: Side::Buy,
         position_side: PositionSide::Both,
+        trigger_by: TriggerBy::LastPrice,
+        callback: 0,
         flags: DispatchFlags::default(),
     }
 }

@@ -11,7 +11,7 @@ use linchpin::config::{Config, Overrides, Rings};
 use linchpin::core::event::{Body, Control, ControlVerb, Event, KillMode, Source};
 use linchpin::core::id::{InstrumentId, VenueId};
 use linchpin::core::instrument::{InstrumentDefinition, Product};
-use linchpin::core::record::{Ask, RecordKind};
+use linchpin::core::record::{Ask, RECORDS_VERSION, RecordKind};
 use linchpin::core::state::State;
 use linchpin::core::time::Nanos;
 use linchpin::core::turn::Core;
@@ -511,6 +511,7 @@ fn open_journal(config: &Config, seed: u64, folder: &Path, directory: &Directory
     let options = journal::Options { segments: Segments::Inline, ..config.journal_options() };
     let mut journal = Writer::create(folder, header, options).expect("an empty folder takes a journal");
     let opening = Opening {
+        records: RECORDS_VERSION,
         configuration: config.resolved_text(),
         run_tag: String::from_utf8_lossy(&TAG).into_owned(),
         symbols: directory.listings().iter().map(|listing| listing.symbol().to_owned()).collect(),

@@ -133,15 +133,7 @@ pub fn key(slot: u16) -> OrderKey {
 pub fn limit(slot: u16, instrument: InstrumentId, side: Side, price: i64, quantity: i64) -> NewIntent {
     NewIntent {
         key: key(slot),
-        instrument,
-        side,
-        kind: OrderKind::Limit,
-        time_in_force: TimeInForce::GoodTillCancel,
-        price: Price::new(price),
-        quantity: Quantity::new(quantity),
-        stop_price: Price::ZERO,
-        position_side: PositionSide::Both,
-        reduce_only: false,
+        ..NewIntent::limit(instrument, side, Price::new(price), Quantity::new(quantity))
     }
 }
 

@@ -97,16 +97,8 @@ impl Strategy for Restless {
                     intents.new_order(
                         slot,
                         NewIntent {
-                            key: OrderKey::default(),
-                            instrument,
-                            side,
                             kind,
-                            time_in_force: TimeInForce::GoodTillCancel,
-                            price: Price::new(price),
-                            quantity: Quantity::new(quantity),
-                            stop_price: Price::ZERO,
-                            position_side: PositionSide::Both,
-                            reduce_only: false,
+                            ..NewIntent::limit(instrument, side, Price::new(price), Quantity::new(quantity))
                         },
                     );
                 }

@@ -142,6 +142,7 @@ fn dispatch(number: u64, request: RequestKind, price: i64) -> Dispatch {
         price: Price::new(price),
         quantity: Quantity::new(14),
         stop_price: Price::ZERO,
+        expires: Nanos::ZERO,
         order: OrderIndex(0),
         instrument: InstrumentId(0),
         key: OrderKey::default(),
@@ -151,6 +152,8 @@ fn dispatch(number: u64, request: RequestKind, price: i64) -> Dispatch {
         time_in_force: event::TimeInForce::PostOnly,
         side: event::Side::Buy,
         position_side: event::PositionSide::Both,
+        trigger_by: event::TriggerBy::LastPrice,
+        callback: 0,
         flags: DispatchFlags::default(),
     }
 }
