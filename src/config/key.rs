@@ -1,10 +1,13 @@
-//! Where an account's key is. A [`Key`] names files and variables; the secret itself is read only when [`Key::read`] is called, goes straight
+//! Where an account's key is. A [`Key`] names files, variables and programs; the secret itself is read only when [`Key::read`] is called, goes straight
 //! into [`Credentials`], and is in no error, no `Debug`, no resolved text.
 
 use std::fmt;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -32,6 +35,8 @@ pub enum Source {
     Embedded,
     Variable(String),
     File(PathBuf),
+    /// What a program prints: its path and its arguments. No shell is between.
+    Command(Vec<String>),
 }
 
 impl Key {
@@ -77,6 +82,67 @@ impl Source {
                 }
                 Ok(Some(Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?)))
             }
+            Self::Command(words) => printed_by(words).map(Some).map_err(wrong),
+        }
+    }
+}
+
+/// A key is shorter than this; what prints more is not a key.
+const LONGEST_KEY: u64 = 64 << 10;
+/// A key store that asks a person may take a while.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What a program prints on its stdout. Its stderr goes where ours goes, so that it can ask and complain; it is never read here,
+/// and no message of ours quotes what it printed.
+fn printed_by(words: &[String]) -> Result<Zeroizing<String>, String> {
+    let Some((program, arguments)) = words.split_first() else { return Err("names no program".to_owned()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
+    let stdout = child.stdout.take();
+    let reader = std::thread::spawn(move || {
+        // Sized at once: a vector that grew would leave pieces of the key in freed memory.
+        let mut text = Zeroizing::new(Vec::with_capacity(LONGEST_KEY as usize + 1));
+        let read = stdout.map(|out| out.take(LONGEST_KEY + 1).read_to_end(&mut text));
+        read.transpose().map(|_| text)
+    });
+    let mut waited = Duration::ZERO;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if waited < PATIENCE => {}
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("{program} had not ended after {} s", PATIENCE.as_secs()));
+            }
+            Err(error) => return Err(format!("cannot wait for {program}: {error}")),
+        }
+        std::thread::sleep(LOOK_EVERY);
+        waited += LOOK_EVERY;
+    };
+    let mut bytes = match reader.join() {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => return Err(format!("cannot read what {program} printed: {error}")),
+        Err(_) => return Err(format!("cannot read what {program} printed")),
+    };
+    if bytes.len() as u64 > LONGEST_KEY {
+        return Err(format!("{program} printed more than a key can be long ({LONGEST_KEY} bytes)"));
+    }
+    if !status.success() {
+        return Err(format!("{program} ended with {status}"));
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{program} printed nothing")),
+        Ok(text) => Ok(text),
+        Err(error) => {
+            // What is not text may be a key all the same.
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(format!("what {program} printed is not text"))
         }
     }
 }
@@ -99,8 +165,14 @@ impl FromStr for Source {
             None if text == "embedded" => Ok(Self::Embedded),
             Some(("env", name)) if is_variable(name) => Ok(Self::Variable(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            Some(("command", line)) if line.trim_start().starts_with('/') => {
+                Ok(Self::Command(line.split_whitespace().map(str::to_owned).collect()))
+            }
+            Some(("command", _)) => {
+                Err(Wrong::new("the program of \"command:\" needs its whole path, from / on"))
+            }
             _ => Err(Wrong::new(
-                "expected \"env:VARIABLE\" or \"file:PATH\" (what stands there is not shown: it may be a secret)",
+                "expected \"env:VARIABLE\", \"file:PATH\" or \"command:/PATH ARGUMENTS\" (what stands there is not shown: it may be a secret)",
             )),
         }
     }
@@ -112,6 +184,48 @@ impl fmt::Display for Source {
             Self::Embedded => f.write_str("embedded"),
             Self::Variable(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(words) => write!(f, "command:{}", words.join(" ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        let source: Source = text.parse().map_err(|wrong: Wrong| wrong.to_string())?;
+        let secret = source.read("venue[0].key.secret", true).map_err(|error| error.to_string())?;
+        Ok(secret.expect("it is not the embedded venue's").to_string())
+    }
+
+    #[test]
+    fn a_program_prints_the_key_without_a_shell_between() {
+        assert_eq!(read("command:/bin/echo a key  $HOME;id").unwrap().trim(), "a key $HOME;id");
+    }
+
+    #[test]
+    fn a_program_that_fails_prints_nothing_or_too_much_is_named_and_never_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("key");
+        let ran = |body: &str| {
+            std::fs::write(&script, format!("#!/bin/sh\n{body}\n")).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+            read(&format!("command:{}", script.display())).unwrap_err()
+        };
+        for (body, says) in [
+            ("echo s3cr3t; exit 3", "exit status: 3"),
+            ("true", "printed nothing"),
+            ("head -c 70000 /dev/zero | tr '\\0' x", "more than a key can be long"),
+            ("printf 's3cr3t\\377'", "is not text"),
+        ] {
+            let said = ran(body);
+            assert!(
+                said.contains(says) && said.contains("key") && !said.contains("s3cr3t"),
+                "{body}: {said}"
+            );
+        }
+        assert!(read("command:/no/such/program").unwrap_err().contains("cannot run /no/such/program"));
+        assert!(read("command:pass show x").unwrap_err().contains("whole path"));
     }
 }

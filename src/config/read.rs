@@ -329,7 +329,7 @@ fn key(section: &Section<'_>, mode: Mode, endpoints: &Endpoints) -> Option<Key> 
         Some(Source::Embedded) if matches!(endpoints, Endpoints::At(_)) && section.has(name) => {
             section.wrong_secret(
                 name,
-                "the venue is not the embedded one: expected \"env:VARIABLE\" or \"file:PATH\"",
+                "the venue is not the embedded one: expected \"env:VARIABLE\", \"file:PATH\" or \"command:/PATH ARGUMENTS\"",
             );
             None
         }
@@ -347,7 +347,12 @@ fn key(section: &Section<'_>, mode: Mode, endpoints: &Endpoints) -> Option<Key> 
     }
     let (Some(id), Some(secret)) = found else {
         if mode != Mode::DryRun && mode != Mode::Demo {
-            section.wrong_secret("id", format!("mode {mode} needs a key: \"env:VARIABLE\" or \"file:PATH\""));
+            section.wrong_secret(
+                "id",
+                format!(
+                    "mode {mode} needs a key: \"env:VARIABLE\", \"file:PATH\" or \"command:/PATH ARGUMENTS\""
+                ),
+            );
         }
         return None;
     };

@@ -281,7 +281,7 @@ fn a_secret_that_stands_in_the_file_is_refused_and_not_shown() {
     let text = desk("").replace("file:key.pem", "hunter2");
     assert_eq!(
         told(&text),
-        "8: venue[0].key.secret: expected \"env:VARIABLE\" or \"file:PATH\" (what stands there is not shown: it may be a secret)"
+        "8: venue[0].key.secret: expected \"env:VARIABLE\", \"file:PATH\" or \"command:/PATH ARGUMENTS\" (what stands there is not shown: it may be a secret)"
     );
     let text = desk("").replace("secret =", "passphrase =");
     assert!(!told(&text).contains("key.pem"), "{}", told(&text));
@@ -300,7 +300,7 @@ fn sending_to_others_needs_a_key() {
     assert_eq!(good(&keyless("")).venues[0].key, None);
     assert_eq!(
         told(&keyless("mode = \"TESTNET\"\n")),
-        "9: venue[0].key.id: mode TESTNET needs a key: \"env:VARIABLE\" or \"file:PATH\""
+        "9: venue[0].key.id: mode TESTNET needs a key: \"env:VARIABLE\", \"file:PATH\" or \"command:/PATH ARGUMENTS\""
     );
 }
 

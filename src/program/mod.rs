@@ -1,7 +1,7 @@
 //! The command line: what each verb means, and what it exits with.
 //!
 //! Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or the configuration is wrong;
-//! 3 a replay found a difference; 130 Ctrl-C before a session began, or a second one.
+//! 3 a replay found a difference; 4 the doctor found something bad; 130 Ctrl-C before a session began, or a second one.
 
 /// A line on stdout. Whoever reads it may have gone: that is no reason to stop, and never one to panic.
 macro_rules! tell {
@@ -20,6 +20,7 @@ macro_rules! complain {
 }
 
 mod demo;
+mod doctor;
 mod registry;
 mod replay;
 mod run;
@@ -53,6 +54,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check a configuration and print what would run
     Check(CheckArgs),
+    /// Is this host fit to trade on? Reads only; says what is wrong, why it matters, and what mends it
+    Doctor(doctor::DoctorArgs),
     /// The embedded venue as a process of its own
     #[cfg(feature = "embedded-venue")]
     Venue(venue::VenueArgs),
@@ -115,6 +118,8 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// A replay found a difference.
     Different(anyhow::Error),
+    /// The doctor found something that stands against trading here.
+    Unfit(anyhow::Error),
     /// Ctrl-C before there was a session.
     Interrupted,
 }
@@ -141,6 +146,7 @@ pub fn main(strategies: Registry) -> ExitCode {
         Some(Command::Run(args)) => run::run(&args, &strategies),
         Some(Command::Replay(args)) => replay::run(&args, &strategies),
         Some(Command::Check(args)) => check(&args, &strategies),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         #[cfg(feature = "embedded-venue")]
         Some(Command::Venue(args)) => venue::run(args).map_err(Failure::Failed),
     };
@@ -149,6 +155,7 @@ pub fn main(strategies: Registry) -> ExitCode {
         Err(Failure::Failed(error)) => (1, error),
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Different(error)) => (3, error),
+        Err(Failure::Unfit(error)) => (4, error),
         Err(Failure::Interrupted) => (
             crate::sys::signal::INTERRUPTED,
             anyhow::anyhow!("stopped before the session began; no order was sent"),

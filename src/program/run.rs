@@ -282,7 +282,9 @@ impl Session {
         summary.verification = match &verified {
             Ok(verification) => verification.clone(),
             Err(Failure::Different(error)) => Verification::Different(format!("{error:#}")),
-            Err(Failure::Failed(error) | Failure::Usage(error)) => Verification::Failed(format!("{error:#}")),
+            Err(Failure::Failed(error) | Failure::Usage(error) | Failure::Unfit(error)) => {
+                Verification::Failed(format!("{error:#}"))
+            }
             Err(Failure::Interrupted) => Verification::NotAsked,
         };
         tell!("{summary}");

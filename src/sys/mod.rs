@@ -8,6 +8,7 @@ pub mod checksum;
 pub mod clock;
 pub mod cpu;
 pub mod gaps;
+pub mod host;
 pub mod mapping;
 pub mod memory;
 pub mod signal;
