@@ -1,0 +1,65 @@
+//! Where one session's files are: `<home>/sessions/<stamp>-<tag>`, made once and never shared by two runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::journal::SessionId;
+use crate::telemetry::utc::Utc;
+
+/// Where one session's files are: `<home>/sessions/<stamp>-<tag>`.
+pub(super) struct SessionFolder {
+    pub path: PathBuf,
+    pub tag: [u8; 5],
+    pub id: SessionId,
+    pub created: u64,
+}
+
+impl SessionFolder {
+    pub fn create(home: &Path) -> anyhow::Result<Self> {
+        let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let sessions = home.join("sessions");
+        std::fs::create_dir_all(&sessions)
+            .with_context(|| format!("cannot create {}", sessions.display()))?;
+        let mut nanos = created.as_nanos() as u64;
+        loop {
+            let tag = tag_of(nanos);
+            let name = format!("{}-{}", stamp(nanos / 1_000_000_000), String::from_utf8_lossy(&tag));
+            let path = sessions.join(name);
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    let mut id = [0; 16];
+                    id[..8].copy_from_slice(&nanos.to_le_bytes());
+                    id[8..12].copy_from_slice(&std::process::id().to_le_bytes());
+                    return Ok(Self { path, tag, id: SessionId(id), created: nanos });
+                }
+                // Two runs in one tick of the tag: the later one takes the next.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => nanos += TAG_TICK,
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot create {}", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// A tag lasts so long: 2^25 of them are 388 days.
+const TAG_TICK: u64 = 1_000_000_000;
+
+fn tag_of(nanos: u64) -> [u8; 5] {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut rest = nanos / TAG_TICK;
+    let mut tag = [b'0'; 5];
+    for slot in tag.iter_mut().rev() {
+        *slot = DIGITS[(rest % 32) as usize];
+        rest /= 32;
+    }
+    tag
+}
+
+/// `20261121T073500Z`.
+fn stamp(seconds: u64) -> String {
+    let text = Utc(seconds * 1_000_000_000).to_string();
+    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    format!("{}Z", digits.get(..15).unwrap_or(&digits))
+}
