@@ -13,11 +13,11 @@ use std::process::ExitCode;
 
 use linchpin::config::{ConfigError, ConfigErrors, Parameters};
 use linchpin::core::event::{Side, TimeInForce};
-use linchpin::core::id::InstrumentId;
 use linchpin::core::instrument::InstrumentDefinition;
 use linchpin::core::intent::Intents;
 use linchpin::core::num::{CASH_DECIMALS, Cash, Price, Quantity};
 use linchpin::core::state::{Change, hash::StateHasher};
+use linchpin::core::strategy::quote::{self, Quote};
 use linchpin::core::strategy::{Strategy, View};
 use linchpin::core::time::Nanos;
 use linchpin::program::{Registry, main as program};
@@ -47,14 +47,6 @@ struct Quoter {
     opinions: Vec<Opinion>,
 }
 
-/// What should stand in a slot.
-struct Quote {
-    slot: u16,
-    side: Side,
-    price: Price,
-    quantity: Quantity,
-}
-
 /// What it remembers of an instrument.
 #[derive(Clone, Copy, Default)]
 struct Opinion {
@@ -76,10 +68,7 @@ impl Strategy for Quoter {
         let (Some(top), Some(definition)) = (view.trusted_top(id), view.definition(id)) else {
             // A market that cannot be believed: nothing of ours stays in it, and what it did meanwhile is not a price move.
             *opinion = Opinion::default();
-            let cancellable = |slot| {
-                view.has_pending(slot) || view.order(slot).is_some_and(|order| order.inflight.is_none())
-            };
-            slots.into_iter().filter(|slot| cancellable(*slot)).for_each(|slot| intents.cancel(slot));
+            slots.into_iter().for_each(|slot| quote::withdraw(view, slot, intents));
             return;
         };
         opinion.learn(view.now(), top.mid().to_num(), self.memory);
@@ -97,12 +86,21 @@ impl Strategy for Quoter {
         let bid = (libm::floor(fair - half_spread) as i64).min(top.ask.price.raw() - 1);
         let ask = (libm::ceil(fair + half_spread) as i64).max(top.bid.price.raw() + 1);
         let bound = size.saturating_mul(self.max_orders_held);
-        for (slot, side, ticks) in [(slots[0], Side::Buy, bid), (slots[1], Side::Sell, ask)] {
+        let standing = |slot, side: Side, ticks| {
             // A whole order or none: a remainder may be worth less than the venue takes.
             let fits = side.signed(held).raw().saturating_add(size) <= bound;
-            let quantity = Quantity::new(if fits { size } else { 0 });
-            self.place(view, id, Quote { slot, side, price: Price::new(ticks), quantity }, intents);
-        }
+            Quote {
+                slot,
+                instrument: id,
+                side,
+                price: Price::new(ticks),
+                quantity: Quantity::new(if fits { size } else { 0 }),
+                time_in_force: TimeInForce::PostOnly,
+                requote_ticks: self.requote_ticks,
+            }
+        };
+        let (bid, ask) = (standing(slots[0], Side::Buy, bid), standing(slots[1], Side::Sell, ask));
+        quote::step_both(view, &bid, &ask, intents);
     }
 
     fn fold(&self, hasher: &mut StateHasher) {
@@ -127,27 +125,6 @@ impl Opinion {
 }
 
 impl Quoter {
-    /// One order a slot: placed, moved by a replace when it is off, cancelled when it would grow the position past its bound.
-    /// These are wishes: risk may refuse one (a quote that would cross our own other side), and the next event asks again.
-    fn place(&self, view: &View<'_>, instrument: InstrumentId, quote: Quote, intents: &mut Intents) {
-        let Quote { slot, side, price, quantity } = quote;
-        if view.has_pending(slot) {
-            return;
-        }
-        match view.order(slot) {
-            // Its request is still out: whatever we want next, we know more when the answer is here.
-            Some(order) if order.inflight.is_some() => {}
-            Some(_) if !quantity.is_positive() => intents.cancel(slot),
-            Some(order) if (order.price - price).abs().raw() >= self.requote_ticks => {
-                intents.replace(slot, price, order.filled + quantity);
-            }
-            None if quantity.is_positive() => {
-                intents.limit(slot, instrument, side, price, quantity, TimeInForce::PostOnly);
-            }
-            _ => {}
-        }
-    }
-
     /// Every mistake names its key, as in the rest of the configuration.
     fn make(
         parameters: &Parameters,

@@ -6,14 +6,14 @@
 
 use fixed::types::I48F16;
 
-use crate::event::{RequestKind, Side, TimeInForce};
+use crate::event::{Side, TimeInForce};
 use crate::id::InstrumentId;
-use crate::intent::{Intent, Intents, NewIntent, ReplaceIntent};
+use crate::intent::Intents;
 use crate::num::{Price, Quantity};
 use crate::state::Change;
 use crate::state::hash::StateHasher;
 use crate::state::market::Top;
-use crate::state::order::{Inflight, Order};
+use crate::strategy::quote::{self, Quote};
 use crate::strategy::{Strategy, View, Wakes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,57 +59,22 @@ impl MarketMaker {
     #[inline]
     fn quote(
         &self,
-        view: &View<'_>,
         instrument: InstrumentId,
         slot: u16,
         side: Side,
-        target: Price,
-        intents: &mut Intents,
-    ) {
+        price: Price,
+        position: Quantity,
+    ) -> Quote {
         let p = &self.parameters;
-        let held = side.signed(view.position(instrument).quantity);
-        let wanted = p.quantity.min(p.max_position - held);
-        let order = view.order(slot);
-        // What waits in the queue is moved on with the market, as what rests is.
-        let waits_well = match view.pending(slot).map(|pending| pending.intent) {
-            Some(Intent::Cancel(_)) => true,
-            Some(Intent::New(NewIntent { price, .. }) | Intent::Replace(ReplaceIntent { price, .. })) => {
-                (price - target).abs() < Price::new(p.requote_ticks)
-            }
-            None => false,
-        };
-        match order {
-            // Its request is still open: whatever we want next, we know more when the answer is here.
-            Some(order) if order.inflight.is_some() => {}
-            Some(_) if !wanted.is_positive() => intents.cancel(slot),
-            Some(order) => {
-                let off = (order.price - target).abs() >= Price::new(p.requote_ticks);
-                if off && !waits_well {
-                    intents.replace(slot, target, order.filled + wanted);
-                }
-            }
-            None if wanted.is_positive() && !waits_well => {
-                intents.limit(slot, instrument, side, target, wanted, TimeInForce::PostOnly);
-            }
-            None => {}
+        Quote {
+            slot,
+            instrument,
+            side,
+            price,
+            quantity: p.quantity.min(p.max_position - side.signed(position)),
+            time_in_force: TimeInForce::PostOnly,
+            requote_ticks: p.requote_ticks,
         }
-    }
-}
-
-/// While a Replace is out, either of its two prices may be the one that rests.
-#[inline]
-fn lowest(order: &Order) -> Price {
-    match order.inflight {
-        Some(Inflight { request: RequestKind::Replace, price, .. }) => price.min(order.price),
-        _ => order.price,
-    }
-}
-
-#[inline]
-fn highest(order: &Order) -> Price {
-    match order.inflight {
-        Some(Inflight { request: RequestKind::Replace, price, .. }) => price.max(order.price),
-        _ => order.price,
     }
 }
 
@@ -123,25 +88,18 @@ impl Strategy for MarketMaker {
         let Some(at) = view.instruments().position(|id| id == instrument) else { return };
         let (bid_slot, ask_slot) = (2 * at as u16, 2 * at as u16 + 1);
         let Some(top) = view.trusted_top(instrument) else {
-            for slot in [bid_slot, ask_slot] {
-                let waits = view.pending(slot).is_some_and(|p| !matches!(p.intent, Intent::Cancel(_)));
-                if view.order(slot).is_some_and(|order| order.inflight.is_none()) || waits {
-                    intents.cancel(slot);
-                }
-            }
+            quote::withdraw(view, bid_slot, intents);
+            quote::withdraw(view, ask_slot, intents);
             return;
         };
         if !view.is_settled(instrument) {
             return;
         }
-        let (bid, ask) = self.targets(top, view.position(instrument).quantity);
-        // The side that the market runs away from moves first: the other may not cross it while it rests.
-        if view.order(ask_slot).is_none_or(|resting| bid < lowest(resting)) {
-            self.quote(view, instrument, bid_slot, Side::Buy, bid, intents);
-        }
-        if view.order(bid_slot).is_none_or(|resting| ask > highest(resting)) {
-            self.quote(view, instrument, ask_slot, Side::Sell, ask, intents);
-        }
+        let position = view.position(instrument).quantity;
+        let (bid, ask) = self.targets(top, position);
+        let bid = self.quote(instrument, bid_slot, Side::Buy, bid, position);
+        let ask = self.quote(instrument, ask_slot, Side::Sell, ask, position);
+        quote::step_both(view, &bid, &ask, intents);
     }
 
     fn wakes_on(&self) -> Wakes {

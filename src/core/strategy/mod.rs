@@ -3,6 +3,7 @@
 //! Hot.
 
 pub mod market_maker;
+pub mod quote;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -123,6 +124,12 @@ impl<'a> View<'a> {
     pub fn order_index(&self, slot: u16) -> Option<OrderIndex> {
         let key = OrderKey { strategy: self.strategy, slot };
         self.state.execution.live_in_slot(key).map(|(index, _)| index)
+    }
+    /// The newest order in one of its slots, ended or not, while it is known.
+    #[inline]
+    pub fn latest(&self, slot: u16) -> Option<&'a Order> {
+        let key = OrderKey { strategy: self.strategy, slot };
+        self.state.execution.in_slot(key).map(|(_, order)| order)
     }
     /// A command of this slot waits in the queue.
     #[inline]

@@ -1,0 +1,136 @@
+//! The family *kill and flatten*: cancels first, and once nothing is open, what is held is closed.
+//!
+//! It acts on a kill, a drain and the operator's wishes, for the whole account, and while it is at work strategies wish nothing.
+//! Hot.
+
+use crate::event::{Body, ControlVerb, Event, KillMode, RequestKind, Side};
+use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
+use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
+use crate::limits::Configuration;
+use crate::num::Quantity;
+use crate::state::State;
+use crate::state::hash::StateHasher;
+use crate::time::Nanos;
+
+use super::{CANCEL_AGAIN, WORKFLOW, cancel_order};
+
+#[derive(Clone, Debug)]
+pub(super) struct Closing {
+    /// An operator's one-shot wish to cancel everything.
+    cancel_all: bool,
+    /// An operator's wish to hold nothing; done when nothing is held.
+    flatten: bool,
+    /// When what was refused is wished again.
+    again_at: Nanos,
+}
+
+impl Closing {
+    pub(super) fn new() -> Self {
+        Self { cancel_all: false, flatten: false, again_at: Nanos::MAX }
+    }
+
+    /// True while it is at work: no lower family acts then.
+    #[inline]
+    pub(super) fn act(
+        &mut self,
+        state: &mut State,
+        configuration: &Configuration,
+        event: &Event,
+        intents: &mut Intents,
+    ) -> bool {
+        if let Body::Control(control) = &event.body {
+            match control.verb {
+                ControlVerb::CancelAll => self.cancel_all = true,
+                ControlVerb::Flatten => self.flatten = true,
+                _ => {}
+            }
+        }
+        self.again_at = Nanos::MAX;
+        let kill = state.control.kill;
+        let cancelling = matches!(kill, Some(KillMode::Cancel | KillMode::Flatten)) || state.control.draining;
+        let flattening = kill == Some(KillMode::Flatten) || self.flatten;
+        if !(cancelling || flattening || self.cancel_all) {
+            return kill.is_some();
+        }
+        let open = cancel_everything(state, intents);
+        // A turn has a bound: what did not fit is wished at the next event. What opens later was not meant.
+        self.cancel_all &= intents.is_full();
+        if open {
+            self.again_at = state.now + CANCEL_AGAIN;
+        }
+        if flattening && !open {
+            let held = flatten(state, configuration, intents);
+            self.flatten &= held;
+        }
+        state.control.flattening = self.flatten;
+        true
+    }
+
+    #[inline]
+    pub(super) fn next_deadline(&self) -> Nanos {
+        self.again_at
+    }
+
+    pub(super) fn fold(&self, hasher: &mut StateHasher) {
+        hasher.word(u64::from(self.cancel_all) | u64::from(self.flatten) << 1);
+        hasher.word(self.again_at.raw());
+    }
+}
+
+/// A cancel for every live order of ours that has none on its way; true while any of ours is open or waiting.
+fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
+    let mut open = false;
+    for pending in state.execution.queue.iter() {
+        if pending.intent.request() != RequestKind::Cancel && pending.intent.key().strategy != WORKFLOW {
+            open = true;
+            intents.push(Intent::Cancel(CancelIntent { key: pending.intent.key(), order: OrderIndex::NONE }));
+        }
+    }
+    for (index, order) in state.execution.orders.live_orders() {
+        let strategy = order.key.strategy;
+        if strategy == StrategyId::EXTERNAL || strategy == WORKFLOW {
+            continue;
+        }
+        open = true;
+        cancel_order(state, index, intents);
+    }
+    open
+}
+
+/// As much as one closing order may have by the venue's filters and our own limits; the rest follows.
+fn most_at_once(state: &State, configuration: &Configuration, instrument: InstrumentId) -> Quantity {
+    let Some(market) = state.market.instrument(instrument) else { return Quantity::MAX };
+    let venue =
+        market.definition.as_ref().map_or(Quantity::MAX, |d| d.max_market_quantity.min(d.max_quantity));
+    let Some(limits) = configuration.instruments.get(instrument.index()) else { return venue };
+    let by_notional = market.mark_to().and_then(|price| {
+        let lots = limits.max_order_notional.raw().checked_div(i128::from(price.raw()))?;
+        i64::try_from(lots).ok().map(Quantity::new)
+    });
+    venue.min(limits.max_order_quantity).min(by_notional.unwrap_or(Quantity::MAX)).max(Quantity::new(1))
+}
+
+/// What is held is sold or bought back at market, reduce-only, one order an instrument at a time; true while anything is
+/// held or on its way.
+fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
+    let mut held = false;
+    for (instrument, total) in state.execution.totals() {
+        let key = OrderKey { strategy: WORKFLOW, slot: instrument.0 };
+        let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
+            || state.execution.queue.pending(key).is_some();
+        if total.quantity.is_zero() && !under_way {
+            continue;
+        }
+        held = true;
+        if under_way || total.quantity.is_zero() {
+            continue;
+        }
+        let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
+        let most = most_at_once(state, configuration, instrument);
+        let limits = configuration.instruments.get(instrument.index());
+        let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
+        let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only();
+        intents.push(Intent::New(new.keyed(key)));
+    }
+    held
+}
