@@ -15,7 +15,6 @@ pub mod api;
 pub mod decimal;
 pub mod engine;
 pub mod error;
-pub mod faults;
 #[cfg(feature = "embedded-venue")]
 pub mod front;
 

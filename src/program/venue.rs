@@ -1,7 +1,7 @@
 //! `linchpin venue`: the embedded venue as a process of its own.
 //!
 //! It prints one line on stdout when it serves, for the parent that started it:
-//! `linchpin-venue ready port=<n> [plain_port=<n>] ca=<file> keys=<file>`, and another if its recording turns out to be damaged:
+//! `linchpin-venue ready port=<n> [plain_port=<n>] [control=<n>] ca=<file> keys=<file>`, and another if its recording turns out to be damaged:
 //! `linchpin-venue damaged <why>`; everything else goes to stderr. It ends on SIGTERM, on SIGINT unless it has a
 //! parent (a terminal sends Ctrl-C to both, and the parent still wants to cancel its orders here), and with `--with-parent` when stdin closes, so
 //! that no venue outlives an engine that was killed.
@@ -62,6 +62,10 @@ pub struct VenueArgs {
     /// Minutes for which a listen key is valid
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub listen_key_minutes: u64,
+    /// Open a control port on loopback where tests order faults and read counts; the ready line gives it as control=PORT.
+    /// POST /faults {"fault":...}, DELETE /faults, GET /connections, GET /orders
+    #[arg(long)]
+    pub control: bool,
     /// End when stdin closes, and leave Ctrl-C to the parent
     #[arg(long)]
     pub with_parent: bool,
@@ -88,11 +92,15 @@ pub fn run(args: VenueArgs) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "linchpin-venue damaged {ending}").and_then(|()| out.flush());
     };
-    let config = FrontConfig { limits, listen_key_validity, damaged, ..FrontConfig::default() };
+    let config =
+        FrontConfig { limits, listen_key_validity, damaged, control: args.control, ..FrontConfig::default() };
     let front = Front::bind(args.port, args.plain_port, authority, keys, config)?;
     let mut line = format!("linchpin-venue ready port={}", front.port());
     if let Some(port) = front.plain_port() {
         line.push_str(&format!(" plain_port={port}"));
+    }
+    if let Some(port) = front.control_port() {
+        line.push_str(&format!(" control={port}"));
     }
     line.push_str(&format!(" ca={} keys={}\n", front.certificate_file().display(), args.keys.display()));
 

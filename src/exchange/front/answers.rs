@@ -140,9 +140,9 @@ pub fn answer(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) ->
     let places = |symbol: &str| floor.hub.borrow().places(symbol);
     match ask {
         Ask::Ping => Ok("{}".into()),
-        Ask::Time => Ok(Object::new().plain("serverTime", floor.now_ms()).close()),
+        Ask::Time => Ok(Object::new().plain("serverTime", floor.shown_ms()).close()),
         Ask::ExchangeInfo => Ok(floor.read(|exchange, now| {
-            shapes::exchange_information(now / 1_000_000, &floor.config.limits, exchange.symbols())
+            shapes::exchange_information(now / 1_000_000, &floor.limits.borrow().config, exchange.symbols())
         })),
         // Asked for through `depth`, which can wait.
         Ask::Depth => Err(ApiError::UNKNOWN),

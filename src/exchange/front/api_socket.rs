@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::super::ApiError;
 use super::answers::{self, Ask, Security};
+use super::faults::How;
 use super::floor::Floor;
 use super::hub::Connection;
 use super::json::{Object, array, string};
@@ -50,6 +52,11 @@ const METHODS: &[(&str, Ask)] = &[
     ("userDataStream.ping", Ask::RenewListenKey),
     ("userDataStream.stop", Ask::CloseListenKey),
 ];
+
+/// The method that asks the same, for faults that are ordered by name.
+pub fn method_of(ask: Ask) -> Option<&'static str> {
+    METHODS.iter().find(|(_, asked)| *asked == ask).map(|(name, _)| *name)
+}
 
 /// One API connection.
 struct Api {
@@ -124,6 +131,10 @@ impl Api {
         };
         let with_limits =
             params.raw("returnRateLimits").map_or(self.return_rate_limits, |wanted| wanted != "false");
+        let fault = self.fault(&request.method);
+        if let Some(refusal) = fault.as_ref().and_then(How::refusal) {
+            return self.answer(id, Err(refusal), None, with_limits);
+        }
         let result = match request.method.as_str() {
             "session.logon" => self.logon(&params, &signed),
             "session.status" => self.weigh(2).map(|()| self.status()),
@@ -143,12 +154,53 @@ impl Api {
                 Ok(admitted) => {
                     let result = answers::answer(&self.floor, admitted.ask, admitted.key, &params);
                     let counted = admitted.key.filter(|_| admitted.ask.is_order()).map(|key| key.account);
-                    return self.answer(id, result.map_err(Refusal::from), counted, with_limits);
+                    return self.answer_as_ordered(
+                        fault,
+                        id,
+                        result.map_err(Refusal::from),
+                        counted,
+                        with_limits,
+                    );
                 }
                 Err(refusal) => Err(refusal),
             },
         };
-        self.answer(id, result, None, with_limits);
+        self.answer_as_ordered(fault, id, result, None, with_limits);
+    }
+
+    /// What was ordered to become of this request.
+    fn fault(&self, method: &str) -> Option<How> {
+        if !self.floor.config.control {
+            return None;
+        }
+        self.floor.faults.of_request(&[method])
+    }
+
+    /// The answer, or what a fault makes of it.
+    fn answer_as_ordered(
+        self: &Rc<Self>,
+        fault: Option<How>,
+        id: &str,
+        result: Result<String, Refusal>,
+        order_of: Option<u32>,
+        with_limits: bool,
+    ) {
+        match fault {
+            Some(How::Lose) => {}
+            Some(How::Reset) => {
+                if let Some(line) = &self.connection.line {
+                    line.reset(false);
+                }
+            }
+            Some(How::Delay { ms }) => {
+                let (api, id) = (self.clone(), id.to_owned());
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    api.answer(&id, result, order_of, with_limits);
+                });
+            }
+            Some(How::Refuse { .. }) | None => self.answer(id, result, order_of, with_limits),
+        }
     }
 
     fn admit<'a>(&'a self, method: &str, params: &Params, signed: &Signed) -> Result<Admitted<'a>, Refusal> {
@@ -177,10 +229,10 @@ impl Api {
                 (api_key, _) => self.authenticate(api_key, params, signed)?,
             }),
         };
+        self.floor.heard(ask, params);
         if let (true, Some(key)) = (ask.is_order(), key) {
             let counted = self.floor.count_order(key.account);
-            counted
-                .map_err(|over| Refusal::over(over, self.floor.config.limits.weight_per_minute, self.peer))?;
+            counted.map_err(|over| Refusal::over(over, self.floor.weight_limit(), self.peer))?;
         }
         Ok(Admitted { key, ask })
     }
@@ -223,15 +275,13 @@ impl Api {
             .plain("authorizedSince", since)
             .plain("connectedSince", self.connected_since_ms)
             .plain("returnRateLimits", self.return_rate_limits)
-            .plain("serverTime", self.floor.now_ms())
+            .plain("serverTime", self.floor.shown_ms())
             .close()
     }
 
     fn weigh(&self, weight: u32) -> Result<(), Refusal> {
         let counted = self.floor.weigh(self.peer, weight);
-        counted
-            .map(drop)
-            .map_err(|over| Refusal::over(over, self.floor.config.limits.weight_per_minute, self.peer))
+        counted.map(drop).map_err(|over| Refusal::over(over, self.floor.weight_limit(), self.peer))
     }
 
     fn answer(&self, id: &str, result: Result<String, Refusal>, order_of: Option<u32>, with_limits: bool) {

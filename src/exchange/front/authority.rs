@@ -77,6 +77,12 @@ impl Authority {
         Ok(Self { certificate_file, key_pem: key_pem.to_owned() })
     }
 
+    /// An authority that exists nowhere else, so that nobody can trust it: for certificates that must be refused.
+    pub fn stranger() -> anyhow::Result<Self> {
+        let key = KeyPair::generate().context("a stranger's key")?;
+        Ok(Self { certificate_file: PathBuf::new(), key_pem: key.serialize_pem() })
+    }
+
     /// The file that clients trust.
     pub fn certificate_file(&self) -> &Path {
         &self.certificate_file

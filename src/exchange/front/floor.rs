@@ -8,13 +8,15 @@ use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::*;
 use super::FrontConfig;
+use super::answers::Ask;
+use super::faults::{Faults, Kind};
 use super::hub::{Connection, Hub};
 use super::keys::{ApiKey, KeyRing, random_text};
 use super::limits::{Limits, OrderCounts, Over};
@@ -29,10 +31,13 @@ pub struct Floor {
     pub limits: RefCell<Limits>,
     pub hub: RefCell<Hub>,
     pub listen_keys: RefCell<ListenKeys>,
+    pub faults: Faults,
     exchange: RefCell<Exchange>,
     /// Wakes [`Floor::play`] before its time.
     wake: Notify,
     last_now_ns: Cell<u64>,
+    /// How wrong the clock is that clients see.
+    clock_offset_ms: Cell<i64>,
     start: Cell<Start>,
     is_recording: bool,
     shutting_down: Cell<bool>,
@@ -66,6 +71,8 @@ impl Floor {
             exchange: RefCell::new(exchange),
             wake: Notify::new(),
             last_now_ns,
+            clock_offset_ms: Cell::new(0),
+            faults: Faults::default(),
             start: Cell::new(Start::Idle),
             is_recording,
             shutting_down: Cell::new(false),
@@ -82,15 +89,28 @@ impl Floor {
         self.now_ns() / MS
     }
 
+    /// The time as clients are told it and judged by it.
+    pub fn shown_ms(&self) -> u64 {
+        self.now_ms().saturating_add_signed(self.clock_offset_ms.get())
+    }
+
+    pub fn set_clock_offset(&self, offset_ms: i64) {
+        self.clock_offset_ms.set(offset_ms);
+    }
+
     // -------------------------------------------------------------------------------------------- requests
 
     /// Carries out a command, and puts what others see of it on their queues.
     pub fn execute(&self, account: AccountId, command: Command) -> Result<Reply, ApiError> {
         let now = self.now_ns();
+        let places = matches!(command, Command::Place(_));
         let reply = self.exchange.borrow_mut().execute(now, account, command);
+        if let (true, true, Ok(Reply::Order(order))) = (self.config.control, places, &reply) {
+            self.faults.has_placed(&order.client_order_id);
+        }
         if let Ok(Reply::Leverage { symbol, leverage, .. }) = &reply {
             let text = shapes::leverage_update(now / MS, symbol, *leverage);
-            self.hub.borrow().private(account, "ACCOUNT_CONFIG_UPDATE", &text);
+            self.hub.borrow_mut().private(account, "ACCOUNT_CONFIG_UPDATE", &text);
         }
         self.pump(now);
         self.wake.notify_one();
@@ -164,7 +184,7 @@ impl Floor {
         }
         // Microseconds are allowed too; nothing else is that large.
         let timestamp = if timestamp > 100_000_000_000_000 { timestamp / 1000 } else { timestamp };
-        let now = self.now_ms();
+        let now = self.shown_ms();
         if timestamp > now + 1_000 {
             return Err(ApiError::AHEAD_OF_SERVER_TIME);
         }
@@ -172,6 +192,18 @@ impl Floor {
             return Err(ApiError::OUTSIDE_RECV_WINDOW);
         }
         Ok(())
+    }
+
+    /// The weight that is allowed per minute just now.
+    pub fn weight_limit(&self) -> u32 {
+        self.limits.borrow().config.weight_per_minute
+    }
+
+    /// Counts a request for a new order by its client id, for tests that ask whether any was sent twice.
+    pub fn heard(&self, ask: Ask, params: &Params) {
+        if self.config.control && ask == Ask::Place {
+            self.faults.asked_to_place(params.raw("newClientOrderId"));
+        }
     }
 
     pub fn weigh(&self, address: IpAddr, weight: u32) -> Result<u32, Over> {
@@ -200,11 +232,16 @@ impl Floor {
         }
     }
 
+    pub fn expire_all_listen_keys(&self) {
+        self.expire_listen_keys(u64::MAX);
+    }
+
+    /// Those that end before `now_ms`; their streams are told, and hear no more.
     fn expire_listen_keys(&self, now_ms: u64) {
         for expired in self.listen_keys.borrow_mut().expire(now_ms) {
             if let Ok(account) = u16::try_from(expired.account) {
-                let text = shapes::listen_key_expired(now_ms, &expired.text);
-                self.hub.borrow().private(AccountId(account), "listenKeyExpired", &text);
+                let text = shapes::listen_key_expired(self.now_ms(), &expired.text);
+                self.hub.borrow_mut().private(AccountId(account), "listenKeyExpired", &text);
             }
             self.forget_listen_key(&expired.text);
         }
@@ -235,6 +272,11 @@ impl Floor {
                     subscriptions.push(stream);
                 }
             }
+        }
+        if let Some(line) = &connection.line
+            && connection.is_private()
+        {
+            self.faults.is_for(line, Kind::Private);
         }
         if !self.is_recording || !connection.has_market() {
             return;
@@ -321,7 +363,12 @@ impl Floor {
                 _ => None,
             }
         };
-        self.hub.borrow_mut().push_due(now / MS, best);
+        let mut hub = self.hub.borrow_mut();
+        hub.push_due(now / MS, best);
+        if hub.next_event().is_some() {
+            hub.release_events(Some(Instant::now()));
+        }
+        drop(hub);
         if let Some(ending) = ending {
             note(&ending);
             if matches!(ending, Ending::BadLine { .. }) {
@@ -338,7 +385,11 @@ impl Floor {
             Start::Settling { until_ns } => Some(until_ns),
             _ => None,
         };
-        [market, gathered, expiry, settled].into_iter().flatten().min()
+        let held = self.hub.borrow().next_event().map(|due| {
+            let rest = due.saturating_duration_since(Instant::now());
+            self.now_ns() + rest.as_nanos() as u64
+        });
+        [market, gathered, expiry, settled, held].into_iter().flatten().min()
     }
 
     /// Playback's back-pressure. A reader that takes nothing at all for too long is cut, so that it cannot hold up the others for ever.

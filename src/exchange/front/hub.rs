@@ -4,9 +4,10 @@
 //! Depth at 100, 250 and 500 ms is gathered here; the update ids still join without a gap.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::*;
+use super::faults::line::Line;
+use super::faults::{Mischief, Target};
 use super::outbox::Outbox;
 use super::shapes::{self, Places};
 use super::streams::{Address, Feed, Subscription};
@@ -29,10 +32,22 @@ pub struct Connection {
     pub events: Vec<String>,
     /// When the writer last got a frame out.
     pub progress: Cell<Instant>,
+    /// What the control endpoint can do to it, when there is one.
+    pub line: Option<Arc<Line>>,
+    /// What goes wrong with how many of the next depth updates.
+    pub mischief: Cell<Option<(Mischief, u32)>>,
+    /// A depth update that waits for the next one to go first.
+    swapped: RefCell<Option<Utf8Bytes>>,
 }
 
 impl Connection {
-    pub fn new(address: Address, combined: bool, events: Vec<String>, outbox_limit: usize) -> Rc<Connection> {
+    pub fn new(
+        address: Address,
+        combined: bool,
+        events: Vec<String>,
+        outbox_limit: usize,
+        line: Option<Arc<Line>>,
+    ) -> Rc<Connection> {
         Rc::new(Connection {
             outbox: Outbox::new(outbox_limit),
             address,
@@ -40,11 +55,57 @@ impl Connection {
             subscriptions: RefCell::default(),
             events,
             progress: Cell::new(Instant::now()),
+            line,
+            mischief: Cell::new(None),
+            swapped: RefCell::default(),
         })
     }
 
     pub fn has_market(&self) -> bool {
         self.subscriptions.borrow().iter().any(|subscription| subscription.feed.is_market())
+    }
+
+    pub fn is_private(&self) -> bool {
+        self.subscriptions.borrow().iter().any(|subscription| matches!(subscription.feed, Feed::User { .. }))
+    }
+
+    pub fn line_number(&self) -> Option<u64> {
+        self.line.as_ref().map(|line| line.number)
+    }
+
+    pub fn is_hit(&self, target: Target) -> bool {
+        self.line.as_ref().is_some_and(|line| target.hits(line))
+    }
+
+    /// How much later than queued a message is to leave.
+    pub fn lag(&self) -> Duration {
+        self.line.as_ref().map_or(Duration::ZERO, |line| line.lag())
+    }
+
+    /// A depth update, unless it was ordered that something goes wrong with it.
+    fn depth(&self, frame: Utf8Bytes) {
+        let Some((what, left)) = self.mischief.get() else {
+            self.outbox.text(frame);
+            if let Some(late) = self.swapped.take() {
+                self.outbox.text(late);
+            }
+            return;
+        };
+        self.mischief.set((left > 1).then_some((what, left - 1)));
+        match what {
+            Mischief::Skip => {}
+            Mischief::Double => {
+                self.outbox.text(frame.clone());
+                self.outbox.text(frame);
+            }
+            Mischief::Swap => match self.swapped.take() {
+                None => *self.swapped.borrow_mut() = Some(frame),
+                Some(late) => {
+                    self.outbox.text(frame);
+                    self.outbox.text(late);
+                }
+            },
+        }
     }
 }
 
@@ -55,6 +116,17 @@ pub struct Hub {
     gathering: BTreeMap<(Symbol, u32), Gathered>,
     depth_waiters: BTreeMap<DepthTicket, oneshot::Sender<DepthSnapshot>>,
     ended: Option<Ending>,
+    event_delay: Duration,
+    /// Private events whose time has not come yet, oldest first.
+    held: VecDeque<Held>,
+}
+
+/// A private event that leaves later than it happened.
+struct Held {
+    due: Instant,
+    account: AccountId,
+    event: &'static str,
+    text: String,
 }
 
 /// Depth changes since the last push of one speed.
@@ -79,6 +151,8 @@ impl Hub {
             gathering: BTreeMap::new(),
             depth_waiters: BTreeMap::new(),
             ended: None,
+            event_delay: Duration::ZERO,
+            held: VecDeque::new(),
         }
     }
 
@@ -192,8 +266,37 @@ impl Hub {
         }
     }
 
+    /// Private events leave this much later from now on.
+    pub fn delay_events(&mut self, delay: Duration) {
+        self.event_delay = delay;
+        if delay.is_zero() {
+            self.release_events(None);
+        }
+    }
+
+    /// When the next held event leaves.
+    pub fn next_event(&self) -> Option<Instant> {
+        self.held.front().map(|held| held.due)
+    }
+
+    /// Lets held events go whose time has come; all of them without a time.
+    pub fn release_events(&mut self, now: Option<Instant>) {
+        while let Some(held) = self.held.pop_front_if(|held| now.is_none_or(|now| held.due <= now)) {
+            self.tell(held.account, held.event, &held.text);
+        }
+    }
+
     /// Sends `text` (an event named `event`) to the account's private streams.
-    pub fn private(&self, account: AccountId, event: &str, text: &str) {
+    pub fn private(&mut self, account: AccountId, event: &'static str, text: &str) {
+        if self.event_delay.is_zero() {
+            self.tell(account, event, text);
+        } else {
+            let due = Instant::now() + self.event_delay;
+            self.held.push_back(Held { due, account, event, text: text.to_owned() });
+        }
+    }
+
+    fn tell(&self, account: AccountId, event: &str, text: &str) {
         let feed = Feed::User { account: u32::from(account.0) };
         for connection in self.connections.values() {
             if !connection.events.is_empty() && !connection.events.iter().any(|wanted| wanted == event) {
@@ -269,7 +372,11 @@ impl Hub {
                         Err(_) => return,
                     },
                 };
-                connection.outbox.text(frame);
+                if recorded.kind == StreamKind::Depth {
+                    connection.depth(frame);
+                } else {
+                    connection.outbox.text(frame);
+                }
             }
         }
     }
@@ -291,7 +398,10 @@ impl Hub {
                 } else {
                     raw.clone()
                 };
-                connection.outbox.text(frame);
+                match subscription.feed {
+                    Feed::Depth { .. } => connection.depth(frame),
+                    _ => connection.outbox.text(frame),
+                }
             }
         }
     }

@@ -18,6 +18,7 @@
 mod answers;
 mod api_socket;
 mod authority;
+mod faults;
 mod floor;
 mod hub;
 pub mod json;
@@ -72,6 +73,8 @@ pub struct FrontConfig {
     pub ping_every: Duration,
     pub pong_timeout: Duration,
     pub longest_connection: Duration,
+    /// Whether faults can be ordered: a port of its own takes them (see [`faults`]).
+    pub control: bool,
     /// Told when a recording turns out to be damaged; what was played before stays as it was.
     pub damaged: fn(&Ending),
 }
@@ -88,6 +91,7 @@ impl Default for FrontConfig {
             ping_every: Duration::from_secs(3 * 60),
             pong_timeout: Duration::from_secs(10 * 60),
             longest_connection: Duration::from_secs(24 * 60 * 60),
+            control: false,
             damaged: |_| {},
         }
     }
@@ -97,6 +101,7 @@ impl Default for FrontConfig {
 pub struct Front {
     tls: TcpListener,
     plain: Option<TcpListener>,
+    control: Option<TcpListener>,
     authority: Arc<Authority>,
     keys: KeyRing,
     config: FrontConfig,
@@ -114,6 +119,7 @@ impl Front {
         Ok(Front {
             tls: listen(port)?,
             plain: plain_port.map(listen).transpose()?,
+            control: config.control.then(|| listen(0)).transpose()?,
             authority: Arc::new(authority),
             keys,
             config,
@@ -127,6 +133,11 @@ impl Front {
 
     pub fn plain_port(&self) -> Option<u16> {
         self.plain.as_ref().map(local_port)
+    }
+
+    /// The port that takes faults.
+    pub fn control_port(&self) -> Option<u16> {
+        self.control.as_ref().map(local_port)
     }
 
     /// The certificate that clients trust.
@@ -156,7 +167,11 @@ impl Front {
         ready: impl FnOnce(),
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let tls = TlsAcceptor::from(Arc::new(self.authority.server_config()?));
+        let acceptor = |authority: &Arc<Authority>| -> anyhow::Result<TlsAcceptor> {
+            Ok(TlsAcceptor::from(Arc::new(authority.server_config()?)))
+        };
+        let stranger = self.config.control.then(|| acceptor(&Arc::new(Authority::stranger()?)));
+        let tls = server::Tls { trusted: acceptor(&self.authority)?, stranger: stranger.transpose()? };
         let floor = Floor::new(self.config, self.keys, exchange)?;
         let open = Rc::new(Cell::new(0));
         let mut doors = vec![tokio::task::spawn_local(server::accept(
@@ -171,6 +186,12 @@ impl Front {
                 None,
                 floor.clone(),
                 open.clone(),
+            )));
+        }
+        if let Some(control) = self.control {
+            doors.push(tokio::task::spawn_local(faults::control::accept(
+                tokio_listener(control)?,
+                floor.clone(),
             )));
         }
         let mut stop = std::pin::pin!(stop);

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -15,7 +16,8 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 const FRAME_COST: usize = 64;
 
 pub struct Outbox {
-    queue: RefCell<VecDeque<Message>>,
+    /// Each with the moment at which it was queued.
+    queue: RefCell<VecDeque<(Instant, Message)>>,
     bytes: Cell<usize>,
     limit: usize,
     state: Cell<State>,
@@ -33,7 +35,10 @@ enum State {
 
 /// What the writer does next.
 pub enum Next {
-    Send(Message),
+    Send {
+        message: Message,
+        queued: Instant,
+    },
     /// The last frame, then no more.
     Close(Message),
     Cut,
@@ -65,7 +70,7 @@ impl Outbox {
             self.state.set(State::Cut);
         } else {
             self.bytes.set(bytes);
-            self.queue.borrow_mut().push_back(message);
+            self.queue.borrow_mut().push_back((Instant::now(), message));
         }
         self.changed.notify_one();
     }
@@ -75,7 +80,7 @@ impl Outbox {
         if self.state.get() == State::Open {
             self.state.set(State::Closing);
             let frame = CloseFrame { code, reason: reason.into() };
-            self.queue.borrow_mut().push_back(Message::Close(Some(frame)));
+            self.queue.borrow_mut().push_back((Instant::now(), Message::Close(Some(frame))));
             self.changed.notify_one();
         }
     }
@@ -109,12 +114,12 @@ impl Outbox {
         if self.is_cut() {
             return Some(Next::Cut);
         }
-        let message = self.queue.borrow_mut().pop_front()?;
+        let (queued, message) = self.queue.borrow_mut().pop_front()?;
         if matches!(message, Message::Close(_)) {
             return Some(Next::Close(message));
         }
         self.bytes.set(self.bytes.get() - message.len() - FRAME_COST);
-        Some(Next::Send(message))
+        Some(Next::Send { message, queued })
     }
 
     /// Waits until something changed since the last call of [`Outbox::next`].
@@ -140,7 +145,9 @@ mod tests {
         outbox.text("a");
         outbox.close(CloseCode::Away, "done");
         outbox.text("never");
-        assert!(matches!(outbox.next(), Some(Next::Send(Message::Text(text))) if text.as_str() == "a"));
+        assert!(
+            matches!(outbox.next(), Some(Next::Send { message: Message::Text(text), .. }) if text.as_str() == "a")
+        );
         assert!(matches!(outbox.next(), Some(Next::Close(Message::Close(Some(_))))));
         assert!(outbox.next().is_none());
         assert_eq!(outbox.bytes(), 0);

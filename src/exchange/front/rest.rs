@@ -3,17 +3,21 @@
 //! The order of checks is the exchange's: address limits, path, API key, time, signature, order limits, then the parameters of the endpoint itself.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hyper::Method;
 use hyper::http::request::Parts;
 
 use super::super::ApiError;
 use super::answers::{self, Ask, Security};
+use super::api_socket;
+use super::faults::How;
+use super::faults::line::Line;
 use super::floor::Floor;
 use super::keys::ApiKey;
 use super::params::Params;
 use super::refusal::Refusal;
-use super::server::{Answer, json, number, refused};
+use super::server::{Answer, NoAnswer, json, number, refused};
 use super::shapes::Version;
 
 /// Every endpoint, as documented under "USDⓈ-M Futures".
@@ -59,9 +63,31 @@ const ENDPOINTS: &[(&str, &str, Ask)] = &[
     ("GET", "/fapi/v1/leverageBracket", Ask::LeverageBracket),
 ];
 
-pub async fn serve(head: &Parts, body: &[u8], peer: IpAddr, floor: &Floor) -> Answer {
+pub async fn serve(
+    head: &Parts,
+    body: &[u8],
+    peer: IpAddr,
+    line: Option<&Line>,
+    floor: &Floor,
+) -> Result<Answer, NoAnswer> {
     let mut counted_for = None;
-    let mut answer = match answer(head, body, peer, floor, &mut counted_for).await {
+    let fault = fault(head, floor);
+    let answered = match fault.as_ref().and_then(How::refusal) {
+        Some(refusal) => Err(refusal),
+        None => answer(head, body, peer, floor, &mut counted_for).await,
+    };
+    match fault {
+        Some(How::Lose) => std::future::pending().await,
+        Some(How::Reset) => {
+            if let Some(line) = line {
+                line.reset(false);
+            }
+            return Err(NoAnswer);
+        }
+        Some(How::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(How::Refuse { .. }) | None => {}
+    }
+    let mut answer = match answered {
         Ok(text) => json(200, text),
         Err(refusal) => refused(&refusal),
     };
@@ -73,7 +99,17 @@ pub async fn serve(head: &Parts, body: &[u8], peer: IpAddr, floor: &Floor) -> An
         number(answer.headers_mut(), "x-mbx-order-count-10s", u64::from(counts.per_10_seconds));
         number(answer.headers_mut(), "x-mbx-order-count-1m", u64::from(counts.per_minute));
     }
-    answer
+    Ok(answer)
+}
+
+/// What was ordered to become of this request.
+fn fault(head: &Parts, floor: &Floor) -> Option<How> {
+    if !floor.config.control {
+        return None;
+    }
+    let whole = format!("{} {}", head.method, head.uri.path());
+    let method = endpoint(&head.method, head.uri.path()).and_then(api_socket::method_of);
+    floor.faults.of_request(&[&whole, method.unwrap_or("")])
 }
 
 async fn answer(
@@ -86,7 +122,7 @@ async fn answer(
     let (method, path) = (&head.method, head.uri.path());
     let weigh = |weight| {
         let counted = floor.weigh(peer, weight);
-        counted.map_err(|over| Refusal::over(over, floor.config.limits.weight_per_minute, peer))
+        counted.map_err(|over| Refusal::over(over, floor.weight_limit(), peer))
     };
     let Some(ask) = endpoint(method, path) else {
         weigh(1)?;
@@ -103,10 +139,11 @@ async fn answer(
         Security::Key => Some(floor.identify(api_key)?),
         Security::Signed => Some(floor.authenticate(api_key, &params, &signed)?),
     };
+    floor.heard(ask, &params);
     if let (true, Some(key)) = (ask.is_order(), key) {
         *counted_for = Some(key.account);
         let counted = floor.count_order(key.account);
-        counted.map_err(|over| Refusal::over(over, floor.config.limits.weight_per_minute, peer))?;
+        counted.map_err(|over| Refusal::over(over, floor.weight_limit(), peer))?;
     }
     if ask == Ask::Depth {
         return Ok(answers::depth(floor, &params).await?);

@@ -4,10 +4,10 @@
 //! Connections, request bodies and header sizes are bounded; whatever is malformed ends its own connection only.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -24,6 +24,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::super::ApiError;
+use super::faults::Kind;
+use super::faults::line::{Breakable, Line};
 use super::floor::{Floor, note};
 use super::hub::Connection;
 use super::params::Params;
@@ -39,15 +41,24 @@ const MOST_CONNECTIONS: usize = 1024;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
+/// How a TLS connection begins: with the certificate that clients trust, or on order with one that they must not.
+#[derive(Clone)]
+pub struct Tls {
+    pub trusted: TlsAcceptor,
+    pub stranger: Option<TlsAcceptor>,
+}
+
 /// Accepts for ever; with `tls` every connection begins with a handshake.
-pub async fn accept(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    floor: Rc<Floor>,
-    open: Rc<Cell<usize>>,
-) {
+pub async fn accept(mut listener: TcpListener, tls: Option<Tls>, floor: Rc<Floor>, open: Rc<Cell<usize>>) {
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            until = floor.faults.away() => {
+                listener = absence(listener, until).await;
+                continue;
+            }
+        };
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: wait for some to come back instead of spinning.
@@ -64,16 +75,47 @@ pub async fn accept(
         let (floor, tls) = (floor.clone(), tls.clone());
         tokio::task::spawn_local(async move {
             let _held = held;
-            match tls {
-                None => speak_http(stream, peer, floor).await,
-                Some(tls) => {
-                    // A client that does not trust us, or that speaks no TLS, is its own problem.
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        speak_http(stream, peer, floor).await;
-                    }
-                }
+            if floor.config.control {
+                let line = floor.faults.connected(peer.port());
+                let stream = Breakable::new(stream, line.clone());
+                begin(stream, peer, Some(line), tls, floor).await;
+            } else {
+                begin(stream, peer, None, tls, floor).await;
             }
         });
+    }
+}
+
+/// Nothing listens until then; the same port afterwards, for as long as it takes to get it back.
+async fn absence(listener: TcpListener, until: Instant) -> TcpListener {
+    let address = listener.local_addr();
+    drop(listener);
+    tokio::time::sleep_until(until.into()).await;
+    loop {
+        let again = match &address {
+            Ok(address) => TcpListener::bind(address).await,
+            Err(error) => Err(error.kind().into()),
+        };
+        match again {
+            Ok(listener) => return listener,
+            Err(error) => note(&format_args!("cannot listen again: {error}")),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn begin<S>(stream: S, peer: SocketAddr, line: Option<Arc<Line>>, tls: Option<Tls>, floor: Rc<Floor>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = tls else { return speak_http(stream, peer, line, floor).await };
+    let acceptor = match &tls.stranger {
+        Some(stranger) if floor.faults.shows_wrong_certificate() => stranger,
+        _ => &tls.trusted,
+    };
+    // A client that does not trust us, or that speaks no TLS, is its own problem.
+    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        speak_http(stream, peer, line, floor).await;
     }
 }
 
@@ -93,14 +135,14 @@ impl Drop for Held {
     }
 }
 
-async fn speak_http<S>(stream: S, peer: SocketAddr, floor: Rc<Floor>)
+async fn speak_http<S>(stream: S, peer: SocketAddr, line: Option<Arc<Line>>, floor: Rc<Floor>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let address = peer.ip();
     let service = service_fn(move |request| {
-        let floor = floor.clone();
-        async move { Ok::<_, Infallible>(serve(request, address, floor).await) }
+        let (floor, line) = (floor.clone(), line.clone());
+        async move { serve(request, address, line, floor).await }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -111,12 +153,25 @@ where
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
-async fn serve(request: Request<Incoming>, peer: IpAddr, floor: Rc<Floor>) -> Answer {
+/// Why there is no answer: the connection ends instead.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer, on order")]
+pub(super) struct NoAnswer;
+
+async fn serve(
+    request: Request<Incoming>,
+    peer: IpAddr,
+    line: Option<Arc<Line>>,
+    floor: Rc<Floor>,
+) -> Result<Answer, NoAnswer> {
     if let Some(door) = Door::of(request.uri().path(), request.uri().query().unwrap_or("")) {
-        return match upgrade(request, door, peer, floor) {
+        return Ok(match upgrade(request, door, peer, line, floor) {
             Ok(answer) => answer,
             Err(refusal) => refused(&refusal),
-        };
+        });
+    }
+    if floor.faults.is_shut(Kind::Rest) {
+        return Ok(refused(&unavailable()));
     }
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(HANDSHAKE, Limited::new(body, LARGEST_BODY).collect()).await {
@@ -126,11 +181,13 @@ async fn serve(request: Request<Incoming>, peer: IpAddr, floor: Rc<Floor>) -> An
                 -1101,
                 format!("Request body is larger than {LARGEST_BODY} bytes, or broke off."),
             );
-            return refused(&Refusal { status: 413, error, retry_after_ms: None });
+            return Ok(refused(&Refusal { status: 413, error, retry_after_ms: None }));
         }
-        Err(_) => return refused(&Refusal { status: 408, error: ApiError::TIMEOUT, retry_after_ms: None }),
+        Err(_) => {
+            return Ok(refused(&Refusal { status: 408, error: ApiError::TIMEOUT, retry_after_ms: None }));
+        }
     };
-    rest::serve(&head, &body.to_bytes(), peer, &floor).await
+    rest::serve(&head, &body.to_bytes(), peer, line.as_deref(), &floor).await
 }
 
 /// What a WebSocket's path leads to.
@@ -170,6 +227,22 @@ impl Door {
     }
 }
 
+impl Door {
+    fn kind_of_connection(&self) -> Kind {
+        match &self.kind {
+            DoorKind::Api { .. } => Kind::Api,
+            DoorKind::Streams { listen_key: Some(_), .. } => Kind::Private,
+            DoorKind::Streams { .. } if self.address == Address::Private => Kind::Private,
+            DoorKind::Streams { .. } => Kind::Market,
+        }
+    }
+}
+
+fn unavailable() -> Refusal {
+    let error = ApiError::new(-1016, "This service is no longer available.");
+    Refusal { status: 503, error, retry_after_ms: None }
+}
+
 /// `%40` is how some clients write the `@` of a stream's name.
 fn decoded(path: &str) -> String {
     path.replace("%40", "@").replace("%2F", "/")
@@ -179,15 +252,19 @@ fn upgrade(
     mut request: Request<Incoming>,
     door: Door,
     peer: IpAddr,
+    line: Option<Arc<Line>>,
     floor: Rc<Floor>,
 ) -> Result<Answer, Refusal> {
     let accept = accept_key(&request)?;
     if floor.is_shutting_down() {
-        return Err(Refusal {
-            status: 503,
-            error: ApiError::new(-1016, "This service is no longer available."),
-            retry_after_ms: None,
-        });
+        return Err(unavailable());
+    }
+    let kind = door.kind_of_connection();
+    if floor.faults.is_shut(kind) {
+        return Err(unavailable());
+    }
+    if let Some(line) = &line {
+        floor.faults.is_for(line, kind);
     }
     if let DoorKind::Streams { listen_key: Some(key), .. } = &door.kind
         && floor.listen_keys.borrow().account(floor.now_ms(), key).is_none()
@@ -202,7 +279,8 @@ fn upgrade(
             WebSocketStream::from_raw_socket(io, Role::Server, Some(socket::websocket_config())).await;
         match door.kind {
             DoorKind::Api { return_rate_limits } => {
-                let connection = Connection::new(door.address, false, Vec::new(), floor.config.outbox_limit);
+                let connection =
+                    Connection::new(door.address, false, Vec::new(), floor.config.outbox_limit, line);
                 api_socket::serve(socket, floor, connection, peer, return_rate_limits).await;
             }
             DoorKind::Streams { combined, mut names, listen_key, events } => {
@@ -211,7 +289,7 @@ fn upgrade(
                     _ => floor.outbox_limit(),
                 };
                 names.extend(listen_key);
-                let connection = Connection::new(door.address, combined, events, limit);
+                let connection = Connection::new(door.address, combined, events, limit, line);
                 market_socket::serve(socket, floor, connection, names).await;
             }
         }

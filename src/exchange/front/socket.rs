@@ -106,7 +106,14 @@ where
     let outbox = &connection.outbox;
     loop {
         match outbox.next() {
-            Some(Next::Send(message)) => {
+            Some(Next::Send { message, queued }) => {
+                let lag = connection.lag();
+                if !lag.is_zero() {
+                    tokio::select! {
+                        () = tokio::time::sleep_until((queued + lag).into()) => {}
+                        () = outbox.cut_requested() => return Ok(()),
+                    }
+                }
                 tokio::select! {
                     sent = sink.feed(message) => sent?,
                     () = outbox.cut_requested() => return Ok(()),

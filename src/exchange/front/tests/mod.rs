@@ -2,6 +2,7 @@
 
 mod api;
 mod dialect;
+mod faults;
 mod limits;
 mod recording;
 mod rest;
@@ -47,6 +48,7 @@ const ED25519_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE
 /// A running venue; stops when dropped.
 struct Venue {
     port: u16,
+    control: Option<u16>,
     tls: TlsConnector,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
@@ -85,11 +87,12 @@ impl Venue {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let port = front.port();
+        let (port, control) = (front.port(), front.control_port());
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || front.serve(exchange, || {}, async { drop(stopped.await) }));
         Venue {
             port,
+            control,
             tls: TlsConnector::from(Arc::new(client)),
             stop: Some(stop),
             thread: Some(thread),
