@@ -1,6 +1,6 @@
 //! The last check before a byte goes to a venue.
 //!
-//! One shared word holds a state and an epoch. Whoever may stop trading holds a [`GateControl`]; the sender alone holds the
+//! One shared word holds a state and an epoch. Whoever may stop trading holds a [`GateControl`]; each sender alone holds its
 //! [`GateCheck`] and asks it immediately before every write. The word is laid out so that state and epoch change together:
 //!
 //! ```text
@@ -10,11 +10,14 @@
 //!  +-----------------------------------+-----+
 //! ```
 //!
-//! The promise: when [`GateControl::confirmed`] has reached the epoch that a change returned, every write that the new
-//! state forbids is over, and none begins later unless the gate is opened again. It holds because the sender publishes an
-//! epoch only when nothing is half-written, and never acts on an older word than one that it has published.
+//! The promise: when [`GateControl::confirmed`] has reached the epoch that a change returned, every write of every sender
+//! that the new state forbids is over, and none begins later unless the gate is opened again. It holds because a sender
+//! publishes an epoch only when nothing is half-written, and never acts on an older word than one that it has published.
 //!
-//! The sender must never write without a fresh permit, nor confirm while part of a permitted message still waits to be
+//! Opening needs to have looked: [`GateControl::replace`] names the epoch that its caller saw, and fails where the gate
+//! has changed since. So a reset undoes the trip that a person looked at, and never one that came in the meantime.
+//!
+//! A sender must never write without a fresh permit, nor confirm while part of a permitted message still waits to be
 //! written (it finishes it, or closes the connection, first).
 //!
 //! The proof is a model: `RUSTFLAGS="--cfg loom" cargo test --no-default-features --lib kill_gate`.
@@ -74,46 +77,76 @@ pub struct Refused {
 pub struct KillGate;
 
 impl KillGate {
+    /// A gate for one sender.
     #[expect(clippy::new_ret_no_self, reason = "a gate is its two ends")]
     pub fn new(initial: GateState) -> (GateControl, GateCheck) {
-        let shared = Arc::new(Shared {
-            word: CachePadded::new(AtomicU64::new(pack(Epoch(0), initial))),
-            confirmed: CachePadded::new(AtomicU64::new(0)),
-        });
-        (GateControl { shared: shared.clone() }, GateCheck { shared })
+        let (mut control, check) = (Self::without_senders(initial), Confirmed::default());
+        control.confirmed.push(check.clone());
+        let shared = control.shared.clone();
+        (control, GateCheck { shared, confirmed: check })
+    }
+
+    /// One gate for several senders: a change is confirmed when all of them have.
+    pub fn for_senders(initial: GateState, senders: usize) -> (GateControl, Vec<GateCheck>) {
+        let mut control = Self::without_senders(initial);
+        control.confirmed.resize_with(senders, Confirmed::default);
+        let shared = &control.shared;
+        let check =
+            |confirmed: &Confirmed| GateCheck { shared: shared.clone(), confirmed: confirmed.clone() };
+        let checks = control.confirmed.iter().map(check).collect();
+        (control, checks)
+    }
+
+    fn without_senders(initial: GateState) -> GateControl {
+        let word = CachePadded::new(AtomicU64::new(pack(Epoch(0), initial)));
+        GateControl { shared: Arc::new(Shared { word }), confirmed: Vec::new() }
     }
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// Written by controls, read by the sender before every write: on its own cache line, which is quiet while open.
+    /// Written by controls, read by the senders before every write: on its own cache line, which is quiet while open.
     word: CachePadded<AtomicU64>,
-    /// Written by the sender alone.
-    confirmed: CachePadded<AtomicU64>,
+}
+
+/// The newest epoch that one sender obeys: written by that sender alone, on a cache line of its own.
+#[derive(Debug, Clone)]
+struct Confirmed(Arc<CachePadded<AtomicU64>>);
+
+impl Default for Confirmed {
+    fn default() -> Self {
+        Self(Arc::new(CachePadded::new(AtomicU64::new(0))))
+    }
 }
 
 /// Closes and opens the gate. Cloned for everything that may trip it.
 #[derive(Debug, Clone)]
 pub struct GateControl {
     shared: Arc<Shared>,
+    /// One a sender.
+    confirmed: Vec<Confirmed>,
 }
 
 impl GateControl {
-    /// Sets the state, whatever it was. Only the one authority that may *open* the gate uses this; everything else tightens.
-    pub fn set(&self, state: GateState) -> Epoch {
-        self.change(|_| state)
+    /// Sets the state, tighter or looser, if nobody has changed the gate since the epoch `seen`. Only a person's word leads
+    /// here; everything else tightens.
+    pub fn replace(&self, seen: Epoch, state: GateState) -> Result<Epoch, Refused> {
+        self.change(|epoch, now| if epoch == seen { Ok(state) } else { Err(Refused { state: now, epoch }) })
     }
 
     /// Makes the gate at least as tight as `state`, and never looser. The epoch returned is the one whose confirmation
     /// means that `state` is obeyed.
     pub fn tighten(&self, state: GateState) -> Epoch {
-        self.change(|now| now.max(state))
+        let tightened = self.change(|_, now| Ok::<_, Refused>(now.max(state)));
+        tightened.unwrap_or_else(|refused| refused.epoch)
     }
 
-    /// The newest epoch that the sender obeys.
+    /// The newest epoch that all senders obey.
     pub fn confirmed(&self) -> Epoch {
         // Acquire: pairs with the Release in `GateCheck::confirm`; the writes before that confirmation are over for us.
-        Epoch(self.shared.confirmed.load(Ordering::Acquire))
+        let all = self.confirmed.iter().map(|sender| sender.0.load(Ordering::Acquire));
+        // Without a sender there is nobody who could write.
+        Epoch(all.min().unwrap_or_else(|| self.epoch().0))
     }
 
     pub fn state(&self) -> GateState {
@@ -126,32 +159,36 @@ impl GateControl {
         unpack(self.shared.word.load(Ordering::Relaxed)).0
     }
 
-    fn change(&self, next: impl Fn(GateState) -> GateState) -> Epoch {
+    fn change(
+        &self,
+        next: impl Fn(Epoch, GateState) -> Result<GateState, Refused>,
+    ) -> Result<Epoch, Refused> {
         // Relaxed: only a first guess, the exchange below decides.
         let mut word = self.shared.word.load(Ordering::Relaxed);
         loop {
             let (epoch, state) = unpack(word);
-            let wanted = next(state);
+            let wanted = next(epoch, state)?;
             if wanted == state {
                 // Nothing to change. The present epoch is that of the last change, so its confirmation says the same.
-                return epoch;
+                return Ok(epoch);
             }
             let next_epoch = Epoch(epoch.0.wrapping_add(1));
             let changed = pack(next_epoch, wanted);
             // Release: pairs with the Acquire in `GateCheck::look`; what led to the change is visible to who obeys it.
             // Relaxed on failure: the new guess is checked by the next exchange.
             match self.shared.word.compare_exchange(word, changed, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return next_epoch,
+                Ok(_) => return Ok(next_epoch),
                 Err(now) => word = now,
             }
         }
     }
 }
 
-/// The sender's end. One per gate, not `Clone`: a second sender would have to confirm for itself.
+/// A sender's end. Not `Clone`: a second sender has to confirm for itself.
 #[derive(Debug)]
 pub struct GateCheck {
     shared: Arc<Shared>,
+    confirmed: Confirmed,
 }
 
 impl GateCheck {
@@ -172,9 +209,9 @@ impl GateCheck {
     pub fn confirm(&mut self) -> Epoch {
         let (epoch, _) = self.look();
         // Relaxed: only this end writes it, so it reads its own last store.
-        if self.shared.confirmed.load(Ordering::Relaxed) != epoch.0 {
+        if self.confirmed.0.load(Ordering::Relaxed) != epoch.0 {
             // Release: pairs with the Acquire in `GateControl::confirmed`; orders our earlier writes before it.
-            self.shared.confirmed.store(epoch.0, Ordering::Release);
+            self.confirmed.0.store(epoch.0, Ordering::Release);
         }
         epoch
     }
@@ -237,7 +274,7 @@ mod tests {
     #[test]
     fn a_change_is_obeyed_at_once_and_confirmed_only_when_the_sender_says_so() {
         let (control, mut check) = KillGate::new(Open);
-        let epoch = control.set(CancelOnly);
+        let epoch = control.tighten(CancelOnly);
         assert_eq!(check.permit(Write::Add), Err(Refused { state: CancelOnly, epoch }));
         assert!(control.confirmed() < epoch);
         assert_eq!(check.confirm(), epoch);
@@ -247,11 +284,36 @@ mod tests {
     #[test]
     fn epochs_grow_with_each_change_and_stand_still_without_one() {
         let (control, _check) = KillGate::new(Shut);
-        let opened = control.set(Open);
-        let closed = control.clone().set(Shut);
+        let opened = control.replace(control.epoch(), Open).unwrap();
+        let closed = control.clone().tighten(Shut);
         assert!(closed > opened);
-        assert_eq!(control.set(Shut), closed);
+        assert_eq!(control.tighten(Shut), closed);
         assert_eq!(control.epoch(), closed);
+    }
+
+    #[test]
+    fn a_reset_opens_only_what_it_looked_at() {
+        let (control, check) = KillGate::new(Open);
+        let seen = control.tighten(CancelOnly);
+        let tripped_meanwhile = control.tighten(Shut);
+        assert_eq!(control.replace(seen, Open), Err(Refused { state: Shut, epoch: tripped_meanwhile }));
+        assert_eq!(check.state(), Shut);
+        control.replace(tripped_meanwhile, Open).unwrap();
+        assert_eq!(check.state(), Open);
+    }
+
+    #[test]
+    fn with_several_senders_a_change_is_confirmed_when_the_last_one_has() {
+        let (control, mut checks) = KillGate::for_senders(Open, 3);
+        let epoch = control.tighten(Shut);
+        for check in &mut checks {
+            assert!(control.confirmed() < epoch);
+            assert_eq!(check.permit(Write::Cancel), Err(Refused { state: Shut, epoch }));
+            check.confirm();
+        }
+        assert_eq!(control.confirmed(), epoch);
+        let (nobody, _) = KillGate::for_senders(Open, 0);
+        assert_eq!(nobody.tighten(Shut), nobody.confirmed(), "nobody can write, so it is true at once");
     }
 
     #[test]
@@ -293,7 +355,7 @@ mod tests {
             killed.store(true, Ordering::SeqCst);
             assert_eq!(control.state(), Shut);
             killed.store(false, Ordering::SeqCst);
-            control.set(Open);
+            control.replace(epoch, Open).unwrap();
         }
         stop.store(true, Ordering::SeqCst);
         sender.join().unwrap();
@@ -389,6 +451,55 @@ mod model {
             check.confirm();
             assert!(control.confirmed() >= shut.max(cancel_only));
             assert!(check.permit(Write::Cancel).is_err());
+        });
+    }
+
+    /// A person resets what they saw while the machine trips the gate: whoever is first, the trip stands at the end.
+    #[test]
+    fn a_reset_never_undoes_a_trip_that_it_has_not_seen() {
+        loom::model(|| {
+            let (control, _check) = KillGate::new(GateState::Open);
+            let seen = control.tighten(GateState::CancelOnly);
+            let machine = {
+                let control = control.clone();
+                thread::spawn(move || control.tighten(GateState::Shut))
+            };
+            let reset = control.replace(seen, GateState::Open);
+            let tripped = machine.join().unwrap();
+            assert_eq!(control.state(), GateState::Shut);
+            assert_eq!(control.epoch(), tripped);
+            assert!(reset.is_err() || reset.unwrap() < tripped);
+        });
+    }
+
+    /// Two senders, one kill: what the killer was told is true of both.
+    #[test]
+    fn two_senders_are_both_quiet_once_the_kill_is_confirmed() {
+        loom::model(|| {
+            let (control, checks) = KillGate::for_senders(GateState::Open, 2);
+            let wires = [wire(), wire()];
+            let senders: Vec<_> = checks
+                .into_iter()
+                .zip(wires.clone())
+                .map(|(mut check, wire)| {
+                    thread::spawn(move || {
+                        if check.permit(Write::Add).is_ok() {
+                            wire.write();
+                        }
+                        check.confirm();
+                        if check.permit(Write::Add).is_ok() {
+                            wire.write();
+                        }
+                    })
+                })
+                .collect();
+            let epoch = control.tighten(GateState::Shut);
+            let told = control.confirmed() >= epoch;
+            let seen = wires.clone().map(|wire| wire.count.load(Ordering::Relaxed));
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+            if told {
+                assert_eq!(wires.map(|wire| wire.count.load(Ordering::Relaxed)), seen);
+            }
         });
     }
 }

@@ -115,7 +115,7 @@ pub fn replay(session_folder: &Path, build: &Build<'_>) -> Result<Report, Replay
     while let Some(record) = reader.next()? {
         let unreadable = |why| ReplayError::Unreadable { position: record.position, why };
         match RecordKind::from_code(record.kind).map_err(unreadable)? {
-            RecordKind::Opening => {}
+            RecordKind::Opening | RecordKind::Note => {}
             RecordKind::Event => {
                 let event = Event::decode(record.payload).map_err(unreadable)?;
                 run.event(record.sequence, Nanos::new(record.time), &event)?;
@@ -272,7 +272,7 @@ fn show(kind: RecordKind, payload: &[u8]) -> String {
     let text = match kind {
         RecordKind::Dispatch => Dispatch::decode(payload).map(|dispatch| format!("{dispatch:#?}")),
         RecordKind::Decision => Decision::decode(payload).map(|decision| format!("{decision:#?}")),
-        RecordKind::Event | RecordKind::Opening => Ok(kind.to_string()),
+        RecordKind::Event | RecordKind::Opening | RecordKind::Note => Ok(kind.to_string()),
     };
     text.unwrap_or_else(|why| format!("unreadable ({why})"))
 }

@@ -20,7 +20,7 @@ use crate::journal::Writer;
 use crate::kill_gate::{GateControl, GateState, KillGate};
 use crate::net::tls::TlsClient;
 use crate::net::websocket::WebSocketOptions;
-use crate::ring::{Producer, ring};
+use crate::ring::{Consumer, Producer, ring};
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::signal::StopFlag;
@@ -33,6 +33,7 @@ use crate::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInle
 use crate::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use crate::threads::requester::{Requester, RequesterWiring, Rest};
 use crate::threads::sender::{Sender, SenderEnd, SenderOptions, SenderWiring};
+use crate::threads::talk::{Said, Told};
 use crate::threads::wait::{Waiter, Waiting};
 use crate::threads::world::NetDial;
 use crate::venue::Directory;
@@ -99,7 +100,16 @@ pub const RINGS: &[RingRow] = &[
         depth: |rings| rings.operator_core,
         when_full: "the command is refused, and the operator is told",
     },
+    RingRow {
+        name: "core_operator",
+        carries: "what became of commands, and what was asked to be shown",
+        depth: |_| CORE_OPERATOR,
+        when_full: "rows wait until there is room; answers to commands have places of their own; nothing holds up the core",
+    },
 ];
+
+/// A screenful of rows at once, and the answers that are kept room for.
+const CORE_OPERATOR: usize = 256;
 
 /// Rings on which a handful is much.
 const SMALL: usize = 64;
@@ -178,7 +188,8 @@ pub struct Shared<'a> {
 
 /// A run: its threads, and the ends that the main thread holds.
 pub struct Running {
-    pub operator: Producer<Event>,
+    pub operator: Producer<Said>,
+    pub answers: Consumer<Told>,
     pub gate: GateControl,
     pub tick_to_trade: LiveReader,
     core: JoinHandle<CoreEnd>,
@@ -232,8 +243,9 @@ pub fn start(
     let (to_requester, asks) = ring("core_requester", depth("core_requester"));
     let (to_core_read, from_requester) = ring("requester_core", depth("requester_core"));
     let (wishes, wants) = ring("receiver_requester", SMALL);
-    let (replies, answers) = ring("requester_receiver", SMALL);
+    let (replies, replied) = ring("requester_receiver", SMALL);
     let (operator, from_operator) = ring("operator_core", depth("operator_core"));
+    let (to_operator, answers) = ring("core_operator", depth("core_operator"));
 
     let least = Receiver::<Clock, NetDial>::least_depth(&parts.feed, &parts.private);
     if depths.receiver_core < least {
@@ -253,6 +265,7 @@ pub fn start(
                 receiver: from_receiver,
             }],
         },
+        operator: to_operator,
         outlets: vec![VenueOutlets { sender: to_sender, requester: to_requester }],
         gate: gate.clone(),
         hops: HopHistograms::new(),
@@ -277,7 +290,7 @@ pub fn start(
         ReceiverWiring {
             events: to_core_market,
             wants: wishes,
-            answers,
+            answers: replied,
             counters: registry.block("receiver"),
             log: log.lane("receiver"),
         },
@@ -343,7 +356,7 @@ pub fn start(
             drop,
         )?
     };
-    Ok(Running { operator, gate, tick_to_trade, core, io, requester, stop })
+    Ok(Running { operator, answers, gate, tick_to_trade, core, io, requester, stop })
 }
 
 /// Receiver and sender: on one thread, or on one each.

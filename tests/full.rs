@@ -12,6 +12,7 @@ use linchpin::core::time::Nanos;
 use linchpin::journal::{self, End, JournalError, Reader, Segments, SessionHeader, SessionId, Writer};
 use linchpin::kill_gate::GateState;
 use linchpin::replay::replay;
+use linchpin::threads::talk::{Sight, Told};
 use linchpin::topology::RINGS;
 use linchpin_kit::{LoneSender, Part, Plan, World, audit};
 
@@ -211,6 +212,53 @@ fn operator_core_full_refuses_the_command_and_tells() {
     assert_eq!(world.state().control.closed_gate(VenueId(0)), Some(Gate::Trading));
     assert!(world.drain());
     world.finish();
+    whole(folder.path());
+}
+
+// ------------------------------------------------------------------------------------------------ core_operator
+
+#[test]
+fn core_operator_full_lets_rows_wait_and_never_the_core_nor_the_answer_to_a_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = trading(&Plan::healthy(10), folder.path());
+    // Nobody reads what is shown: pulses fill the ring down to what is kept for answers.
+    let sent = world.venue.borrow().counts.api_sent;
+    for number in 1..=300 {
+        assert!(world.look(number, Sight::Pulse), "the core goes on listening");
+        world.run_for(Nanos::from_millis(5));
+    }
+    assert!(world.venue.borrow().counts.api_sent > sent, "and it goes on trading");
+    assert!(world.command(ControlVerb::DisableTrading, 0));
+    world.run_for(SECOND);
+    let told = world.answers();
+    let ends = told.iter().filter(|told| matches!(told, Told::End { .. })).count();
+    assert!(ends < 300, "the ring was full");
+    let applied = told.iter().find_map(|told| match told {
+        Told::Applied(applied) => Some(*applied),
+        _ => None,
+    });
+    assert!(applied.expect("the command was answered").taken);
+    world.run_for(SECOND);
+    let newest = world.answers().into_iter().find_map(|told| match told {
+        Told::End { look, .. } => Some(look),
+        _ => None,
+    });
+    assert_eq!(newest, Some(300), "and what waited comes when there is room");
+    assert!(world.drain());
+    world.finish();
+    whole(folder.path());
+}
+
+#[test]
+fn a_core_that_nobody_can_command_any_more_kills_itself_and_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = trading(&Plan::healthy(11), folder.path());
+    world.lose_operator();
+    world.run_for(SECOND);
+    assert_eq!(world.state().control.kill, Some(KillMode::Block));
+    assert!(world.state().control.stopped);
+    assert_eq!(world.gate.state(), GateState::Shut);
+    world.end();
     whole(folder.path());
 }
 

@@ -17,6 +17,7 @@ use linchpin::sys::clock::Clock;
 use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::threads::core_loop::{CoreLoop, CoreWiring, Handed, Inlets, VenueInlets, VenueOutlets};
+use linchpin::threads::talk::{Said, Told};
 use linchpin::venue::EventSink;
 use linchpin::venue::binance::feed::{FeedOutput, MarketFeed};
 use linchpin::venue::binance::orders::OrderEntry;
@@ -54,7 +55,7 @@ pub struct Sending {
     events: Producer<Event>,
     clock: Clock,
     /// Held, so that nobody finds its ring abandoned.
-    _idle_ends: (Producer<Event>, Producer<Event>, Consumer<linchpin::core::record::Ask>),
+    _idle_ends: (Producer<Said>, Consumer<Told>, Producer<Event>, Consumer<linchpin::core::record::Ask>),
 }
 
 impl Line {
@@ -64,6 +65,7 @@ impl Line {
         let (to_core, receiver) = ring("receiver_core", DEPTH);
         let (events, sender) = ring("sender_core", DEPTH);
         let (operator_end, operator) = ring("operator_core", 16);
+        let (to_operator, answers) = ring("core_operator", 16);
         let (requester_end, requester) = ring("requester_core", 16);
         let (handed, dispatches) = ring("core_sender", DEPTH);
         let (asks, asked) = ring("core_requester", 64);
@@ -71,6 +73,7 @@ impl Line {
         let registry = Registry::new();
         let wiring = CoreWiring {
             inlets: Inlets { operator, venues: vec![VenueInlets { sender, requester, receiver }] },
+            operator: to_operator,
             outlets: vec![VenueOutlets { sender: handed, requester: asks }],
             gate: control,
             hops: HopHistograms::new(),
@@ -96,7 +99,7 @@ impl Line {
             frame: Vec::with_capacity(OrderEntry::MOST_BYTES),
             events,
             clock: clock.clone(),
-            _idle_ends: (operator_end, requester_end, asked),
+            _idle_ends: (operator_end, answers, requester_end, asked),
         };
         Self { receiving, core, sending }
     }

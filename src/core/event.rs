@@ -578,8 +578,18 @@ pub struct Control {
     pub target: u32,
     pub old: i64,
     pub new: i64,
-    /// Who asked (an index the control surface keeps).
+    /// Who asked: the number of the operator's command, whose note stands before this event in the journal; or `MACHINE`.
     pub who: u32,
+}
+
+impl Control {
+    /// Nobody asked: the engine itself saw that something is wrong. It can only tighten.
+    pub const MACHINE: u32 = u32::MAX;
+
+    /// The engine trips its own kill switch.
+    pub const fn trip(mode: KillMode) -> Self {
+        Self { verb: ControlVerb::Kill, target: mode.code() as u32, old: 0, new: 0, who: Self::MACHINE }
+    }
 }
 
 coded! {
@@ -602,6 +612,7 @@ coded! {
 }
 
 coded! {
+    /// From the strictest on.
     pub enum KillMode {
         /// Nothing goes out.
         Block = 0 "block",

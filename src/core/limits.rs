@@ -115,6 +115,22 @@ impl LimitKey {
 }
 
 impl Configuration {
+    /// What a limit is at present, in its own unit; `None` where there is no such limit.
+    pub fn limit(&self, target: u32) -> Option<i64> {
+        let key = LimitKey::from_code((target >> 16) as u8).ok()?;
+        let index = (target & 0xFFFF) as usize;
+        let (instrument, strategy) = (self.instruments.get(index), self.strategies.get(index));
+        Some(match key {
+            LimitKey::MaxOrderQuantity => instrument?.max_order_quantity.raw(),
+            LimitKey::MaxPosition => instrument?.max_position.raw(),
+            LimitKey::InstrumentMaxOpenOrders => i64::from(instrument?.max_open_orders),
+            LimitKey::Collar => i64::from(instrument?.collar),
+            LimitKey::StrategyMaxOpenOrders => i64::from(strategy?.max_open_orders),
+            LimitKey::MaxIntentsPerSecond => i64::from(strategy?.max_intents_per_second),
+            LimitKey::MaxDailyLoss => strategy?.max_daily_loss,
+        })
+    }
+
     /// Changes a limit; false where there is no such limit or no such value for it, and then nothing has changed.
     pub fn set_limit(&mut self, target: u32, value: i64) -> bool {
         let Ok(key) = LimitKey::from_code((target >> 16) as u8) else { return false };

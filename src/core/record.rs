@@ -23,6 +23,8 @@ coded! {
         Decision = 3 "decision",
         /// The first record: what a replay needs to build the same core.
         Opening = 4 "opening",
+        /// Who asked for the operator's event that follows, and why: text, for people. A replay passes over it.
+        Note = 5 "note",
     }
 }
 

@@ -22,11 +22,12 @@ use crate::core::state::State;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::{JournalError, Sealed, Writer};
-use crate::kill_gate::{GateControl, GateState};
+use crate::kill_gate::{Epoch, GateControl, GateState};
 use crate::ring::{Consumer, Full, Producer};
 use crate::telemetry::counters::{CoreCounters, JournalCounters, Owned};
 use crate::telemetry::hops::{Hop, HopHistograms};
 use crate::threads::Pass;
+use crate::threads::talk::{Applied, Command, Looking, MOST_ROWS, Note, Said, Told};
 use crate::threads::world::Clock;
 
 /// Events taken from one ring before the others are looked at again.
@@ -45,7 +46,7 @@ pub struct Handed {
 /// The rings that the core reads, in the order in which it looks at them: people first, then what is about our own orders,
 /// then the market.
 pub struct Inlets {
-    pub operator: Consumer<Event>,
+    pub operator: Consumer<Said>,
     pub venues: Vec<VenueInlets>,
 }
 
@@ -56,14 +57,13 @@ pub struct VenueInlets {
 }
 
 impl Inlets {
-    /// How many rings there are; `ring` takes their numbers in the order of looking.
+    /// How many rings the venues fill; `ring` takes their numbers in the order of looking.
     fn count(&self) -> usize {
-        1 + 3 * self.venues.len()
+        3 * self.venues.len()
     }
 
     #[inline]
     fn ring(&mut self, number: usize) -> Option<&mut Consumer<Event>> {
-        let Some(number) = number.checked_sub(1) else { return Some(&mut self.operator) };
         let venues = self.venues.len();
         if venues == 1 {
             // The usual case, without a division.
@@ -94,6 +94,9 @@ pub struct VenueOutlets {
 /// The rings and shared ends that the core's thread works with.
 pub struct CoreWiring {
     pub inlets: Inlets,
+    /// Answers to the operator. What no operator waits for may be lost when it is full; an answer to a command has room as
+    /// long as not more commands are unanswered than `ANSWERS_KEPT_FREE`.
+    pub operator: Producer<Told>,
     /// By `VenueId`.
     pub outlets: Vec<VenueOutlets>,
     pub gate: GateControl,
@@ -101,6 +104,9 @@ pub struct CoreWiring {
     pub counters: Owned<CoreCounters>,
     pub journal_counters: Owned<JournalCounters>,
 }
+
+/// Room in `core_operator` that rows of a look never take: it is for the answers to commands.
+pub const ANSWERS_KEPT_FREE: usize = 64;
 
 pub struct CoreLoop<C: Clock> {
     core: Core,
@@ -112,6 +118,9 @@ pub struct CoreLoop<C: Clock> {
     published: Nanos,
     /// The kill mode that the gate follows.
     kill: Option<KillMode>,
+    operator: Producer<Told>,
+    /// What an operator looks at.
+    looking: Option<Looking>,
 }
 
 /// Everything that a turn's output goes through.
@@ -169,6 +178,8 @@ impl<C: Clock> CoreLoop<C> {
             deadline: Nanos::MAX,
             published: Nanos::ZERO,
             kill,
+            operator: wiring.operator,
+            looking: None,
         }
     }
 
@@ -182,6 +193,9 @@ impl<C: Clock> CoreLoop<C> {
         while let Some(event) = self.desk.notices.pop_front() {
             self.take(&event);
             taken += 1;
+        }
+        if !self.inlets.operator.is_empty() || self.looking.is_some() {
+            taken += self.hear_operator();
         }
         for number in 0..self.inlets.count() {
             taken += self.drain(number);
@@ -230,7 +244,8 @@ impl<C: Clock> CoreLoop<C> {
                 [(sender.name(), sender.full_hits()), (requester.name(), requester.full_hits())]
             })
             .collect();
-        let mut ring_high_water = Vec::new();
+        let operator = &self.inlets.operator;
+        let mut ring_high_water = vec![(operator.name(), operator.high_water(), operator.depth())];
         for number in 0..self.inlets.count() {
             if let Some(ring) = self.inlets.ring(number) {
                 ring_high_water.push((ring.name(), ring.high_water(), ring.depth()));
@@ -294,20 +309,102 @@ impl<C: Clock> CoreLoop<C> {
         self.desk.count_refusal(event);
         let kill = self.core.state().control.kill;
         if kill != self.kill {
-            self.follow_kill(kill);
+            self.follow_kill(kill, event);
         }
     }
 
-    /// The kill gate follows control state: the second layer of the kill switch. Only a person's reset opens it again.
+    /// The kill gate follows control state: the second layer of the kill switch. Only a person's word loosens it, and only
+    /// what that person has seen (the gate's epoch, in the command's `old`).
     #[cold]
-    fn follow_kill(&mut self, kill: Option<KillMode>) {
+    fn follow_kill(&mut self, kill: Option<KillMode>, event: &Event) {
         self.kill = kill;
-        let _ = match kill {
-            None => self.desk.gate.set(GateState::Open),
-            Some(KillMode::Block) => self.desk.gate.tighten(GateState::Shut),
-            Some(KillMode::Cancel) => self.desk.gate.tighten(GateState::CancelOnly),
-            Some(KillMode::Flatten) => self.desk.gate.tighten(GateState::ReduceOnly),
+        let state = match kill {
+            None => GateState::Open,
+            Some(KillMode::Block) => GateState::Shut,
+            Some(KillMode::Cancel) => GateState::CancelOnly,
+            Some(KillMode::Flatten) => GateState::ReduceOnly,
         };
+        let cause = match &event.body {
+            Body::Control(control) if control.who != Control::MACHINE => {
+                let seen = Epoch(control.old.cast_unsigned());
+                if self.desk.gate.replace(seen, state).is_err() {
+                    let _ = self.desk.gate.tighten(state);
+                }
+                "an operator's command"
+            }
+            body => {
+                let _ = self.desk.gate.tighten(state);
+                match body {
+                    Body::Control(_) => "a ring was full, or a thread failed",
+                    Body::NotSent(_) => "the gate refused a dispatch while the core was not killed",
+                    Body::Timer(_) => "a limit was broken",
+                    _ => "an invariant or a limit was broken",
+                }
+            }
+        };
+        // A full ring loses only the word: whoever watches the gate sees it all the same.
+        let _ = self.operator.push(Told::Kill { mode: kill, cause, sequence: self.sequence });
+    }
+
+    /// What an operator said since the last pass, and the next rows of what is looked at.
+    #[cold]
+    fn hear_operator(&mut self) -> usize {
+        let waiting = self.inlets.operator.len().min(BURST);
+        for _ in 0..waiting {
+            match self.inlets.operator.pop() {
+                Some(Said::Command(command)) => self.obey(&command),
+                Some(Said::Look(look)) => self.looking = Some(Looking::new(look)),
+                None => break,
+            }
+            if self.is_over() {
+                break;
+            }
+        }
+        self.show();
+        waiting
+    }
+
+    /// The command's note and its event, a turn, and the answer that it has been taken.
+    fn obey(&mut self, command: &Command) {
+        let mut control = command.control;
+        if control.verb == ControlVerb::SetLimit {
+            control.old = self.core.configuration().limit(control.target).unwrap_or(0);
+        }
+        let now = self.desk.clock.now();
+        self.take_due_timer(now);
+        if !self.desk.record_note(self.sequence + 1, self.now.later(now), &command.note) {
+            return;
+        }
+        control.who = command.number;
+        self.take_at(now, &Event::new(now, Source::Operator, Body::Control(control)));
+        let limit = |core: &Core| core.configuration().limit(control.target);
+        let answer = Applied {
+            number: command.number,
+            sequence: self.sequence,
+            taken: control.verb != ControlVerb::SetLimit || limit(&self.core) == Some(control.new),
+            old: control.old,
+            new: control.new,
+            epoch: self.desk.gate.epoch(),
+        };
+        let _ = self.operator.push(Told::Applied(answer));
+    }
+
+    fn show(&mut self) {
+        let Some(mut looking) = self.looking else { return };
+        if self.operator.room() < MOST_ROWS + ANSWERS_KEPT_FREE {
+            return;
+        }
+        let look = looking.look.number;
+        let operator = &mut self.operator;
+        let done = looking.go_on(&self.core, |row| {
+            let _ = operator.push(Told::Row(look, row));
+        });
+        self.looking = Some(looking);
+        if done {
+            self.looking = None;
+            let (sequence, now) = (self.sequence, self.now.raw());
+            let _ = self.operator.push(Told::End { look, sequence, now });
+        }
     }
 
     #[inline]
@@ -321,6 +418,21 @@ impl<C: Clock> CoreLoop<C> {
         }
         self.published = now;
         self.desk.publish(&self.core, self.sequence);
+        if self.inlets.operator.abandoned() && self.inlets.operator.is_empty() {
+            self.lose_operator();
+        }
+    }
+
+    /// Nobody is left who could kill or stop it: it does both itself.
+    #[cold]
+    fn lose_operator(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        let stop = Control { verb: ControlVerb::Stop, ..Control::trip(KillMode::Block) };
+        for control in [Control::trip(KillMode::Block), stop] {
+            self.take(&Event::new(self.now, Source::Operator, Body::Control(control)));
+        }
     }
 }
 
@@ -333,6 +445,23 @@ impl<C: Clock> Desk<C> {
         self.counters.turns.one();
         self.counters.events.of(event.source).one();
         self.append(RecordKind::Event, |slot| event.encode(slot))
+    }
+
+    #[cold]
+    fn record_note(&mut self, sequence: u64, now: Nanos, note: &Note) -> bool {
+        let bytes = note.as_bytes();
+        let encode = |slot: &mut [u8]| {
+            let length = bytes.len().min(slot.len());
+            slot[..length].copy_from_slice(&bytes[..length]);
+            length
+        };
+        match self.journal.append_with(RecordKind::Note.code(), sequence, now.raw(), Note::MOST, encode) {
+            Ok(()) => true,
+            Err(failure) => {
+                self.journal_failed(failure);
+                false
+            }
+        }
     }
 
     #[inline]
@@ -443,13 +572,7 @@ impl<C: Clock> Desk<C> {
             reason: NotSentReason::SocketFull,
         };
         self.notice(Source::Sender, Body::NotSent(not_sent), dispatch.venue, dispatch.instrument);
-        let kill = Control {
-            verb: ControlVerb::Kill,
-            target: u32::from(KillMode::Block.code()),
-            old: 0,
-            new: 0,
-            who: u32::MAX,
-        };
+        let kill = Control::trip(KillMode::Block);
         self.notice(Source::Operator, Body::Control(kill), dispatch.venue, InstrumentId::NONE);
     }
 

@@ -7,6 +7,7 @@ pub mod core_loop;
 pub mod receiver;
 pub mod requester;
 pub mod sender;
+pub mod talk;
 pub mod wait;
 pub mod world;
 

@@ -8,9 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::core::dispatch::{Dispatch, DispatchFlags};
-use crate::core::event::{
-    Body, Control, ControlVerb, Event, KillMode, NotSent, NotSentReason, RequestKind, Source,
-};
+use crate::core::event::{Body, Control, Event, KillMode, NotSent, NotSentReason, RequestKind, Source};
 use crate::core::id::VenueId;
 use crate::core::time::Nanos;
 use crate::kill_gate::{GateCheck, GateControl, GateState, Write};
@@ -105,13 +103,7 @@ impl<C: Clock> EventSink for Output<C> {
                 LogEvent::RingFull,
                 format_args!("sender_core is full: only cancels"),
             );
-            let kill = Control {
-                verb: ControlVerb::Kill,
-                target: u32::from(KillMode::Cancel.code()),
-                old: 0,
-                new: 0,
-                who: u32::MAX,
-            };
+            let kill = Control::trip(KillMode::Cancel);
             self.backlog.push_back(Event::new(now, Source::Sender, Body::Control(kill)));
             self.backlog.push_back(full.0);
         }

@@ -351,8 +351,14 @@ impl State {
             ControlVerb::EnableTrading => self.control.trading_enabled = true,
             ControlVerb::DisableTrading => self.control.trading_enabled = false,
             ControlVerb::Kill => {
-                self.control.kill =
-                    Some(KillMode::from_code(control.target as u8).unwrap_or(KillMode::Block));
+                let asked = KillMode::from_code(control.target as u8).unwrap_or(KillMode::Block);
+                self.control.kill = Some(match self.control.kill {
+                    // A person may choose a looser mode than the present one; the engine itself only tightens.
+                    Some(present) if control.who == Control::MACHINE && present.code() < asked.code() => {
+                        present
+                    }
+                    _ => asked,
+                });
             }
             ControlVerb::ResetKill => self.control.kill = None,
             ControlVerb::Drain => self.control.draining = true,

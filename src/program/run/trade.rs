@@ -8,9 +8,8 @@ use anyhow::Context;
 use super::sum_up::{all_hops, holdings, pnl, sum_up};
 use super::{Session, names};
 use crate::config::RunLength;
-use crate::core::event::{Body, Control, ControlVerb, Event, Source};
+use crate::core::event::{Control, ControlVerb};
 use crate::core::id::VenueId;
-use crate::core::time::Nanos;
 use crate::program::demo::Venue as DemoVenue;
 use crate::program::{Failure, Registry, replay};
 use crate::sys::signal::StopFlag;
@@ -19,6 +18,7 @@ use crate::telemetry::log::{LogEvent, LogRecord, ShortText};
 use crate::telemetry::report::{LatencyReport, write_files};
 use crate::telemetry::status::{GateView, Status, StatusPrinter};
 use crate::telemetry::summary::Verification;
+use crate::threads::talk::{Command, Note, Said};
 
 /// How long a drain may take before the run stops with orders left open.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -152,12 +152,12 @@ impl Session {
     /// Gives the core a command. A full ring is tried again: nobody else fills it.
     fn command(&mut self, verb: ControlVerb) {
         let control = Control { verb, target: 0, old: 0, new: 0, who: 0 };
-        let mut event = Event::new(Nanos::new(self.clock.now()), Source::Operator, Body::Control(control));
-        while let Err(full) = self.running.operator.push(event) {
+        let mut said = Said::Command(Command { number: 0, control, note: Note::NONE });
+        while let Err(full) = self.running.operator.push(said) {
             if self.running.is_core_over() {
                 return;
             }
-            event = full.0;
+            said = full.0;
             std::thread::sleep(LOOK_EVERY);
         }
     }

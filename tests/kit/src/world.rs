@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use linchpin::config::{Config, Overrides, Rings};
-use linchpin::core::event::{Body, Control, ControlVerb, Event, KillMode, Source};
+use linchpin::core::event::{Control, ControlVerb, KillMode};
 use linchpin::core::id::{InstrumentId, VenueId};
 use linchpin::core::instrument::{InstrumentDefinition, Product};
 use linchpin::core::record::{Ask, RECORDS_VERSION, RecordKind};
@@ -19,7 +19,7 @@ use linchpin::journal::{self, Segments, SessionHeader, SessionId, Writer};
 use linchpin::kill_gate::{GateControl, GateState, KillGate};
 use linchpin::program::Registry as Strategies;
 use linchpin::replay::{Opening, book_lines};
-use linchpin::ring::{Producer, ring};
+use linchpin::ring::{Consumer, Producer, ring};
 use linchpin::telemetry::counters::{Registry, Snapshot};
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
@@ -28,6 +28,7 @@ use linchpin::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueI
 use linchpin::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use linchpin::threads::requester::{Read, Requester, RequesterWiring};
 use linchpin::threads::sender::{Sender, SenderEnd, SenderOptions, SenderWiring};
+use linchpin::threads::talk::{Command, Look, Note, Said, Sight, Told};
 use linchpin::threads::world::Clock;
 use linchpin::venue::Directory;
 use linchpin::venue::binance::feed::MarketFeed;
@@ -105,7 +106,9 @@ pub struct World {
     pub gate: GateControl,
     pub counters: Registry,
     pub folder: PathBuf,
-    operator: Producer<Event>,
+    operator: Producer<Said>,
+    /// Held, so that the core has somebody to answer.
+    answers: Consumer<Told>,
     receiver: Receiver<VirtualClock, SimDial>,
     core: CoreLoop<VirtualClock>,
     sender: Sender<VirtualClock, SimDial>,
@@ -150,6 +153,7 @@ impl World {
         let (wishes, wants) = ring("receiver_requester", plan.small_rings);
         let (replies, answers) = ring("requester_receiver", plan.small_rings);
         let (operator, from_operator) = ring("operator_core", rings.operator_core);
+        let (to_operator, told) = ring("core_operator", 256);
         let (gate, check) = KillGate::new(GateState::Open);
 
         let journal = open_journal(&config, plan.seed, folder, &directory);
@@ -163,6 +167,7 @@ impl World {
                     receiver: from_receiver,
                 }],
             },
+            operator: to_operator,
             outlets: vec![VenueOutlets { sender: to_sender, requester: to_requester }],
             gate: gate.clone(),
             hops: HopHistograms::new(),
@@ -234,6 +239,7 @@ impl World {
             counters,
             folder: folder.to_owned(),
             operator,
+            answers: told,
             receiver,
             core,
             sender,
@@ -341,11 +347,29 @@ impl World {
         drained && self.core.core().is_idle()
     }
 
+    /// What the core has answered since the last call.
+    pub fn answers(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.answers.pop()).collect()
+    }
+
+    /// The operator's thread dies: its end of the ring is gone.
+    pub fn lose_operator(&mut self) {
+        self.operator = ring("operator_core", 1).0;
+    }
+
+    /// Asks the core to be shown something; false where `operator_core` had no room for it.
+    #[must_use]
+    pub fn look(&mut self, number: u32, sight: Sight) -> bool {
+        self.operator.push(Said::Look(Look { number, sight })).is_ok()
+    }
+
     /// Gives the core a command; false where `operator_core` had no room for it.
     #[must_use]
     pub fn command(&mut self, verb: ControlVerb, target: u32) -> bool {
-        let control = Control { verb, target, old: 0, new: 0, who: 0 };
-        self.operator.push(Event::new(self.clock.now(), Source::Operator, Body::Control(control))).is_ok()
+        // A person who resets has seen the gate as it is.
+        let old = self.gate.epoch().0.cast_signed();
+        let control = Control { verb, target, old, new: 0, who: 0 };
+        self.operator.push(Said::Command(Command { number: 0, control, note: Note::NONE })).is_ok()
     }
 
     pub fn kill(&mut self, mode: KillMode) {
