@@ -18,6 +18,7 @@ mod limits;
 mod manual;
 mod read;
 mod resolved;
+mod schedule;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use linchpin_core::time::Nanos;
 pub use error::{ConfigError, ConfigErrors};
 pub use key::{Key, KeyKind, Source};
 pub use limits::InstrumentCaps;
+pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
 pub use strategy::{Kind, MarketMaker, ParameterValue, Parameters};
 pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
 
@@ -49,6 +51,7 @@ pub const DEFAULT: &str = include_str!("default.toml");
 pub struct Config {
     pub mode: Mode,
     pub run: Run,
+    pub schedule: Schedule,
     /// Bytes of a journal segment.
     pub segment_size: u64,
     pub threads: Threads,

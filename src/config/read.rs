@@ -13,6 +13,7 @@ use super::document::{
 };
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};
+use super::schedule::{Schedule, Window, parse_date, parse_time};
 use super::strategy::{Kind, MarketMaker, Parameters};
 use super::text::{Decimal, Wrong, nearest, parse_name, parse_percent, parse_size};
 use super::{
@@ -68,6 +69,7 @@ pub(super) fn config(
     let config = Config {
         mode,
         run: run(&top.table("run"), overrides, mode, &demo),
+        schedule: schedule(&top.table("schedule")),
         segment_size: top.table("journal").read("segment_size", text(segment_size)),
         threads: threads(&top.table("threads"), overrides),
         rings: rings(&top.table("rings")),
@@ -111,6 +113,24 @@ fn run(section: &Section<'_>, overrides: &Overrides, mode: Mode, demo: &Demo) ->
         trading_enabled: overrides.trading_enabled.or(enabled).unwrap_or(by_mode),
         state_hash_every: section.count("state_hash_every", 0..=1_000_000_000),
         verify: overrides.verify.unwrap_or_else(|| section.flag("verify")),
+    }
+}
+
+fn schedule(section: &Section<'_>) -> Schedule {
+    Schedule {
+        zone: section.word("timezone"),
+        windows: section.read("windows", list_of(str::parse::<Window>)),
+        days_off: section.read("days_off", list_of(parse_date)),
+        at_close: section.word("at_close"),
+        daily_reset: section.read("daily_reset", unless_none(text(parse_time))),
+    }
+}
+
+/// A list whose every entry is text that `parse` takes.
+fn list_of<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&Value) -> Result<Vec<T>, Wrong> {
+    move |value| match value {
+        Value::List(entries) => entries.iter().map(|entry| text(&parse)(&entry.value)).collect(),
+        _ => Err(Wrong::new("expected a list of texts")),
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use linchpin_core::time::Nanos;
 use sha2::{Digest as _, Sha256};
 
+use super::schedule::show_time;
 use super::strategy::Kind;
 use super::{
     Config, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size, show_span,
@@ -36,6 +37,7 @@ impl Config {
         out.bare("trading_enabled", self.run.trading_enabled);
         out.bare("state_hash_every", self.run.state_hash_every);
         out.local("verify", self.run.verify);
+        self.write_schedule(&mut out);
         out.table("[journal]");
         out.local("segment_size", format!("\"{}\"", show_size(self.segment_size)));
         self.write_threads(&mut out);
@@ -56,6 +58,19 @@ impl Config {
         self.instruments.iter().for_each(|instrument| instrument.write(self, &mut out));
         self.strategies.iter().for_each(|strategy| strategy.write(self, &mut out));
         out.text
+    }
+
+    fn write_schedule(&self, out: &mut Writer) {
+        let schedule = &self.schedule;
+        let list = |texts: Vec<String>| {
+            format!("[{}]", texts.iter().map(|text| toml_text(text)).collect::<Vec<_>>().join(", "))
+        };
+        out.table("[schedule]");
+        out.quoted("timezone", &schedule.zone);
+        out.bare("windows", list(schedule.windows.iter().map(ToString::to_string).collect()));
+        out.bare("days_off", list(schedule.days_off.iter().map(ToString::to_string).collect()));
+        out.quoted("at_close", schedule.at_close);
+        out.quoted("daily_reset", schedule.daily_reset.map_or("none".to_owned(), show_time));
     }
 
     fn write_threads(&self, out: &mut Writer) {
