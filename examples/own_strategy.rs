@@ -16,7 +16,8 @@ use linchpin::core::event::{Side, TimeInForce};
 use linchpin::core::instrument::InstrumentDefinition;
 use linchpin::core::intent::Intents;
 use linchpin::core::num::{CASH_DECIMALS, Cash, Price, Quantity};
-use linchpin::core::state::{Change, hash::StateHasher};
+use linchpin::core::snapshot::{Saved, Sink, SnapshotError, Words};
+use linchpin::core::state::Change;
 use linchpin::core::strategy::quote::{self, Quote};
 use linchpin::core::strategy::{Strategy, View};
 use linchpin::core::time::Nanos;
@@ -56,6 +57,8 @@ struct Opinion {
     /// Of the mid, in ticks squared a second.
     variance: f64,
 }
+
+linchpin::core::saved! { value Opinion { at, mid, variance } }
 
 impl Strategy for Quoter {
     fn decide(&mut self, view: &View<'_>, change: Change, intents: &mut Intents) {
@@ -103,12 +106,12 @@ impl Strategy for Quoter {
         quote::step_both(view, &bid, &ask, intents);
     }
 
-    fn fold(&self, hasher: &mut StateHasher) {
-        for opinion in &self.opinions {
-            hasher.word(opinion.at.raw());
-            hasher.word(opinion.mid.to_bits());
-            hasher.word(opinion.variance.to_bits());
-        }
+    fn save(&self, to: &mut dyn Sink) {
+        self.opinions.save(to);
+    }
+
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        self.opinions.load(from)
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use linchpin::core::intent::Intents;
+use linchpin::core::snapshot::{Sink, SnapshotError, Words};
 use linchpin::core::state::Change;
 use linchpin::core::strategy::{Strategy, View};
 use linchpin::program::Registry;
@@ -69,6 +70,10 @@ struct Silent;
 
 impl Strategy for Silent {
     fn decide(&mut self, _: &View<'_>, _: Change, _: &mut Intents) {}
+    fn save(&self, _: &mut dyn Sink) {}
+    fn load(&mut self, _: &mut Words<'_>) -> Result<(), SnapshotError> {
+        Ok(())
+    }
 }
 
 fn start(role: &str, words: &[&str]) -> Output {

@@ -150,6 +150,17 @@ macro_rules! coded {
             }
         }
 
+        impl $crate::snapshot::Value for $name {
+            fn write<S: $crate::snapshot::Sink + ?Sized>(&self, to: &mut S) {
+                to.word(u64::from(self.code()));
+            }
+            fn read(from: &mut $crate::snapshot::Words<'_>) -> Result<Self, $crate::snapshot::SnapshotError> {
+                let word = from.word()?;
+                let code = u8::try_from(word).ok().and_then(|code| Self::from_code(code).ok());
+                code.ok_or_else(|| from.unfit(stringify!($name), word))
+            }
+        }
+
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(self.name())

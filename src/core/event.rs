@@ -115,6 +115,8 @@ pub struct Level {
     pub quantity: Quantity,
 }
 
+crate::saved! { value Level { price, quantity } }
+
 /// Levels in one part of a book update, bids first: the first `bids` of `count` are bids.
 ///
 /// ```text
@@ -176,6 +178,8 @@ pub struct Trade {
     pub aggressor: Side,
 }
 
+crate::saved! { value Trade { trade_id, price, quantity, aggressor } }
+
 /// Prices here are not on the tick grid: integers at 8 decimals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MarkPrice {
@@ -184,6 +188,8 @@ pub struct MarkPrice {
     pub funding_rate: i64,
     pub next_funding: Nanos,
 }
+
+crate::saved! { value MarkPrice { mark, index, funding_rate, next_funding } }
 
 coded! {
     pub enum Side {

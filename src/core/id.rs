@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::snapshot::{Sink, SnapshotError, Value, Words};
+
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident($int:ty)) => {
         $(#[$doc])*
@@ -20,6 +22,17 @@ macro_rules! index {
             #[inline]
             pub const fn is_none(self) -> bool {
                 self.0 == <$int>::MAX
+            }
+        }
+
+        impl $crate::snapshot::Value for $name {
+            #[inline]
+            fn write<S: $crate::snapshot::Sink + ?Sized>(&self, to: &mut S) {
+                self.0.write(to);
+            }
+            #[inline]
+            fn read(from: &mut $crate::snapshot::Words<'_>) -> Result<Self, $crate::snapshot::SnapshotError> {
+                $crate::snapshot::Value::read(from).map(Self)
             }
         }
     };
@@ -59,10 +72,21 @@ pub struct OrderKey {
     pub slot: u16,
 }
 
+crate::saved! { value OrderKey { strategy, slot } }
+
 /// The venue's own number of an order; zero while unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct VenueOrderId(pub u64);
+
+impl Value for VenueOrderId {
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        to.word(self.0);
+    }
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        from.word().map(Self)
+    }
+}
 
 /// FIX ClOrdID: an opaque key of 16 bytes, looked up, never parsed for meaning.
 ///
@@ -71,6 +95,15 @@ pub struct VenueOrderId(pub u64);
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct ClientOrderId(pub [u8; 16]);
+
+impl Value for ClientOrderId {
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        u128::from_le_bytes(self.0).write(to);
+    }
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        u128::read(from).map(|bits| Self(bits.to_le_bytes()))
+    }
+}
 
 impl ClientOrderId {
     pub const NONE: Self = Self([0; 16]);

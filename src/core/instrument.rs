@@ -26,6 +26,27 @@ pub struct InstrumentDefinition {
     pub status: InstrumentStatus,
 }
 
+crate::saved! {
+    value InstrumentDefinition {
+        tick,
+        lot,
+        min_price,
+        max_price,
+        min_quantity,
+        max_quantity,
+        max_market_quantity,
+        min_notional,
+        percent_up,
+        percent_down,
+        maker_fee_ppm,
+        taker_fee_ppm,
+        base,
+        quote,
+        product,
+        status,
+    }
+}
+
 crate::coded! {
     pub enum Product {
         Spot = 0 "spot",

@@ -14,6 +14,8 @@ pub enum Intent {
     Cancel(CancelIntent),
 }
 
+crate::saved! { choice Intent { New(intent) = 0, Replace(intent) = 1, Cancel(intent) = 2 } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewIntent {
     pub key: OrderKey,
@@ -155,6 +157,25 @@ impl NewIntent {
     }
 }
 
+crate::saved! {
+    value NewIntent {
+        key,
+        instrument,
+        side,
+        kind,
+        time_in_force,
+        price,
+        quantity,
+        stop_price,
+        trigger_by,
+        callback,
+        expires,
+        position_side,
+        reduce_only,
+        close_position,
+    }
+}
+
 /// New terms for the live order in a slot. `quantity` is the whole order's, what has filled included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplaceIntent {
@@ -163,12 +184,16 @@ pub struct ReplaceIntent {
     pub quantity: Quantity,
 }
 
+crate::saved! { value ReplaceIntent { key, price, quantity } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CancelIntent {
     pub key: OrderKey,
     /// A row where the wish is about one order whatever stands in the slot now; else none.
     pub order: OrderIndex,
 }
+
+crate::saved! { value CancelIntent { key, order } }
 
 impl Intent {
     #[inline]

@@ -14,6 +14,7 @@ extern crate alloc;
 pub mod codec;
 pub mod id;
 pub mod num;
+pub mod snapshot;
 pub mod time;
 
 pub mod dispatch;

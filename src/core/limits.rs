@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::id::VenueId;
 use crate::num::{Notional, Quantity};
+use crate::snapshot::{Saved, StateHasher};
 use crate::time::Nanos;
 
 /// Hard bounds of the tables, so that ids stay small.
@@ -42,10 +43,31 @@ pub struct Configuration {
     pub state_hash_every: u64,
 }
 
+crate::saved! {
+    table Configuration {
+        run_tag,
+        venues,
+        instruments,
+        strategies,
+        order_rows,
+        book_levels,
+        settle_quiet,
+        settle_max,
+        confirmation_timeout,
+        visibility_delay,
+        recovery_attempts,
+        trading_enabled,
+        killed,
+        state_hash_every,
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct VenueLimits {
     pub buckets: Vec<BucketLimit>,
 }
+
+crate::saved! { table VenueLimits { buckets } }
 
 /// A token bucket: `burst` tokens at most, `refill` more per `interval`. In no window of `interval` go out more than
 /// `burst + refill`, so the two together stay within the venue's published limit.
@@ -59,6 +81,8 @@ pub struct BucketLimit {
     /// Tokens that only a Cancel may take.
     pub cancel_reserve: u32,
 }
+
+crate::saved! { value BucketLimit { burst, refill, interval, costs, cancel_reserve } }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InstrumentLimits {
@@ -75,6 +99,18 @@ pub struct InstrumentLimits {
     pub stale_after: Nanos,
 }
 
+crate::saved! {
+    value InstrumentLimits {
+        venue,
+        max_order_quantity,
+        max_order_notional,
+        max_position,
+        max_open_orders,
+        collar,
+        stale_after,
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrategyLimits {
     /// Instruments it may trade, by index.
@@ -84,6 +120,10 @@ pub struct StrategyLimits {
     pub max_intents_per_second: u32,
     /// In the quote asset at `CASH_DECIMALS`; realised and unrealised. Zero: no limit.
     pub max_daily_loss: i64,
+}
+
+crate::saved! {
+    table StrategyLimits { instruments, max_open_orders, max_intents_per_second, max_daily_loss }
 }
 
 crate::coded! {
@@ -115,6 +155,13 @@ impl LimitKey {
 }
 
 impl Configuration {
+    /// Tells configurations apart: a saved state is loaded only under the one that made its tables.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = StateHasher::default();
+        self.save(&mut hasher);
+        hasher.finish()
+    }
+
     /// What a limit is at present, in its own unit; `None` where there is no such limit.
     pub fn limit(&self, target: u32) -> Option<i64> {
         let key = LimitKey::from_code((target >> 16) as u8).ok()?;

@@ -55,6 +55,16 @@ macro_rules! unit {
                 Self(self.0.saturating_mul(count))
             }
         }
+        impl $crate::snapshot::Value for $name {
+            #[inline]
+            fn write<S: $crate::snapshot::Sink + ?Sized>(&self, to: &mut S) {
+                $crate::snapshot::Value::write(&self.0, to);
+            }
+            #[inline]
+            fn read(from: &mut $crate::snapshot::Words<'_>) -> Result<Self, $crate::snapshot::SnapshotError> {
+                $crate::snapshot::Value::read(from).map(Self)
+            }
+        }
         impl Add for $name {
             type Output = Self;
             #[inline]
@@ -227,6 +237,8 @@ pub struct Increment {
     pub decimals: u8,
     pub text_decimals: u8,
 }
+
+crate::saved! { value Increment { mantissa, decimals, text_decimals } }
 
 impl Increment {
     /// From the venue's text of the step (`"0.10"`) and the decimals of its messages. Trailing zeros are dropped from the step.

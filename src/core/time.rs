@@ -3,10 +3,23 @@
 
 use core::ops::{Add, Sub};
 
+use crate::snapshot::{Sink, SnapshotError, Value, Words};
+
 /// Nanoseconds: an instant counts from the Unix epoch, a span from nothing. Both saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Nanos(u64);
+
+impl Value for Nanos {
+    #[inline]
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        to.word(self.0);
+    }
+    #[inline]
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        from.word().map(Self)
+    }
+}
 
 impl Nanos {
     pub const ZERO: Self = Self(0);

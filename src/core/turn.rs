@@ -13,14 +13,19 @@ use crate::limits::{Configuration, MAX_VENUES};
 use crate::num::{Price, Quantity};
 use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason};
 use crate::risk::Risk;
-use crate::state::hash::StateHasher;
+use crate::snapshot::{
+    Saved, Sink, SnapshotError, StateHasher, Words, hash_of, load_header, save_header, save_section,
+};
 use crate::state::{Change, Findings, State};
 use crate::strategy::{Strategies, Strategy};
 use crate::time::Nanos;
 
 /// The whole core: state, and what works on it.
 pub struct Core {
+    /// As it is now: control events change limits.
     configuration: Configuration,
+    /// Of the configuration that the run opened with.
+    fingerprint: u64,
     state: State,
     strategies: Strategies,
     risk: Risk,
@@ -46,6 +51,7 @@ impl Core {
             findings: Findings::new(),
             gates: [None; MAX_VENUES],
             stale_at: Nanos::MAX,
+            fingerprint: configuration.fingerprint(),
             configuration,
         }
     }
@@ -91,15 +97,67 @@ impl Core {
         self.state.execution.orders.live_orders().filter(|(_, order)| ours(order)).count()
     }
 
-    /// The hash of everything that decides what comes next.
+    /// The hash of everything that decides what comes next: of what `save` writes.
     pub fn state_hash(&self) -> u64 {
         let mut hasher = StateHasher::default();
-        self.state.fold(&mut hasher);
-        self.strategies.fold(&mut hasher);
-        self.risk.fold(&mut hasher);
-        self.execution.fold(&mut hasher);
-        self.workflow.fold(&mut hasher);
+        self.save(&mut hasher);
         hasher.finish()
+    }
+
+    /// Everything that decides what comes next, as of the last event taken.
+    pub fn save<S: Sink + ?Sized>(&self, to: &mut S) {
+        let Self {
+            configuration,
+            fingerprint,
+            state,
+            strategies,
+            risk,
+            execution,
+            workflow,
+            // What a turn begins with is cleared at its beginning.
+            intents: _,
+            findings: _,
+            gates,
+            stale_at,
+        } = self;
+        save_header(*fingerprint, to);
+        configuration.save(to);
+        save_section("state", to);
+        state.save(to);
+        save_section("risk", to);
+        risk.save(to);
+        save_section("execute", to);
+        execution.save(to);
+        save_section("workflow", to);
+        workflow.save(to);
+        save_section("turn", to);
+        gates.save(to);
+        stale_at.save(to);
+        strategies.save(to);
+    }
+
+    /// Takes the place of the core that saved this: it goes on with the event after. The configuration and the strategies
+    /// given to `new` must be those that the saved run opened with. After an error the core is of no use.
+    pub fn load(&mut self, form: &[u8]) -> Result<(), SnapshotError> {
+        let mut from = Words::new(form);
+        load_header(self.fingerprint, &mut from)?;
+        self.configuration.load(&mut from)?;
+        from.section("state")?;
+        self.state.load(&mut from)?;
+        from.section("risk")?;
+        self.risk.load(&mut from)?;
+        from.section("execute")?;
+        self.execution.load(&mut from)?;
+        from.section("workflow")?;
+        self.workflow.load(&mut from)?;
+        from.section("turn")?;
+        self.gates.load(&mut from)?;
+        self.stale_at.load(&mut from)?;
+        self.strategies.load(&mut from)?;
+        from.finish()?;
+        // The proof that both traversals are one.
+        let (found, expected) = (self.state_hash(), hash_of(form));
+        if found == expected { Ok(()) } else { Err(SnapshotError::Hash { found, expected }) }
     }
 
     #[inline]

@@ -7,8 +7,10 @@
 //! Hot.
 
 use super::*;
+use crate::codec::MAX_PAYLOAD;
 use crate::instrument::{InstrumentStatus, Product};
 use crate::num::Increment;
+use crate::snapshot::{Sink, SnapshotError, Value, Words};
 
 impl Body {
     /// The kind's code in the journal.
@@ -177,6 +179,27 @@ impl Event {
         from.finish()?;
         let source = Source::from_code(source)?;
         Ok(Self { received, event_time, parsed, ringed, venue: VenueId(venue), source, instrument, body })
+    }
+}
+
+/// A saved event is its journal bytes in whole words, after their length.
+impl Value for Event {
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        let mut slot = [0u8; MAX_PAYLOAD];
+        let length = self.encode(&mut slot);
+        to.word(length as u64);
+        for word in slot.as_chunks().0.iter().take(length.div_ceil(8)) {
+            to.word(u64::from_le_bytes(*word));
+        }
+    }
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        let mut slot = [0u8; MAX_PAYLOAD];
+        let length = from.bounded("event length", MAX_PAYLOAD)?;
+        for word in slot.as_chunks_mut().0.iter_mut().take(length.div_ceil(8)) {
+            *word = from.word()?.to_le_bytes();
+        }
+        let event = slot.get(..length).and_then(|payload| Self::decode(payload).ok());
+        event.ok_or_else(|| from.unfit("event", length as u64))
     }
 }
 

@@ -17,7 +17,6 @@ use crate::num::{Price, Quantity};
 use crate::record::{Admission, Ask, CloseReason, Decision, Gate, IncidentKind};
 use crate::risk::Approved;
 use crate::state::State;
-use crate::state::hash::StateHasher;
 use crate::state::order::{Confirmation, Inflight, NewRow};
 use crate::state::queue::{Pending, Wait};
 use crate::time::Nanos;
@@ -40,6 +39,9 @@ pub struct ExecutionControl {
     rate_ready: Nanos,
     trigger: Nanos,
 }
+
+// `trigger` belongs to the turn that begins with it.
+crate::saved! { table ExecutionControl { dispatches, orders, rate_ready } kept { run_tag, trigger } }
 
 /// A New or Replace that waited longer was wished in another market: it closes, and the strategy wishes anew.
 const TOO_OLD: Nanos = Nanos::from_millis(500);
@@ -384,11 +386,6 @@ impl ExecutionControl {
 
     pub fn dispatches(&self) -> u64 {
         self.dispatches
-    }
-
-    pub fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(self.dispatches);
-        hasher.word(self.orders);
     }
 }
 

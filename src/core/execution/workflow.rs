@@ -10,7 +10,6 @@ use crate::execution::Outbox;
 use crate::id::{OrderIndex, StrategyId};
 use crate::intent::{CancelIntent, Intent, Intents};
 use crate::limits::Configuration;
-use crate::state::hash::StateHasher;
 use crate::state::{Change, State};
 use crate::time::Nanos;
 use closing::Closing;
@@ -26,6 +25,8 @@ pub struct Workflow {
     recovery: Recovery,
     closing: Closing,
 }
+
+crate::saved! { table Workflow { recovery, closing } }
 
 impl Workflow {
     pub fn new(configuration: &Configuration) -> Self {
@@ -56,11 +57,6 @@ impl Workflow {
     #[inline]
     pub fn next_deadline(&self) -> Nanos {
         self.recovery.next_deadline().earlier(self.closing.next_deadline())
-    }
-
-    pub fn fold(&self, hasher: &mut StateHasher) {
-        self.recovery.fold(hasher);
-        self.closing.fold(hasher);
     }
 }
 

@@ -10,7 +10,6 @@ use crate::limits::StrategyLimits;
 use crate::num::Cash;
 use crate::record::RiskReason;
 use crate::state::State;
-use crate::state::hash::StateHasher;
 use crate::time::Nanos;
 
 const EVERY: Nanos = Nanos::from_millis(10);
@@ -25,6 +24,8 @@ pub(super) struct DailyLoss {
     result: Cash,
     valued: Nanos,
 }
+
+crate::saved! { value DailyLoss { day, from, result, valued } }
 
 impl DailyLoss {
     #[inline]
@@ -60,12 +61,6 @@ impl DailyLoss {
             self.from = if self.day == 0 { Cash::ZERO } else { self.result };
             self.day = day;
         }
-    }
-
-    pub(super) fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(self.day);
-        hasher.wide(self.from.raw() as u128);
-        hasher.wide(self.result.raw() as u128);
     }
 }
 

@@ -25,7 +25,6 @@ use crate::limits::{Configuration, InstrumentLimits, StrategyLimits};
 use crate::num::{Price, Quantity};
 use crate::record::RiskReason;
 use crate::state::State;
-use crate::state::hash::StateHasher;
 use crate::state::market::InstrumentMarket;
 
 /// An intent that risk allowed. Only this module can make one.
@@ -105,6 +104,8 @@ pub struct Risk {
     losses: Vec<daily_loss::DailyLoss>,
 }
 
+crate::saved! { table Risk { rates, losses } }
+
 impl Risk {
     pub fn new(configuration: &Configuration) -> Self {
         let strategies = configuration.strategies.len();
@@ -144,11 +145,6 @@ impl Risk {
             side: subject.side,
             reducing: subject.reducing,
         })
-    }
-
-    pub fn fold(&self, hasher: &mut StateHasher) {
-        self.rates.iter().for_each(|rate| rate.fold(hasher));
-        self.losses.iter().for_each(|loss| loss.fold(hasher));
     }
 }
 

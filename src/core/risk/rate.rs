@@ -2,7 +2,6 @@
 //! Hot.
 
 use crate::record::RiskReason;
-use crate::state::hash::StateHasher;
 use crate::time::Nanos;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +9,8 @@ pub(super) struct IntentRate {
     window: u64,
     count: u32,
 }
+
+crate::saved! { value IntentRate { window, count } }
 
 impl IntentRate {
     #[inline]
@@ -21,10 +22,5 @@ impl IntentRate {
         }
         self.count = self.count.saturating_add(1);
         if bound != 0 && self.count > bound { Err(RiskReason::IntentRate) } else { Ok(()) }
-    }
-
-    pub(super) fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(self.window);
-        hasher.word(u64::from(self.count));
     }
 }

@@ -20,6 +20,8 @@ pub struct AccountState {
     open: Vec<InstrumentId>,
 }
 
+crate::saved! { table AccountState { balances, positions, windows } lists { open } }
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
     pub wallet: Cash,
@@ -27,6 +29,8 @@ pub struct Balance {
     pub updated: Nanos,
     pub known: bool,
 }
+
+crate::saved! { value Balance { wallet, available, updated, known } }
 
 /// The venue's own word about a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct VenuePosition {
     pub known: bool,
 }
 
+crate::saved! { value VenuePosition { quantity, entry_price, unrealised, updated, known } }
+
 /// A short bounded wait in which related private events arrive before anything plans from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct SettleWindow {
@@ -46,6 +52,8 @@ struct SettleWindow {
     first: Nanos,
     latest: Nanos,
 }
+
+crate::saved! { value SettleWindow { open, first, latest } }
 
 impl AccountState {
     pub fn new(instruments: usize) -> Self {

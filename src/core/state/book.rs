@@ -14,6 +14,8 @@ pub struct Book {
     asks: Levels,
 }
 
+crate::saved! { table Book { bids, asks } }
+
 impl Book {
     /// At least `capacity` levels a side are kept, the nearest; what is beyond may fall off.
     pub fn new(capacity: usize) -> Self {

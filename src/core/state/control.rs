@@ -22,6 +22,10 @@ pub struct ControlState {
     venues: Vec<VenueControl>,
 }
 
+crate::saved! {
+    table ControlState { trading_enabled, kill, draining, stopped, flattening, held, venues }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     pub journal: bool,
@@ -29,12 +33,16 @@ pub struct Held {
     pub operator: bool,
 }
 
+crate::saved! { value Held { journal, clock, operator } }
+
 /// What a venue's links and account allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VenueControl {
     links: [Link; 4],
     pub account: AccountTrust,
 }
+
+crate::saved! { value VenueControl { links, account } }
 
 /// One kind of link, over all its connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +54,8 @@ struct Link {
     ended: u32,
 }
 
+crate::saved! { value Link { wanted, up, ended } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountTrust {
     /// Nothing is known yet, or what is known is in doubt: a hydration must come.
@@ -56,6 +66,8 @@ pub enum AccountTrust {
     },
     Trusted,
 }
+
+crate::saved! { choice AccountTrust { Doubtful = 0, Hydrating { ask } = 1, Trusted = 2 } }
 
 impl ControlState {
     pub fn new(configuration: &Configuration) -> Self {

@@ -54,6 +54,24 @@ pub struct ExecutionState {
     pub counters: ExecutionCounters,
 }
 
+crate::saved! {
+    table ExecutionState {
+        orders,
+        slots,
+        positions,
+        totals,
+        exposures,
+        open_by_strategy,
+        agreement,
+        hydrations,
+        queue,
+        throttle,
+        counters,
+    }
+    lists { buffered }
+    kept { strategies, instruments, instrument_venues, visibility_delay }
+}
+
 /// Our position of an instrument against the venue's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
@@ -63,6 +81,8 @@ pub enum Agreement {
     /// They differ after a read-back: data inconsistency.
     Inconsistent,
 }
+
+crate::saved! { choice Agreement { Agrees = 0, DiffersSince(since) = 1, Inconsistent = 2 } }
 
 #[derive(Clone, Debug, Default)]
 struct HydrationProgress {
@@ -78,6 +98,10 @@ struct HydrationProgress {
     seen: Vec<OrderIndex>,
 }
 
+crate::saved! {
+    table HydrationProgress { running, completed_before, as_of, ignored, lost } lists { seen }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exposure {
     /// What could still be bought and sold if every working order filled.
@@ -87,6 +111,8 @@ pub struct Exposure {
     /// Live orders whose state at the venue is unknown.
     pub in_doubt: u32,
 }
+
+crate::saved! { value Exposure { working_buy, working_sell, open_orders, in_doubt } }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExecutionCounters {
@@ -103,6 +129,24 @@ pub struct ExecutionCounters {
     pub cancelled: u64,
     pub expired: u64,
     pub not_sent: u64,
+}
+
+crate::saved! {
+    value ExecutionCounters {
+        reports,
+        fills,
+        duplicates,
+        stale_reports,
+        late_fills,
+        rejects,
+        unknown_outcomes,
+        external_orders,
+        contradictions,
+        accepted,
+        cancelled,
+        expired,
+        not_sent,
+    }
 }
 
 impl ExecutionState {

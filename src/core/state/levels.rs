@@ -7,19 +7,21 @@
 //!              '------------ far ..
 //! ```
 //! A change moves at most one chunk's levels (1 KiB), wherever it is: deep books (thousands of levels, whose far ends come
-//! and go) cost what shallow ones do. Near the touch the search is a few steps in the last chunk. Neighbours that grow thin
-//! are joined, so that the chunks made at the start are always enough; nothing allocates beyond the capacity given.
+//! and go) cost what shallow ones do. Near the touch the search is a few steps in the last chunk. Two neighbours always hold
+//! more than `JOINED` levels together, so that the chunks made at the start are enough for every order of changes; nothing
+//! allocates beyond the capacity given. How levels stand in chunks is seen by nobody: what falls off the far end is counted
+//! in levels, not in chunks.
 //! Hot.
 
 use alloc::vec::Vec;
 
 use crate::event::Level;
 use crate::num::{Price, Quantity};
+use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words};
 
 const CHUNK: usize = 64;
-/// A chunk with fewer levels looks for a neighbour to join.
-const THIN: usize = 16;
-/// What two neighbours may hold together to become one.
+/// Two neighbours that hold so many together, or fewer, become one. Less than a chunk, so that one does not split again at
+/// the next level.
 const JOINED: usize = 48;
 
 /// How near a price is to the touch: greater is nearer. A bid's price is its own nearness, an ask's is its negative.
@@ -42,6 +44,37 @@ pub struct Levels {
     dropped: u64,
 }
 
+/// The levels alone, from the farthest: how they stand in chunks decides nothing.
+impl Saved for Levels {
+    fn save<S: Sink + ?Sized>(&self, to: &mut S) {
+        let Self { towards: _, chunks: _, order: _, free: _, count, capacity: _, dropped } = self;
+        to.word(*dropped);
+        to.word(*count as u64);
+        for place in 0..self.order.len() {
+            let chunk = self.chunk(place);
+            let levels = chunk.and_then(|chunk| chunk.levels.get(..chunk.count)).unwrap_or(&[]);
+            levels.iter().for_each(|level| level.write(to));
+        }
+    }
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        self.clear();
+        let dropped = from.word()?;
+        let count = from.bounded("count of levels", self.capacity + CHUNK)?;
+        let mut before = i64::MIN;
+        for _ in 0..count {
+            let level = Level::read(from)?;
+            let nearness = self.nearness(level.price);
+            if nearness <= before || level.quantity.is_zero() {
+                return Err(from.unfit("level in its order", level.price.raw() as u64));
+            }
+            before = nearness;
+            self.set(level);
+        }
+        self.dropped = dropped;
+        Ok(())
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Chunk {
     levels: [Level; CHUNK],
@@ -50,8 +83,9 @@ struct Chunk {
 
 impl Levels {
     pub fn new(towards: Towards, capacity: usize) -> Self {
-        // Two neighbours hold more than `JOINED` together, so on average a chunk holds at least half of that.
-        let most = (2 * (capacity + CHUNK) / JOINED + 4).min(usize::from(u16::MAX));
+        // Two neighbours hold more than `JOINED` together, so all but one of the chunks hold more than half of that each. One
+        // more while a full one splits, and the level before the farthest fall off.
+        let most = (2 * (capacity + CHUNK + 1) / JOINED + 3).min(usize::from(u16::MAX));
         Self {
             towards,
             chunks: Vec::with_capacity(most),
@@ -136,7 +170,7 @@ impl Levels {
             self.count += 1;
         }
         if self.count > self.capacity + CHUNK {
-            self.drop_farthest();
+            self.drop_farthest(self.count - self.capacity);
         }
     }
 
@@ -162,6 +196,12 @@ impl Levels {
             Some(at) if at > 0 => self.insert(place + 1, at, level),
             _ => self.insert(place, at, level),
         }
+        // The halves are smaller than the whole was: a neighbour that was too much for it may not be for them. The farther
+        // pair last, so that the nearer place still is what it was.
+        self.join_if_small(place + 1);
+        if let Some(before) = place.checked_sub(1) {
+            self.join_if_small(before);
+        }
     }
 
     #[inline]
@@ -172,21 +212,20 @@ impl Levels {
         self.count -= 1;
         if left == 0 {
             self.give_back(place);
-        } else if left < THIN {
-            self.join_around(place);
+        }
+        self.join_if_small(place);
+        if let Some(before) = place.checked_sub(1) {
+            self.join_if_small(before);
         }
     }
 
-    /// A thin chunk takes over its nearer neighbour, or is taken over by its farther one.
-    fn join_around(&mut self, place: usize) {
-        let together = |lower: Option<&Chunk>, upper: Option<&Chunk>| match (lower, upper) {
-            (Some(lower), Some(upper)) => lower.count + upper.count <= JOINED,
-            _ => false,
-        };
-        if together(self.chunk(place), self.chunk(place + 1)) {
+    /// The chunk at `place` takes over its nearer neighbour where one chunk holds both with room to spare.
+    #[inline]
+    fn join_if_small(&mut self, place: usize) {
+        if let (Some(lower), Some(upper)) = (self.chunk(place), self.chunk(place + 1))
+            && lower.count + upper.count <= JOINED
+        {
             self.join(place);
-        } else if place > 0 && together(self.chunk(place - 1), self.chunk(place)) {
-            self.join(place - 1);
         }
     }
 
@@ -201,14 +240,20 @@ impl Levels {
         self.give_back(place + 1);
     }
 
-    fn drop_farthest(&mut self) {
-        let Some(count) = self.chunk(0).map(|chunk| chunk.count) else { return };
-        // What is kept must stay at least the capacity.
-        if self.count - count >= self.capacity {
-            self.count -= count;
-            self.dropped += count as u64;
+    /// So many levels of the far end go: whole chunks, then the beginning of one.
+    fn drop_farthest(&mut self, mut surplus: usize) {
+        self.count -= surplus;
+        self.dropped += surplus as u64;
+        while let Some(farthest) = self.chunk_mut(0) {
+            if farthest.count > surplus {
+                farthest.levels.copy_within(surplus..farthest.count, 0);
+                farthest.count -= surplus;
+                break;
+            }
+            surplus -= farthest.count;
             self.give_back(0);
         }
+        self.join_if_small(0);
     }
 
     fn take_free(&mut self) -> Option<u16> {
@@ -348,7 +393,7 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeMap;
 
-    /// Chunks are sorted, none is empty, no two neighbours are both thin, and the count is true.
+    /// Chunks are sorted, none is empty, no two neighbours could be one, and the count is true.
     fn check(levels: &Levels) {
         let mut seen = 0;
         let mut before = i64::MIN;
@@ -360,11 +405,8 @@ mod tests {
                 assert!(nearness > before, "sorted");
                 before = nearness;
             }
-            if let Some(next) = levels.chunk(place + 1)
-                && chunk.count < THIN
-                && next.count < THIN
-            {
-                assert!(chunk.count + next.count > JOINED, "thin neighbours join");
+            if let Some(next) = levels.chunk(place + 1) {
+                assert!(chunk.count + next.count > JOINED, "small neighbours join");
             }
             seen += chunk.count;
         }
@@ -415,6 +457,88 @@ mod tests {
             }
             assert_eq!(all, expected);
             assert_eq!(levels.iter().len(), all.len());
+        }
+    }
+
+    /// Chunks split by rising prices, then thinned one by one as far as they go without joining, then as many levels anew.
+    #[test]
+    fn an_order_of_changes_made_to_use_up_the_chunks_does_not() {
+        let capacity = 4_096;
+        let mut levels = Levels::new(Towards::Higher, capacity);
+        let mut twin: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut set = |levels: &mut Levels, price: i64, quantity: i64| {
+            levels.set(Level { price: Price::new(price), quantity: Quantity::new(quantity) });
+            if quantity == 0 {
+                twin.remove(&price);
+            } else {
+                twin.insert(price, quantity);
+            }
+            assert!(levels.order.len() < levels.chunks.capacity());
+            twin.len()
+        };
+        let mut next = 0;
+        for _ in 0..20 {
+            while levels.count < capacity {
+                set(&mut levels, next, 1);
+                next += 1;
+            }
+            for place in (0..levels.order.len()).rev() {
+                while let (Some(chunk), Some(neighbour)) = (levels.chunk(place), levels.chunk(place + 1))
+                    && chunk.count + neighbour.count > JOINED + 1
+                    && chunk.count > 1
+                {
+                    let price = chunk.levels[0].price.raw();
+                    set(&mut levels, price, 0);
+                }
+            }
+            check(&levels);
+        }
+        assert_eq!(levels.dropped(), 0);
+        assert!(levels.iter().map(|l| l.price.raw()).eq(twin.into_keys().rev()));
+    }
+
+    #[test]
+    fn a_side_comes_back_from_its_saved_form_and_forgets_the_same_levels_later() {
+        let (mut kept, mut seed) = (Levels::new(Towards::Lower, 300), 3u64);
+        let mut draw = move || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let price = Price::new((seed >> 33) as i64 % 2_000);
+            Level { price, quantity: Quantity::new(i64::from(!seed.is_multiple_of(5))) }
+        };
+        for _ in 0..50 {
+            (0..200).for_each(|_| kept.set(draw()));
+            let (mut form, mut again) = (Vec::new(), Vec::new());
+            kept.save(&mut form);
+            let mut loaded = Levels::new(Towards::Lower, 300);
+            loaded.set(draw());
+            loaded.load(&mut Words::new(&form)).unwrap();
+            check(&loaded);
+            for _ in 0..500 {
+                let level = draw();
+                kept.set(level);
+                loaded.set(level);
+                assert!(kept.iter().eq(loaded.iter()));
+            }
+            form.clear();
+            kept.save(&mut form);
+            loaded.save(&mut again);
+            assert_eq!(form, again);
+        }
+        assert!(kept.dropped() > 0);
+    }
+
+    #[test]
+    fn a_saved_side_out_of_order_or_with_an_empty_level_is_refused() {
+        for quantities in [[(5, 1), (5, 1)], [(5, 1), (4, 1)], [(4, 1), (5, 0)]] {
+            let mut form = Vec::new();
+            0u64.write(&mut form);
+            2u64.write(&mut form);
+            for (price, quantity) in quantities {
+                i64::write(&price, &mut form);
+                i64::write(&quantity, &mut form);
+            }
+            let refused = Levels::new(Towards::Higher, 8).load(&mut Words::new(&form));
+            assert!(matches!(refused, Err(SnapshotError::Unfit { .. })), "{refused:?}");
         }
     }
 

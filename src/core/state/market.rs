@@ -19,6 +19,8 @@ pub struct MarketState {
     instruments: Vec<InstrumentMarket>,
 }
 
+crate::saved! { table MarketState { instruments } }
+
 #[derive(Clone, Debug)]
 pub struct InstrumentMarket {
     pub venue: VenueId,
@@ -40,6 +42,22 @@ pub struct InstrumentMarket {
     pub counters: MarketCounters,
 }
 
+crate::saved! {
+    table InstrumentMarket {
+        definition,
+        book,
+        sync,
+        last_update,
+        bridging,
+        top,
+        last_trade,
+        mark,
+        updated,
+        stale,
+        counters,
+    } kept { venue, stale_after }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MarketCounters {
     pub depth_updates: u64,
@@ -48,6 +66,10 @@ pub struct MarketCounters {
     pub snapshots: u64,
     pub losses: u64,
     pub chain_breaks: u64,
+}
+
+crate::saved! {
+    value MarketCounters { depth_updates, tickers, trades, snapshots, losses, chain_breaks }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +81,16 @@ pub enum BookSync {
     Whole,
 }
 
+crate::saved! { choice BookSync { Lost(why) = 0, Updating = 1, Whole = 2 } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Top {
     pub bid: Level,
     pub ask: Level,
     pub update_id: u64,
 }
+
+crate::saved! { value Top { bid, ask, update_id } }
 
 impl Top {
     #[inline]

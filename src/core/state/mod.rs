@@ -7,7 +7,6 @@ pub mod account;
 pub mod book;
 pub mod control;
 pub mod execution;
-pub mod hash;
 mod levels;
 pub mod market;
 pub mod order;
@@ -42,6 +41,10 @@ pub struct State {
     pub control: ControlState,
     settle_quiet: Nanos,
     settle_max: Nanos,
+}
+
+crate::saved! {
+    table State { now, sequence, control, account, execution, market } kept { settle_quiet, settle_max }
 }
 
 /// What an event changed, for those who decide.

@@ -16,6 +16,7 @@ use crate::event::{
 };
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::num::{Notional, Price, Quantity};
+use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, load_list, save_list};
 use crate::time::Nanos;
 
 coded! {
@@ -68,6 +69,8 @@ pub enum Confirmation {
     },
 }
 
+crate::saved! { choice Confirmation { Pending { since } = 0, Confirmed = 1, Unknown { why, ask_at } = 2 } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inflight {
     pub request: RequestKind,
@@ -77,6 +80,8 @@ pub struct Inflight {
     pub price: Price,
     pub quantity: Quantity,
 }
+
+crate::saved! { value Inflight { request, dispatch, since, price, quantity } }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Order {
@@ -123,6 +128,42 @@ pub struct Order {
     pub trades: [u64; 8],
     /// Its place in the list of live orders.
     live_at: u32,
+}
+
+crate::saved! {
+    value Order {
+        client_order_id,
+        venue_order_id,
+        key,
+        instrument,
+        venue,
+        side,
+        position_side,
+        kind,
+        time_in_force,
+        reduce_only,
+        trigger_by,
+        close_position,
+        triggered,
+        callback,
+        stop_price,
+        expires,
+        state,
+        price,
+        quantity,
+        cumulative,
+        filled,
+        fill_notional,
+        inflight,
+        confirmation,
+        created,
+        reported,
+        reject,
+        refused_at,
+        asked,
+        trades,
+        live_at,
+    }
 }
 
 impl Order {
@@ -209,6 +250,30 @@ pub struct OrderTable {
     ended: Vec<OrderIndex>,
     ended_from: usize,
     ended_count: usize,
+}
+
+/// The index by client id is made anew: where an entry stands in it decides nothing.
+impl Saved for OrderTable {
+    fn save<S: Sink + ?Sized>(&self, to: &mut S) {
+        let Self { rows, capacity: _, by_client_id: _, live, ended, ended_from, ended_count } = self;
+        save_list(rows, to);
+        save_list(live, to);
+        to.word(*ended_count as u64);
+        let places = (0..*ended_count).map(|at| (ended_from + at) % self.capacity);
+        places.filter_map(|place| ended.get(place)).for_each(|index| index.write(to));
+    }
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        load_list(&mut self.rows, from)?;
+        load_list(&mut self.live, from)?;
+        self.ended_from = 0;
+        self.ended_count = from.bounded("count of ended orders", self.capacity)?;
+        self.ended.iter_mut().take(self.ended_count).try_for_each(|index| index.load(from))?;
+        self.by_client_id.clear();
+        for at in 0..self.rows.len() {
+            self.by_client_id.insert(OrderIndex(at as u32), &self.rows);
+        }
+        Ok(())
+    }
 }
 
 impl OrderTable {
@@ -347,6 +412,10 @@ impl ClientIdIndex {
     fn new(capacity: usize) -> Self {
         let size = (capacity * 2).next_power_of_two();
         Self { slots: alloc::vec![OrderIndex::NONE; size], mask: size - 1 }
+    }
+
+    fn clear(&mut self) {
+        self.slots.fill(OrderIndex::NONE);
     }
 
     #[inline]

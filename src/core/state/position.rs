@@ -25,6 +25,21 @@ pub struct Position {
     pub turnover: Notional,
 }
 
+crate::saved! {
+    value Position {
+        quantity,
+        cost,
+        realised,
+        fees,
+        other_fees,
+        bought,
+        sold,
+        fills,
+        maker_fills,
+        turnover,
+    }
+}
+
 impl Position {
     /// Applies one fill. Closing comes before opening: a fill through zero closes all, then opens the rest at its price.
     #[inline]

@@ -19,6 +19,8 @@ pub struct Queue {
     admissions: u64,
 }
 
+crate::saved! { table Queue { admissions } lists { pending } kept { capacity } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub intent: Intent,
@@ -32,6 +34,8 @@ pub struct Pending {
     pub waits_for: Wait,
 }
 
+crate::saved! { value Pending { intent, instrument, reducing, admitted, since, waits_for } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not looked at yet.
@@ -40,6 +44,8 @@ pub enum Wait {
     Inflight,
     Rate,
 }
+
+crate::saved! { choice Wait { Fresh = 0, Gate(gate) = 1, Inflight = 2, Rate = 3 } }
 
 impl Pending {
     #[inline]

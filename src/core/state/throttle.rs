@@ -17,6 +17,8 @@ pub struct Throttle {
     held_until: [Nanos; MAX_VENUES],
 }
 
+crate::saved! { table Throttle { venues, held_until } }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     limit: BucketLimit,
@@ -24,6 +26,8 @@ pub struct Bucket {
     level: u128,
     refilled: Nanos,
 }
+
+crate::saved! { table Bucket { level, refilled } kept { limit } }
 
 impl Throttle {
     pub fn new(configuration: &Configuration) -> Self {
@@ -74,10 +78,6 @@ impl Throttle {
     /// Whole tokens left, per bucket: for display.
     pub fn tokens(&self, venue: VenueId) -> impl Iterator<Item = u64> + '_ {
         self.venues.get(venue.index()).into_iter().flatten().map(|bucket| bucket.tokens())
-    }
-
-    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> {
-        self.venues.iter().flatten()
     }
 }
 
@@ -142,10 +142,6 @@ impl Bucket {
     pub fn tokens(&self) -> u64 {
         let interval = u128::from(self.limit.interval.raw().max(1));
         u64::try_from(self.level.checked_div(interval).unwrap_or(0)).unwrap_or(u64::MAX)
-    }
-
-    pub(crate) fn level(&self) -> u128 {
-        self.level
     }
 }
 

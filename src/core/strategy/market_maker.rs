@@ -10,8 +10,8 @@ use crate::event::{Side, TimeInForce};
 use crate::id::InstrumentId;
 use crate::intent::Intents;
 use crate::num::{Price, Quantity};
+use crate::snapshot::{Saved, Sink, SnapshotError, Words};
 use crate::state::Change;
-use crate::state::hash::StateHasher;
 use crate::state::market::Top;
 use crate::strategy::quote::{self, Quote};
 use crate::strategy::{Strategy, View, Wakes};
@@ -30,11 +30,17 @@ pub struct Parameters {
     pub requote_ticks: i64,
 }
 
+crate::saved! {
+    value Parameters { quantity, half_spread, max_skew, max_position, requote_ticks }
+}
+
 /// Slots: two an instrument, bid then ask, in the order of its instruments.
 #[derive(Clone, Debug)]
 pub struct MarketMaker {
     parameters: Parameters,
 }
+
+crate::saved! { value MarketMaker { parameters } }
 
 impl MarketMaker {
     pub fn new(parameters: Parameters) -> Self {
@@ -106,8 +112,11 @@ impl Strategy for MarketMaker {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
     }
 
-    fn fold(&self, hasher: &mut StateHasher) {
-        hasher.signed(self.parameters.quantity.raw());
-        hasher.signed(self.parameters.half_spread.to_bits());
+    fn save(&self, to: &mut dyn Sink) {
+        Saved::save(self, to);
+    }
+
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        Saved::load(self, from)
     }
 }

@@ -13,7 +13,7 @@ use crate::instrument::InstrumentDefinition;
 use crate::intent::Intents;
 use crate::limits::{Configuration, StrategyLimits};
 use crate::num::Quantity;
-use crate::state::hash::StateHasher;
+use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, save_section};
 use crate::state::market::{InstrumentMarket, Top};
 use crate::state::order::Order;
 use crate::state::position::Position;
@@ -24,7 +24,7 @@ use crate::time::Nanos;
 /// A trading strategy. The same object runs live, in the demo, in a backtest and in a replay.
 ///
 /// It must be a function of what it is shown: no clock, no randomness of its own, no hash-map iteration. What it keeps
-/// between calls it folds into the state hash, so that a replay proves that too.
+/// between calls it saves and loads, so that the state's hash proves it in a replay, and a snapshot brings it back.
 pub trait Strategy: Send {
     /// Called after each event that this strategy wakes on, with what the event changed.
     fn decide(&mut self, view: &View<'_>, change: Change, intents: &mut Intents);
@@ -34,12 +34,27 @@ pub trait Strategy: Send {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
     }
 
-    /// Its own memory, for the state hash.
-    fn fold(&self, _hasher: &mut StateHasher) {}
+    /// Its own memory: every field that events changed, parameters that may change at run time included. `saved!` writes
+    /// both halves from one list. Nothing where it keeps nothing.
+    fn save(&self, to: &mut dyn Sink);
+
+    /// Back to what `save` wrote, in a strategy made anew by the same configuration.
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError>;
 
     /// Changes a parameter at run time, as an event; false: no such parameter, or not a value for it.
     fn set_parameter(&mut self, _parameter: u32, _value: i64) -> bool {
         false
+    }
+}
+
+/// Bit for bit, so that a strategy's opinion comes back as it was.
+impl Value for f64 {
+    #[inline]
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        to.word(self.to_bits());
+    }
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        from.word().map(f64::from_bits)
     }
 }
 
@@ -168,6 +183,23 @@ struct Instance {
     wakes: Wakes,
 }
 
+/// Each memory is a section of its own: one that reads more or less than it wrote is found out where it ends.
+impl Saved for Strategies {
+    fn save<S: Sink + ?Sized>(&self, mut to: &mut S) {
+        let Self { instances, by_instrument: _ } = self;
+        for Instance { strategy, wakes: _ } in instances {
+            save_section("strategy", to);
+            strategy.save(&mut to);
+        }
+    }
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        self.instances.iter_mut().try_for_each(|Instance { strategy, wakes: _ }| {
+            from.section("strategy")?;
+            strategy.load(from)
+        })
+    }
+}
+
 impl Strategies {
     /// One object per configured strategy, in order.
     pub fn new(configuration: &Configuration, strategies: Vec<Box<dyn Strategy>>) -> Self {
@@ -223,9 +255,5 @@ impl Strategies {
         self.instances
             .get_mut(strategy.index())
             .is_some_and(|instance| instance.strategy.set_parameter(parameter, value))
-    }
-
-    pub fn fold(&self, hasher: &mut StateHasher) {
-        self.instances.iter().for_each(|instance| instance.strategy.fold(hasher));
     }
 }

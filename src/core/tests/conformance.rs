@@ -248,6 +248,7 @@ fn private_events_without_end_still_settle_at_the_maximum() {
 
 #[test]
 fn ten_private_events_in_one_window_give_one_pass_and_no_ask() {
+    use linchpin_core::snapshot::{Sink, SnapshotError, Words};
     use linchpin_core::strategy::{Strategy, View, Wakes};
     use std::sync::{Arc, Mutex};
 
@@ -260,6 +261,10 @@ fn ten_private_events_in_one_window_give_one_pass_and_no_ask() {
         }
         fn wakes_on(&self) -> Wakes {
             Wakes::SETTLED
+        }
+        fn save(&self, _: &mut dyn Sink) {}
+        fn load(&mut self, _: &mut Words<'_>) -> Result<(), SnapshotError> {
+            Ok(())
         }
     }
     let passes = Arc::new(Mutex::new(0));

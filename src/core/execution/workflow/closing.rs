@@ -9,7 +9,6 @@ use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::Configuration;
 use crate::num::Quantity;
 use crate::state::State;
-use crate::state::hash::StateHasher;
 use crate::time::Nanos;
 
 use super::{CANCEL_AGAIN, WORKFLOW, cancel_order};
@@ -23,6 +22,8 @@ pub(super) struct Closing {
     /// When what was refused is wished again.
     again_at: Nanos,
 }
+
+crate::saved! { table Closing { cancel_all, flatten, again_at } }
 
 impl Closing {
     pub(super) fn new() -> Self {
@@ -69,11 +70,6 @@ impl Closing {
     #[inline]
     pub(super) fn next_deadline(&self) -> Nanos {
         self.again_at
-    }
-
-    pub(super) fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(u64::from(self.cancel_all) | u64::from(self.flatten) << 1);
-        hasher.word(self.again_at.raw());
     }
 }
 

@@ -10,7 +10,6 @@ use crate::limits::{Configuration, MAX_VENUES};
 use crate::record::{Ask, Decision, IncidentKind};
 use crate::state::control::AccountTrust;
 use crate::state::execution::Agreement;
-use crate::state::hash::StateHasher;
 use crate::state::order::Confirmation;
 use crate::state::{Change, State};
 use crate::time::Nanos;
@@ -28,6 +27,10 @@ pub(super) struct Recovery {
     failures: [(u32, Nanos); MAX_VENUES],
     /// When some confirmation may be overdue, or some question is due again.
     look_at: Nanos,
+}
+
+crate::saved! {
+    table Recovery { asks, failures, look_at } kept { confirmation_timeout, attempts }
 }
 
 impl Recovery {
@@ -64,15 +67,6 @@ impl Recovery {
     #[inline]
     pub(super) fn next_deadline(&self) -> Nanos {
         self.look_at
-    }
-
-    pub(super) fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(self.asks);
-        hasher.word(self.look_at.raw());
-        for (failures, next) in self.failures {
-            hasher.word(u64::from(failures));
-            hasher.word(next.raw());
-        }
     }
 
     fn after_link(&mut self, state: &mut State, venue: VenueId, kind: LinkKind, outbox: &mut impl Outbox) {

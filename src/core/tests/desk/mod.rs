@@ -15,6 +15,7 @@ use linchpin_core::intent::{Intent, Intents, NewIntent};
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, IncidentKind, IntentRecord};
+use linchpin_core::snapshot::{Sink, SnapshotError, Words};
 use linchpin_core::state::Change;
 use linchpin_core::state::order::Order;
 use linchpin_core::strategy::{Strategy, View, Wakes};
@@ -68,6 +69,10 @@ impl Strategy for Scripted {
     }
     fn wakes_on(&self) -> Wakes {
         Wakes::TRADE
+    }
+    fn save(&self, _: &mut dyn Sink) {}
+    fn load(&mut self, _: &mut Words<'_>) -> Result<(), SnapshotError> {
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 mod desk;
 mod ledger;
 mod market;
+mod shadow;
 mod twin;
 mod world;
 
@@ -49,10 +50,20 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.terminal += counts.terminal;
         sum.purged += counts.purged;
         sum.stale += counts.stale;
+        sum.snapshots += counts.snapshots;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
-    let reached = [sum.dispatches, sum.fills, sum.late_fills, sum.asks, sum.terminal, sum.purged, sum.stale];
+    let reached = [
+        sum.dispatches,
+        sum.fills,
+        sum.late_fills,
+        sum.asks,
+        sum.terminal,
+        sum.purged,
+        sum.stale,
+        sum.snapshots,
+    ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     assert!(sum.dispatches > steps / 30, "{sum:?}");
 }

@@ -186,6 +186,7 @@ pub struct Counts {
     pub terminal: u64,
     pub purged: u64,
     pub stale: u64,
+    pub snapshots: u64,
 }
 
 type Check = Result<(), String>;

@@ -14,12 +14,13 @@ use linchpin_core::intent::{Intents, NewIntent};
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, Gate};
+use linchpin_core::snapshot::{Saved, Sink, SnapshotError, Value, Words};
 use linchpin_core::state::Change;
-use linchpin_core::state::hash::StateHasher;
 use linchpin_core::strategy::{Strategy, View, Wakes};
 use linchpin_core::time::Nanos;
 use linchpin_core::turn::Core;
 
+use crate::shadow::Shadow;
 use crate::twin::{Counts, Facts, Out, Twin};
 
 const INSTRUMENTS: u16 = 4;
@@ -28,6 +29,15 @@ const SLOTS: u64 = 10;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Dice(u64);
+
+impl Value for Dice {
+    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
+        to.word(self.0);
+    }
+    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
+        from.word().map(Self)
+    }
+}
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
@@ -62,6 +72,8 @@ struct Restless {
     dice: Dice,
     wakes: u64,
 }
+
+linchpin_core::saved! { value Restless { dice, wakes } }
 
 impl Strategy for Restless {
     fn decide(&mut self, view: &View<'_>, _change: Change, intents: &mut Intents) {
@@ -116,14 +128,17 @@ impl Strategy for Restless {
             | Wakes::PRIVATE
             | Wakes::CONTROL
     }
-    fn fold(&self, hasher: &mut StateHasher) {
-        hasher.word(self.wakes);
+    fn save(&self, to: &mut dyn Sink) {
+        Saved::save(self, to);
+    }
+    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        Saved::load(self, from)
     }
 }
 
 /// What leaves a turn, in its order.
 #[derive(Default)]
-struct Outs(Vec<Out>);
+pub struct Outs(pub Vec<Out>);
 
 impl Outbox for Outs {
     fn dispatch(&mut self, dispatch: &Dispatch) {
@@ -157,12 +172,28 @@ impl Resting {
     }
 }
 
+struct Recipe {
+    configuration: Configuration,
+    strategies: Vec<Dice>,
+}
+
+impl Recipe {
+    fn core(&self) -> Core {
+        let strategy = |dice: &Dice| -> Box<dyn Strategy> { Box::new(Restless { dice: *dice, wakes: 0 }) };
+        Core::new(self.configuration.clone(), self.strategies.iter().map(strategy).collect())
+    }
+}
+
 /// Changes the facts before the twin sees them; true when it found something to change.
 pub type Doctor = fn(&mut Facts) -> bool;
 
 pub struct World {
     pub core: Core,
     pub twin: Twin,
+    /// What the core was made from, to make another.
+    recipe: Recipe,
+    /// A core loaded from a snapshot of the first, while it proves itself.
+    shadow: Option<Shadow>,
     dice: Dice,
     now: Nanos,
     deadline: Nanos,
@@ -238,14 +269,14 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let configuration = configuration(&mut dice);
-        let strategy = |at: u8, dice: &mut Dice| -> Box<dyn Strategy> {
-            Box::new(Restless { dice: Dice::new(dice.next() ^ u64::from(at)), wakes: 0 })
-        };
-        let strategies = (0..STRATEGIES).map(|at| strategy(at, &mut dice)).collect();
+        let dice_of = |at: u8| Dice::new(dice.next() ^ u64::from(at));
+        let recipe = Recipe { strategies: (0..STRATEGIES).map(dice_of).collect(), configuration };
         let instruments = usize::from(INSTRUMENTS);
         Self {
-            twin: Twin::new(&configuration),
-            core: Core::new(configuration, strategies),
+            twin: Twin::new(&recipe.configuration),
+            core: recipe.core(),
+            recipe,
+            shadow: None,
             dice,
             now: Nanos::from_secs(1_000),
             deadline: Nanos::MAX,
@@ -380,6 +411,7 @@ impl World {
         let given = if self.dice.percent(2) { self.now - Nanos::from_micros(50) } else { self.now };
         let mut outs = Outs::default();
         self.deadline = self.core.turn(self.sequence, given, &event, &mut outs);
+        self.compare_with_shadow(given, &event, &outs.0)?;
         if self.log.len() > 12 {
             self.log.pop_front();
         }
@@ -408,6 +440,23 @@ impl World {
             self.doctor = None;
         }
         self.twin.step(given, &event, &facts)
+    }
+
+    /// Now and then a fresh core takes over a snapshot and must do the same for a while.
+    fn compare_with_shadow(&mut self, given: Nanos, event: &Event, outs: &[Out]) -> Result<(), String> {
+        if let Some(shadow) = &mut self.shadow {
+            let proven = shadow.turn((self.sequence, given, event), (outs, self.deadline), &self.core)?;
+            if proven {
+                self.shadow = None;
+            }
+        }
+        // Where it begins is no throw of the dice, so that episodes stay what they were.
+        let begins = (self.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(700);
+        if begins && self.shadow.is_none() {
+            self.shadow = Some(Shadow::of(&self.core, self.recipe.core(), 250)?);
+            self.twin.counts.snapshots += 1;
+        }
+        Ok(())
     }
 
     fn facts(&self, named: Option<ClientOrderId>, outs: Outs) -> Facts {
