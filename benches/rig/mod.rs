@@ -96,6 +96,7 @@ pub fn configuration(instruments: u16) -> Configuration {
             max_open_orders: 2 * u32::from(instruments),
             max_intents_per_second: 0,
             max_daily_loss: 0,
+            max_order_age: Nanos::ZERO,
         }],
         order_rows: 1_024,
         book_levels: 8_192,

@@ -128,6 +128,7 @@ impl Strategy {
             max_open_orders: self.max_open_orders,
             max_intents_per_second: self.max_intents_per_second.unwrap_or(0),
             // Read with at most eight decimals and bounded, so it fits; the core's zero is "no limit".
+            max_order_age: self.max_order_age.unwrap_or(Nanos::ZERO),
             max_daily_loss: self.max_daily_loss.and_then(|loss| loss.units(CASH_DECIMALS)).unwrap_or(0),
         }
     }

@@ -390,6 +390,7 @@ pub struct Strategy {
     pub max_intents_per_second: Option<u32>,
     /// In the quote asset, at most eight decimals; `None`: no limit.
     pub max_daily_loss: Option<Decimal>,
+    pub max_order_age: Option<Nanos>,
 }
 
 impl FromStr for RunLength {

@@ -477,6 +477,12 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
             .read("max_intents_per_second", unless_none(|value: &Value| count(value, &(1..=1_000_000))))
             .map(|intents| intents as u32),
         max_daily_loss: section.read("max_daily_loss", unless_none(text(loss))),
+        max_order_age: section.read(
+            "max_order_age",
+            unless_none(text(|text| {
+                span_within(text, &(Nanos::from_millis(100)..=Nanos::from_secs(30 * 86_400)))
+            })),
+        ),
     }
 }
 

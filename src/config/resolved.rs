@@ -184,6 +184,10 @@ impl Strategy {
             None => out.quoted("max_intents_per_second", "none"),
         }
         out.quoted("max_daily_loss", self.max_daily_loss.map_or("none".to_owned(), |loss| loss.to_string()));
+        match self.max_order_age {
+            Some(age) => out.span("max_order_age", age),
+            None => out.quoted("max_order_age", "none"),
+        }
         out.table("[strategy.parameters]");
         match &self.kind {
             Kind::MarketMaker(maker) => {

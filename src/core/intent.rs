@@ -2,6 +2,7 @@
 //! Hot.
 
 use crate::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
+use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::limits::MAX_INTENTS;
 use crate::num::{Price, Quantity};
@@ -37,6 +38,8 @@ pub struct NewIntent {
     pub position_side: PositionSide,
     pub reduce_only: bool,
     pub close_position: bool,
+    /// Entry, or protective where it only lowers what is held.
+    pub family: Family,
 }
 
 /// Made by kind, then told what else it is:
@@ -128,6 +131,12 @@ impl NewIntent {
         Self { position_side, ..self }
     }
 
+    /// Of the protective family: it goes before whatever takes a position on. Only what reduces is taken at its word.
+    #[inline]
+    pub fn protective(self) -> Self {
+        Self { family: Family::Protective, ..self }
+    }
+
     pub fn triggered_by(self, trigger_by: TriggerBy) -> Self {
         Self { trigger_by, ..self }
     }
@@ -153,6 +162,7 @@ impl NewIntent {
             position_side: PositionSide::Both,
             reduce_only: false,
             close_position: false,
+            family: Family::Entry,
         }
     }
 }
@@ -173,6 +183,7 @@ crate::saved! {
         position_side,
         reduce_only,
         close_position,
+        family,
     }
 }
 
@@ -191,9 +202,11 @@ pub struct CancelIntent {
     pub key: OrderKey,
     /// A row where the wish is about one order whatever stands in the slot now; else none.
     pub order: OrderIndex,
+    /// Whose work it is: a strategy's own cancel is of its order's family.
+    pub family: Family,
 }
 
-crate::saved! { value CancelIntent { key, order } }
+crate::saved! { value CancelIntent { key, order, family } }
 
 impl Intent {
     #[inline]
@@ -202,6 +215,16 @@ impl Intent {
             Self::New(new) => new.key,
             Self::Replace(replace) => replace.key,
             Self::Cancel(cancel) => cancel.key,
+        }
+    }
+
+    /// It says that it is of another family than entry. A Replace says nothing: it is of its order's.
+    #[inline]
+    fn claims_family(&self) -> bool {
+        match self {
+            Self::New(new) => new.family != Family::Entry,
+            Self::Replace(_) => false,
+            Self::Cancel(cancel) => cancel.family != Family::Entry,
         }
     }
 
@@ -220,6 +243,8 @@ impl Intent {
 pub struct Intents {
     items: [Option<Intent>; MAX_INTENTS],
     count: usize,
+    /// Something else than an entry is among them.
+    families: bool,
     /// Whose turn it is: every wish is made in this name.
     strategy: StrategyId,
     /// Wishes beyond the bound of a turn: dropped and counted.
@@ -228,7 +253,7 @@ pub struct Intents {
 
 impl Default for Intents {
     fn default() -> Self {
-        Self { items: [None; MAX_INTENTS], count: 0, strategy: StrategyId(0), overflow: 0 }
+        Self { items: [None; MAX_INTENTS], count: 0, families: false, strategy: StrategyId(0), overflow: 0 }
     }
 }
 
@@ -269,7 +294,7 @@ impl Intents {
     #[inline]
     pub fn cancel(&mut self, slot: u16) {
         let key = self.key(slot);
-        self.push(Intent::Cancel(CancelIntent { key, order: OrderIndex::NONE }));
+        self.push(Intent::Cancel(CancelIntent { key, order: OrderIndex::NONE, family: Family::Entry }));
     }
 
     /// Any order at all in one of the strategy's own slots: its key says whose turn it is, whatever it said before.
@@ -286,12 +311,14 @@ impl Intents {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.count = 0;
+        self.families = false;
     }
 
     #[inline]
     pub(crate) fn push(&mut self, intent: Intent) {
         match self.items.get_mut(self.count) {
             Some(slot) => {
+                self.families |= intent.claims_family();
                 *slot = Some(intent);
                 self.count += 1;
             }
@@ -302,6 +329,17 @@ impl Intents {
     #[inline]
     pub(crate) fn at(&self, index: usize) -> Option<Intent> {
         if index < self.count { self.items.get(index).copied().flatten() } else { None }
+    }
+
+    /// Some wish of this turn says that it is no entry.
+    #[inline]
+    pub(crate) fn has_families(&self) -> bool {
+        self.families
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Intent> {
+        self.items.iter().take(self.count).copied().flatten()
     }
 
     pub fn len(&self) -> usize {

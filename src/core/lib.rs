@@ -19,6 +19,7 @@ pub mod time;
 
 pub mod dispatch;
 pub mod event;
+pub mod family;
 pub mod instrument;
 pub mod intent;
 pub mod limits;

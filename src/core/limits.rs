@@ -120,10 +120,12 @@ pub struct StrategyLimits {
     pub max_intents_per_second: u32,
     /// In the quote asset at `CASH_DECIMALS`; realised and unrealised. Zero: no limit.
     pub max_daily_loss: i64,
+    /// An order that its strategy gave no terms for so long and does not claim is cleaned up. Zero: no limit.
+    pub max_order_age: Nanos,
 }
 
 crate::saved! {
-    table StrategyLimits { instruments, max_open_orders, max_intents_per_second, max_daily_loss }
+    table StrategyLimits { instruments, max_open_orders, max_intents_per_second, max_daily_loss, max_order_age }
 }
 
 crate::coded! {

@@ -8,12 +8,13 @@
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::coded;
 use crate::event::{HydrationScope, RequestKind, Side};
+use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
 
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
-/// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags.
-pub const RECORDS_VERSION: u32 = 2;
+/// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families.
+pub const RECORDS_VERSION: u32 = 3;
 
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.
@@ -32,6 +33,8 @@ coded! {
 pub enum Decision {
     /// One intent: what was wished, what risk said, what the queue did with it.
     Intent(IntentRecord),
+    /// A wish that came to nothing in this pass, because a higher family acts in its scope. Its strategy is asked again.
+    Deferred { key: OrderKey, instrument: InstrumentId, request: RequestKind, family: Family, to: Family },
     /// A pending command left the queue without being sent.
     Closed { key: OrderKey, request: RequestKind, why: CloseReason },
     /// A gate opened or closed.
@@ -54,6 +57,7 @@ pub struct IntentRecord {
     pub quantity: Quantity,
     pub verdict: RiskReason,
     pub admission: Admission,
+    pub family: Family,
 }
 
 coded! {
@@ -129,6 +133,8 @@ coded! {
         Journal = 8 "journal",
         Clock = 9 "clock",
         Operator = 10 "operator",
+        /// What a higher family of the scope has sent is not confirmed yet.
+        Confirmation = 11 "confirmation",
     }
 }
 
@@ -179,6 +185,7 @@ impl Decision {
                     r.side.code(),
                     r.verdict.code(),
                     r.admission.code(),
+                    r.family.code(),
                 ]);
                 to.u16(r.key.slot);
                 to.u16(r.instrument.0);
@@ -207,6 +214,11 @@ impl Decision {
                 to.bytes(ask.client_order_id.0);
                 to.u64(ask.venue_order_id.0);
             }
+            Self::Deferred { key, instrument, request, family, to: higher } => {
+                to.bytes([7, key.strategy.0, request.code(), family.code(), higher.code()]);
+                to.u16(key.slot);
+                to.u16(instrument.0);
+            }
             Self::StateHash { hash } => {
                 to.u8(6);
                 to.u64(*hash);
@@ -219,7 +231,7 @@ impl Decision {
         let mut from = Decoder::new(payload);
         let decision = match from.u8()? {
             1 => {
-                let [strategy, request, side, verdict, admission] = from.bytes()?;
+                let [strategy, request, side, verdict, admission, family] = from.bytes()?;
                 let slot = from.u16()?;
                 Self::Intent(IntentRecord {
                     key: OrderKey { strategy: StrategyId(strategy), slot },
@@ -230,6 +242,7 @@ impl Decision {
                     quantity: Quantity::new(from.i64()?),
                     verdict: RiskReason::from_code(verdict)?,
                     admission: Admission::from_code(admission)?,
+                    family: Family::from_code(family)?,
                 })
             }
             2 => {
@@ -268,6 +281,16 @@ impl Decision {
                 })
             }
             6 => Self::StateHash { hash: from.u64()? },
+            7 => {
+                let [strategy, request, family, to] = from.bytes()?;
+                Self::Deferred {
+                    key: OrderKey { strategy: StrategyId(strategy), slot: from.u16()? },
+                    instrument: InstrumentId(from.u16()?),
+                    request: RequestKind::from_code(request)?,
+                    family: Family::from_code(family)?,
+                    to: Family::from_code(to)?,
+                }
+            }
             other => return Err(DecodeError::UnknownCode { field: "decision", code: u64::from(other) }),
         };
         from.finish()?;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::event::{Body, Control, ControlVerb, Event, KillMode};
 use crate::execution::workflow::Workflow;
+use crate::execution::workflow::pass::{deferred, family_of};
 use crate::execution::{ExecutionControl, Outbox};
 use crate::id::{InstrumentId, OrderKey, StrategyId, VenueId};
 use crate::intent::{Intent, Intents};
@@ -198,7 +199,9 @@ impl Core {
     fn decide(&mut self, event: &Event, change: Change, outbox: &mut impl Outbox) {
         self.intents.clear();
         let (state, configuration) = (&mut self.state, &self.configuration);
-        self.workflow.plan(state, configuration, event, change, &mut self.intents, outbox);
+        let strategies = &self.strategies;
+        let claim = |state: &State, key| strategies.claim(state, configuration, key);
+        self.workflow.plan(state, configuration, event, change, claim, &mut self.intents, outbox);
         // One family a pass: while a kill, a flatten or a drain is at work, strategies wish nothing.
         if change != Change::None && !self.state.control.is_closing_down() {
             self.strategies.decide(&self.state, &self.configuration, change, &mut self.intents);
@@ -211,6 +214,11 @@ impl Core {
         let mut at = 0;
         while let Some(intent) = self.intents.at(at) {
             at += 1;
+            if let Some(deferral) = deferred(&self.state, &self.intents, &intent) {
+                self.state.defer(&deferral);
+                outbox.decision(&deferral);
+                continue;
+            }
             let (verdict, admission) = match self.risk.check(&self.state, &self.configuration, &intent) {
                 Ok(approved) => (RiskReason::Allowed, self.execution.admit(&mut self.state, &approved)),
                 Err(reason) => (reason, Admission::None),
@@ -230,7 +238,7 @@ impl Core {
         let before = self.execution.dispatches();
         self.execution.process(&mut self.state, outbox);
         if self.execution.dispatches() != before {
-            self.workflow.expect_confirmation(self.state.now);
+            self.workflow.expect_confirmation(self.state.now, &self.configuration);
         }
     }
 
@@ -309,7 +317,8 @@ impl Core {
                 }
             }
         };
-        IntentRecord { key, instrument, request: intent.request(), side, price, quantity, verdict, admission }
+        let (request, family) = (intent.request(), family_of(&self.state, intent));
+        IntentRecord { key, instrument, request, side, price, quantity, verdict, admission, family }
     }
 }
 

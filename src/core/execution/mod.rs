@@ -10,6 +10,7 @@ use crate::dispatch::{Dispatch, DispatchFlags};
 use crate::event::{
     KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TriggerBy,
 };
+use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::intent::{Intent, NewIntent};
 use crate::limits::Configuration;
@@ -20,6 +21,7 @@ use crate::state::State;
 use crate::state::order::{Confirmation, Inflight, NewRow};
 use crate::state::queue::{Pending, Wait};
 use crate::time::Nanos;
+use workflow::pass::{family_of, scope_of};
 
 /// Where a turn's output goes: the journal and the rings live, a comparison in a replay.
 pub trait Outbox {
@@ -199,6 +201,7 @@ impl ExecutionControl {
                     state,
                     target.index,
                     RequestKind::Replace,
+                    family_of(state, &pending.intent),
                     replace.price,
                     replace.quantity,
                     pending.reducing,
@@ -211,6 +214,7 @@ impl ExecutionControl {
                     state,
                     target.index,
                     RequestKind::Cancel,
+                    family_of(state, &pending.intent),
                     Price::ZERO,
                     Quantity::ZERO,
                     true,
@@ -243,6 +247,7 @@ impl ExecutionControl {
         }
         self.dispatches += 1;
         let client_order_id = self.unused_id(state);
+        let family = family_of(state, &pending.intent);
         let row = NewRow {
             client_order_id,
             key: new.key,
@@ -255,6 +260,7 @@ impl ExecutionControl {
             trigger_by: new.trigger_by,
             reduce_only: new.reduce_only,
             close_position: new.close_position,
+            family,
             callback: new.callback,
             price: new.price,
             quantity: new.quantity,
@@ -266,6 +272,7 @@ impl ExecutionControl {
             request: RequestKind::New,
             dispatch: self.dispatches,
             since: state.now,
+            family,
             price: Price::ZERO,
             quantity: Quantity::ZERO,
         };
@@ -316,16 +323,21 @@ impl ExecutionControl {
         state: &mut State,
         index: OrderIndex,
         request: RequestKind,
+        family: Family,
         price: Price,
         quantity: Quantity,
         reducing: bool,
         outbox: &mut impl Outbox,
     ) {
         self.dispatches += 1;
-        let inflight = Inflight { request, dispatch: self.dispatches, since: state.now, price, quantity };
+        let inflight =
+            Inflight { request, dispatch: self.dispatches, since: state.now, family, price, quantity };
         let now = state.now;
         state.execution.change(index, |order| {
             order.inflight = Some(inflight);
+            if request == RequestKind::Replace {
+                order.touched = now;
+            }
             // A doubt stays a doubt until the venue resolves it.
             if !matches!(order.confirmation, Confirmation::Unknown { .. }) {
                 order.confirmation = Confirmation::Pending { since: now };
@@ -429,6 +441,11 @@ fn closed_for(
     }
     if in_doubt || (!pending.reducing && state.execution.exposure(pending.instrument).in_doubt > 0) {
         return Some(Gate::Recovery);
+    }
+    let scope = scope_of(state, &pending.intent);
+    if scope.is_some_and(|s| state.execution.is_held(s.instrument, s.leg, family_of(state, &pending.intent)))
+    {
+        return Some(Gate::Confirmation);
     }
     let trusted = state.market.instrument(pending.instrument).is_some_and(|market| market.is_trusted());
     if !trusted && !pending.reducing {

@@ -18,9 +18,11 @@ pub struct AccountState {
     windows: Vec<SettleWindow>,
     /// Windows that are open now: instruments, unordered.
     open: Vec<InstrumentId>,
+    /// Settled scopes that get another pass, and when: at most one an instrument.
+    revisits: Vec<Revisit>,
 }
 
-crate::saved! { table AccountState { balances, positions, windows } lists { open } }
+crate::saved! { table AccountState { balances, positions, windows } lists { open, revisits } }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
@@ -45,6 +47,15 @@ pub struct VenuePosition {
 
 crate::saved! { value VenuePosition { quantity, entry_price, unrealised, updated, known } }
 
+/// A settled scope that gets another pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Revisit {
+    instrument: InstrumentId,
+    at: Nanos,
+}
+
+crate::saved! { value Revisit { instrument, at } }
+
 /// A short bounded wait in which related private events arrive before anything plans from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct SettleWindow {
@@ -62,6 +73,7 @@ impl AccountState {
             positions: alloc::vec![VenuePosition::default(); instruments],
             windows: alloc::vec![SettleWindow::default(); instruments],
             open: Vec::with_capacity(instruments),
+            revisits: Vec::with_capacity(instruments),
         }
     }
 
@@ -130,11 +142,28 @@ impl AccountState {
         }
     }
 
+    /// This scope gets another settled pass at `at`, if nothing settles it before.
+    pub(crate) fn revisit(&mut self, instrument: InstrumentId, at: Nanos) {
+        let known = self.revisits.iter().any(|known| known.instrument == instrument);
+        if !known && self.revisits.len() < self.revisits.capacity() {
+            self.revisits.push(Revisit { instrument, at });
+        }
+    }
+
+    /// The next scope whose other pass has come. One that is unsettled meanwhile has it when it settles.
+    fn revisit_one(&mut self, now: Nanos) -> Option<InstrumentId> {
+        let at = self.revisits.iter().position(|revisit| revisit.at <= now)?;
+        let Revisit { instrument, .. } = self.revisits.remove(at);
+        self.is_settled(instrument).then_some(instrument)
+    }
+
     /// Closes one window whose time has come, and names its scope.
     pub(crate) fn settle_one(&mut self, now: Nanos, quiet: Nanos, max: Nanos) -> Option<InstrumentId> {
-        let at = self.open.iter().position(|id| {
-            self.windows.get(id.index()).is_some_and(|window| window.due(quiet, max) <= now)
-        })?;
+        let due = self
+            .open
+            .iter()
+            .position(|id| self.windows.get(id.index()).is_some_and(|window| window.due(quiet, max) <= now));
+        let Some(at) = due else { return self.revisit_one(now) };
         let instrument = self.open.remove(at);
         if let Some(window) = self.windows.get_mut(instrument.index()) {
             window.open = false;
@@ -145,7 +174,8 @@ impl AccountState {
     /// The earliest instant at which an open window ends.
     #[inline]
     pub(crate) fn next_settle(&self, quiet: Nanos, max: Nanos) -> Option<Nanos> {
-        self.open.iter().filter_map(|id| self.windows.get(id.index())).map(|w| w.due(quiet, max)).min()
+        let windows = self.open.iter().filter_map(|id| self.windows.get(id.index()));
+        windows.map(|w| w.due(quiet, max)).chain(self.revisits.iter().map(|revisit| revisit.at)).min()
     }
 }
 

@@ -8,9 +8,10 @@ mod hydration;
 use alloc::vec::Vec;
 
 use crate::event::{
-    Event, Execution, NotSent, OrderReport, RejectReason, ReportFlags, RequestKind, RequestOutcome, Side,
-    TriggerBy, VenueStatus, Verdict,
+    Event, Execution, NotSent, OrderReport, PositionSide, RejectReason, ReportFlags, RequestKind,
+    RequestOutcome, Side, TriggerBy, VenueStatus, Verdict,
 };
+use crate::family::Family;
 use crate::id::{AssetId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
 use crate::limits::{Configuration, MAX_SLOTS};
 use crate::num::{Cash, Price, Quantity};
@@ -42,6 +43,10 @@ pub struct ExecutionState {
     totals: Vec<Position>,
     exposures: Vec<Exposure>,
     open_by_strategy: Vec<u32>,
+    /// Orders of the families above entry that the venue has not confirmed: an instrument's three legs after each other.
+    unconfirmed: Vec<Unconfirmed>,
+    /// Live orders of those families.
+    of_higher_families: u32,
     agreement: Vec<Agreement>,
     instrument_venues: Vec<VenueId>,
     visibility_delay: Nanos,
@@ -62,6 +67,8 @@ crate::saved! {
         totals,
         exposures,
         open_by_strategy,
+        unconfirmed,
+        of_higher_families,
         agreement,
         hydrations,
         queue,
@@ -114,6 +121,30 @@ pub struct Exposure {
 
 crate::saved! { value Exposure { working_buy, working_sell, open_orders, in_doubt } }
 
+/// Position sides: one-way's, and hedge mode's two.
+const LEGS: usize = 3;
+
+/// Live orders of one scope with a command of this family out that the venue has not confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Unconfirmed {
+    closing: u32,
+    cleanup: u32,
+    protective: u32,
+}
+
+crate::saved! { value Unconfirmed { closing, cleanup, protective } }
+
+impl Unconfirmed {
+    fn of(&mut self, family: Family) -> Option<&mut u32> {
+        match family {
+            Family::Closing => Some(&mut self.closing),
+            Family::Cleanup => Some(&mut self.cleanup),
+            Family::Protective => Some(&mut self.protective),
+            Family::Recovery | Family::Entry => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExecutionCounters {
     pub reports: u64,
@@ -162,6 +193,8 @@ impl ExecutionState {
             totals: alloc::vec![Position::default(); instruments],
             exposures: alloc::vec![Exposure::default(); instruments],
             open_by_strategy: alloc::vec![0; strategies + 1],
+            unconfirmed: alloc::vec![Unconfirmed::default(); instruments * LEGS],
+            of_higher_families: 0,
             agreement: alloc::vec![Agreement::Agrees; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
             visibility_delay: configuration.visibility_delay,
@@ -219,6 +252,25 @@ impl ExecutionState {
 
     pub fn open_orders_of(&self, strategy: StrategyId) -> u32 {
         self.open_by_strategy.get(self.owner_row(strategy)).copied().unwrap_or(0)
+    }
+
+    /// Live orders of the families above entry.
+    #[inline]
+    pub fn of_higher_families(&self) -> u32 {
+        self.of_higher_families
+    }
+
+    /// What a higher family has sent for this scope is not confirmed yet.
+    #[inline]
+    pub fn is_held(&self, instrument: InstrumentId, leg: PositionSide, family: Family) -> bool {
+        let Some(out) = self.unconfirmed.get(scope_at(instrument, leg)) else { return false };
+        let (closing, cleanup, protective) = (out.closing > 0, out.cleanup > 0, out.protective > 0);
+        match family {
+            Family::Recovery | Family::Closing => false,
+            Family::Cleanup => closing,
+            Family::Protective => closing || cleanup,
+            Family::Entry => closing || cleanup || protective,
+        }
     }
 
     /// The venue's position and ours disagree even after a read-back: no new risk here until that is resolved.
@@ -292,6 +344,18 @@ impl ExecutionState {
         let after = Weight::of(order);
         let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
         let row = self.owner_row(strategy);
+        step(&mut self.of_higher_families, before.higher, after.higher);
+        if before.out != after.out
+            && let Some(scope) = self.unconfirmed.get_mut(scope_at(instrument, order.position_side))
+        {
+            let (gone, come) = (before.out, after.out);
+            if let Some(count) = gone.and_then(|family| scope.of(family)) {
+                *count = count.saturating_sub(1);
+            }
+            if let Some(count) = come.and_then(|family| scope.of(family)) {
+                *count = count.saturating_add(1);
+            }
+        }
         if let Some(exposure) = self.exposures.get_mut(instrument.index()) {
             let sum = match side {
                 Side::Buy => &mut exposure.working_buy,
@@ -365,6 +429,7 @@ impl ExecutionState {
             trigger_by: TriggerBy::LastPrice,
             reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
             close_position: report.flags.has(ReportFlags::CLOSE_POSITION),
+            family: Family::Entry,
             callback: 0,
             price: report.price,
             quantity: report.quantity,
@@ -777,6 +842,11 @@ impl ExecutionState {
     }
 }
 
+#[inline]
+fn scope_at(instrument: InstrumentId, leg: PositionSide) -> usize {
+    instrument.index() * LEGS + usize::from(leg.code())
+}
+
 /// Does this report state the order's terms, as a Replace or a read-back does?
 #[inline]
 fn takes_terms(report: &OrderReport) -> bool {
@@ -789,6 +859,10 @@ struct Weight {
     working: Quantity,
     live: bool,
     in_doubt: bool,
+    /// Of a family above entry, and live.
+    higher: bool,
+    /// The family of what is out about it, until the venue confirms it.
+    out: Option<Family>,
 }
 
 impl Weight {
@@ -796,7 +870,10 @@ impl Weight {
     fn of(order: &Order) -> Self {
         let live = order.is_live();
         let in_doubt = live && matches!(order.confirmation, Confirmation::Unknown { .. });
-        Self { working: order.working(), live, in_doubt }
+        let confirmed = !live || order.confirmation == Confirmation::Confirmed;
+        let out = if confirmed { None } else { Some(order.inflight.map_or(order.family, |i| i.family)) };
+        let higher = live && order.family != Family::Entry;
+        Self { working: order.working(), live, in_doubt, higher, out }
     }
 }
 

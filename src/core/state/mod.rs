@@ -22,7 +22,7 @@ use crate::event::{
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, VenueId};
 use crate::limits::Configuration;
-use crate::record::IncidentKind;
+use crate::record::{Decision, IncidentKind};
 use crate::time::Nanos;
 use account::AccountState;
 use control::{AccountTrust, ControlState};
@@ -85,6 +85,8 @@ pub struct Findings {
     pub overflow: u64,
 }
 
+/// A deferred pass comes again not sooner than this, however short the settle window is.
+const SHORTEST_REVISIT: Nanos = Nanos::from_millis(1);
 /// A read-back of every instrument can find something about each.
 const MOST_FINDINGS: usize = 2 * crate::limits::MAX_INSTRUMENTS;
 
@@ -404,6 +406,14 @@ impl State {
                 Change::Settled(instrument)
             }
             None => Change::None,
+        }
+    }
+
+    /// A wish gave way to a higher family: its scope has another settled pass, soon.
+    #[cold]
+    pub(crate) fn defer(&mut self, deferral: &Decision) {
+        if let Decision::Deferred { instrument, .. } = deferral {
+            self.account.revisit(*instrument, self.now + self.settle_max.later(SHORTEST_REVISIT));
         }
     }
 

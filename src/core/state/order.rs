@@ -14,6 +14,7 @@ use crate::coded;
 use crate::event::{
     OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TriggerBy, VenueStatus,
 };
+use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::num::{Notional, Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, load_list, save_list};
@@ -76,12 +77,14 @@ pub struct Inflight {
     pub request: RequestKind,
     pub dispatch: u64,
     pub since: Nanos,
+    /// Whose command it is.
+    pub family: Family,
     /// The new terms of a Replace.
     pub price: Price,
     pub quantity: Quantity,
 }
 
-crate::saved! { value Inflight { request, dispatch, since, price, quantity } }
+crate::saved! { value Inflight { request, dispatch, since, family, price, quantity } }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Order {
@@ -98,6 +101,7 @@ pub struct Order {
     pub reduce_only: bool,
     /// It closes whatever the position is when it triggers, and has no quantity of its own.
     pub close_position: bool,
+    pub family: Family,
     /// A conditional order whose trigger has fired; every other order from its beginning.
     pub triggered: bool,
     pub state: OrderState,
@@ -117,6 +121,8 @@ pub struct Order {
     pub inflight: Option<Inflight>,
     pub confirmation: Confirmation,
     pub created: Nanos,
+    /// When its strategy last gave it terms: with its New, or a Replace.
+    pub touched: Nanos,
     /// The venue's stamp of the newest report applied.
     pub reported: Nanos,
     pub reject: RejectReason,
@@ -142,6 +148,7 @@ crate::saved! {
         kind,
         time_in_force,
         reduce_only,
+        family,
         trigger_by,
         close_position,
         triggered,
@@ -157,6 +164,7 @@ crate::saved! {
         inflight,
         confirmation,
         created,
+        touched,
         reported,
         reject,
         refused_at,
@@ -231,6 +239,7 @@ pub struct NewRow {
     pub trigger_by: TriggerBy,
     pub reduce_only: bool,
     pub close_position: bool,
+    pub family: Family,
     pub callback: u16,
     pub price: Price,
     pub quantity: Quantity,
@@ -337,6 +346,7 @@ impl OrderTable {
             trigger_by: new.trigger_by,
             reduce_only: new.reduce_only,
             close_position: new.close_position,
+            family: new.family,
             triggered: !new.kind.is_conditional(),
             state: OrderState::Submitted,
             callback: new.callback,
@@ -350,6 +360,7 @@ impl OrderTable {
             inflight: None,
             confirmation: Confirmation::Pending { since: new.created },
             created: new.created,
+            touched: new.created,
             reported: Nanos::ZERO,
             reject: RejectReason::None,
             refused_at: Nanos::ZERO,
@@ -505,6 +516,7 @@ mod tests {
             trigger_by: TriggerBy::LastPrice,
             reduce_only: false,
             close_position: false,
+            family: Family::Entry,
             callback: 0,
             price: Price::new(1),
             quantity: Quantity::new(1),

@@ -176,6 +176,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::event::Side;
+    use crate::family::Family;
     use crate::id::{OrderIndex, StrategyId};
     use crate::intent::{CancelIntent, NewIntent, ReplaceIntent};
     use crate::num::{Price, Quantity};
@@ -195,7 +196,7 @@ mod tests {
         })
     }
     fn cancel(slot: u16) -> Intent {
-        Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE })
+        Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE, family: Family::Entry })
     }
     fn admit(queue: &mut Queue, intent: Intent) -> Admission {
         queue.admit(intent, InstrumentId(0), false, Nanos::ZERO)

@@ -8,6 +8,7 @@ pub mod quote;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::family::Claim;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::instrument::InstrumentDefinition;
 use crate::intent::Intents;
@@ -40,6 +41,11 @@ pub trait Strategy: Send {
 
     /// Back to what `save` wrote, in a strategy made anew by the same configuration.
     fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError>;
+
+    /// Whether it stands behind its live order in this slot: cleanup asks at each settled pass of the order's scope.
+    fn claim(&self, _view: &View<'_>, _slot: u16) -> Claim {
+        Claim::Unsaid
+    }
 
     /// Changes a parameter at run time, as an event; false: no such parameter, or not a value for it.
     fn set_parameter(&mut self, _parameter: u32, _value: i64) -> bool {
@@ -248,6 +254,18 @@ impl Strategies {
             let id = StrategyId(at as u8);
             intents.begin(id);
             instance.strategy.decide(&View::new(state, id, limits), change, intents);
+        }
+    }
+
+    /// What the order's strategy says about it; of a strategy that is no more, nothing is left.
+    pub(crate) fn claim(&self, state: &State, configuration: &Configuration, key: OrderKey) -> Claim {
+        let instance = self.instances.get(key.strategy.index());
+        let limits = configuration.strategies.get(key.strategy.index());
+        match (instance, limits) {
+            (Some(instance), Some(limits)) => {
+                instance.strategy.claim(&View::new(state, key.strategy, limits), key.slot)
+            }
+            _ => Claim::Abandoned,
         }
     }
 

@@ -12,6 +12,7 @@ mod desk;
 
 use desk::*;
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
 use linchpin_core::intent::{CancelIntent, Intent};
 use linchpin_core::num::Quantity;
@@ -291,7 +292,7 @@ fn a_strategy_may_cancel_but_not_add_while_its_scope_is_unsettled() {
     desk.tell(&sent, fill);
     let said = desk.wish(vec![
         Intent::New(bid(1)),
-        Intent::Cancel(CancelIntent { key: key(0), order: OrderIndex::NONE }),
+        Intent::Cancel(CancelIntent { key: key(0), order: OrderIndex::NONE, family: Family::Entry }),
     ]);
     assert_eq!(said[0].verdict, RiskReason::Unsettled);
     assert_eq!((said[1].verdict, said[1].admission), (RiskReason::Allowed, Admission::Entered));

@@ -4,6 +4,7 @@ mod desk;
 
 use desk::*;
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
 use linchpin_core::intent::{CancelIntent, Intent, ReplaceIntent};
 use linchpin_core::limits::*;
@@ -25,7 +26,7 @@ fn replace(slot: u16, price: i64, quantity: i64) -> Intent {
 }
 
 fn cancel(slot: u16) -> Intent {
-    Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE })
+    Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE, family: Family::Entry })
 }
 
 /// One request a second, so that what is admitted waits.
@@ -163,10 +164,12 @@ fn cancel_all_is_about_what_is_open_when_it_is_said() {
     desk.take_dispatches();
     desk.control(ControlVerb::CancelAll, 0);
     assert_eq!(desk.take_dispatches().len(), 1);
-    let later = desk.send(bid(1, 1));
-    desk.accept(&later);
     let cancelled = desk.report(&first, Execution::Cancelled, VenueStatus::Cancelled);
     desk.tell(&first, cancelled);
+    desk.settle();
+    let later = desk.open(bid(1, 1));
+    assert_eq!(later.request, RequestKind::New);
+    desk.take_dispatches();
     desk.settle();
     assert!(desk.take_dispatches().is_empty(), "the later order stays");
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use desk::*;
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
 use linchpin_core::instrument::{InstrumentDefinition, InstrumentStatus};
 use linchpin_core::intent::{CancelIntent, Intent, NewIntent, ReplaceIntent};
@@ -387,7 +388,7 @@ fn unsettled_denies_while_private_events_are_expected() {
 fn no_such_order_denies_a_change_of_nothing() {
     let mut desk = Desk::ready();
     let replace = ReplaceIntent { key: key(0), price: Price::new(1), quantity: Quantity::new(1) };
-    let cancel = CancelIntent { key: key(0), order: OrderIndex::NONE };
+    let cancel = CancelIntent { key: key(0), order: OrderIndex::NONE, family: Family::Entry };
     for intent in [Intent::Replace(replace), Intent::Cancel(cancel)] {
         assert_eq!(desk.wish(vec![intent])[0].verdict, RiskReason::NoSuchOrder);
     }

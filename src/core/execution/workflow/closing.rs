@@ -4,6 +4,7 @@
 //! Hot.
 
 use crate::event::{Body, ControlVerb, Event, KillMode, RequestKind, Side};
+use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::Configuration;
@@ -79,7 +80,11 @@ fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
     for pending in state.execution.queue.iter() {
         if pending.intent.request() != RequestKind::Cancel && pending.intent.key().strategy != WORKFLOW {
             open = true;
-            intents.push(Intent::Cancel(CancelIntent { key: pending.intent.key(), order: OrderIndex::NONE }));
+            intents.push(Intent::Cancel(CancelIntent {
+                key: pending.intent.key(),
+                order: OrderIndex::NONE,
+                family: Family::Closing,
+            }));
         }
     }
     for (index, order) in state.execution.orders.live_orders() {
@@ -88,7 +93,7 @@ fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
             continue;
         }
         open = true;
-        cancel_order(state, index, intents);
+        cancel_order(state, index, Family::Closing, intents);
     }
     open
 }
@@ -126,7 +131,7 @@ fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) 
         let limits = configuration.instruments.get(instrument.index());
         let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
         let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only();
-        intents.push(Intent::New(new.keyed(key)));
+        intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
     }
     held
 }

@@ -96,6 +96,7 @@ pub fn configuration() -> Configuration {
             max_open_orders: 20,
             max_intents_per_second: 0,
             max_daily_loss: 0,
+            max_order_age: Nanos::ZERO,
         }],
         order_rows: 64,
         book_levels: 1024,

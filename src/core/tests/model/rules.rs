@@ -1,6 +1,7 @@
 //! What may leave the core and what must not: verdicts, admissions, dispatches, asks; and the comparison of states.
 
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
 use linchpin_core::intent::Intent;
 use linchpin_core::num::*;
@@ -146,6 +147,7 @@ impl Twin {
         });
         object(ours && bound.is_some() && !(is_market && reducing), R::SelfCross);
         let weighed = Waiting {
+            family: record.family,
             request: record.request,
             instrument,
             side,
@@ -168,7 +170,8 @@ impl Twin {
             let (instrument, side) = live.or(waits).unwrap_or((record.instrument, record.side));
             let (price, quantity) = (Price::ZERO, 0);
             let (since, looked) = (self.now, false);
-            Waiting { request: K::Cancel, instrument, side, price, quantity, reducing: true, since, looked }
+            let (reducing, family) = (true, record.family);
+            Waiting { request: K::Cancel, instrument, side, price, quantity, reducing, family, since, looked }
         });
         let known = self.waiting.get(&record.key).cloned();
         let pending = known.as_ref().map(|waiting| waiting.request);
@@ -281,6 +284,8 @@ impl Twin {
                     since: self.now,
                     created: self.now,
                     reported: Nanos::ZERO,
+                    family: waiting.family,
+                    out_by: waiting.family,
                 };
                 self.orders.insert(sent.client_order_id, order);
                 self.alive.push(sent.client_order_id);
@@ -292,6 +297,7 @@ impl Twin {
                 };
                 hold!("key", order.is_live() && order.key == sent.key, "{sent:?} at {order:?}");
                 hold!("inflight", order.inflight.is_none(), "{sent:?} while {:?} is out", order.inflight);
+                order.out_by = waiting.family;
                 order.inflight = Some((request, sent.number, sent.price, sent.quantity.raw()));
                 if order.doubt != Doubt::Unknown {
                     order.doubt = Doubt::Pending;
@@ -351,9 +357,17 @@ impl Twin {
             (venue.trust != Trust::Trusted, Gate::Account),
             (!up(LinkKind::Market), Gate::MarketLink),
             (target || (!waiting.reducing && doubts > 0), Gate::Recovery),
+            (self.is_held(waiting), Gate::Confirmation),
             (!waiting.reducing && !market.is_trusted(), Gate::Book),
         ];
         closed.iter().find(|(closed, _)| *closed).map(|(_, gate)| *gate)
+    }
+
+    /// A higher family has something out on this instrument that the venue has not confirmed.
+    fn is_held(&self, waiting: &Waiting) -> bool {
+        let out = self.live().filter(|o| o.instrument == waiting.instrument && o.doubt != Doubt::Confirmed);
+        let mut by = out.map(|o| if o.inflight.is_some() { o.out_by } else { o.family });
+        by.any(|family| family != Family::Recovery && waiting.family.yields_to(family))
     }
 
     /// Tokens by the definition: full at first, `refill` an interval, never above `burst`.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
@@ -85,6 +86,9 @@ pub struct TwinOrder {
     /// All trades ever applied.
     pub trades: Vec<u64>,
     pub inflight: Option<(RequestKind, u64, Price, i64)>,
+    pub family: Family,
+    /// Whose command the inflight one is.
+    pub out_by: Family,
     pub doubt: Doubt,
     /// In doubt because the venue said that it does not know it.
     pub gone: bool,
@@ -123,6 +127,7 @@ pub struct Waiting {
     pub price: Price,
     pub quantity: i64,
     pub reducing: bool,
+    pub family: Family,
     /// When this key's command first entered, and whether it was looked at and left since.
     pub since: Nanos,
     pub looked: bool,
@@ -418,6 +423,8 @@ impl Twin {
                 since: self.now,
                 created: self.now,
                 reported: Nanos::ZERO,
+                family: Family::Entry,
+                out_by: Family::Entry,
             };
             self.orders.insert(id, order);
             self.alive.push(id);

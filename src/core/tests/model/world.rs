@@ -240,6 +240,7 @@ fn configuration(dice: &mut Dice) -> Configuration {
         max_open_orders: dice.between(3, 12) as u32,
         max_intents_per_second: if dice.percent(30) { 60 } else { 0 },
         max_daily_loss: 0,
+        max_order_age: Nanos::ZERO,
     };
     Configuration {
         run_tag: *b"model",
