@@ -15,16 +15,36 @@ enum Owner {
 }
 
 #[rustfmt::skip]
-const HOSTS: [(&str, Owner); 8] = [
-    // USD-M futures, "General Info" of REST API, WebSocket API and market streams.
-    ("fapi.binance.com",           Owner::Live),
-    ("fstream.binance.com",        Owner::Live),
-    ("ws-fapi.binance.com",        Owner::Live),
-    ("testnet.binancefuture.com",  Owner::Testnet),
-    ("fstream.binancefuture.com",  Owner::Testnet),
-    ("stream.binancefuture.com",   Owner::Testnet),
-    ("demo-fapi.binance.com",      Owner::Testnet),
-    ("demo-fstream.binance.com",   Owner::Testnet),
+const HOSTS: [(&str, Owner); 25] = [
+    // USD-M futures: "General Info" of REST API and WebSocket API, "Websocket Market Streams / Connect", "User Data Streams / Connect".
+    ("fapi.binance.com",                    Owner::Live),
+    ("fstream.binance.com",                 Owner::Live),
+    ("ws-fapi.binance.com",                 Owner::Live),
+    ("testnet.binancefuture.com",           Owner::Testnet),
+    ("fstream.binancefuture.com",           Owner::Testnet),
+    ("stream.binancefuture.com",            Owner::Testnet),
+    ("demo-fapi.binance.com",               Owner::Testnet),
+    ("demo-fstream.binance.com",            Owner::Testnet),
+    // Spot: "General API Information", "WebSocket API", "WebSocket Streams".
+    ("api.binance.com",                     Owner::Live),
+    ("api-gcp.binance.com",                 Owner::Live),
+    ("api1.binance.com",                    Owner::Live),
+    ("api2.binance.com",                    Owner::Live),
+    ("api3.binance.com",                    Owner::Live),
+    ("api4.binance.com",                    Owner::Live),
+    ("ws-api.binance.com",                  Owner::Live),
+    ("stream.binance.com",                  Owner::Live),
+    // Market data alone: "Market Data Only".
+    ("data-api.binance.vision",             Owner::Live),
+    ("data-stream.binance.vision",          Owner::Live),
+    // Spot test network ("Spot Test Network / How can I use") and demo mode ("Demo Mode for SPOT Trading").
+    ("testnet.binance.vision",              Owner::Testnet),
+    ("api1.testnet.binance.vision",         Owner::Testnet),
+    ("ws-api.testnet.binance.vision",       Owner::Testnet),
+    ("stream.testnet.binance.vision",       Owner::Testnet),
+    ("demo-api.binance.com",                Owner::Testnet),
+    ("demo-ws-api.binance.com",             Owner::Testnet),
+    ("demo-stream.binance.com",             Owner::Testnet),
 ];
 
 /// Why `mode` must not dial `endpoint`, or `Ok`.
@@ -102,6 +122,10 @@ mod tests {
             ("wss://fstream.binance.com",         [false, true, false, true]),
             ("wss://FSTREAM.binance.com.",        [false, true, false, true]),
             ("wss://fstream.binancefuture.com",   [false, true, true,  false]),
+            ("wss://ws-api.binance.com:9443",     [false, true, false, true]),
+            ("wss://ws-api.testnet.binance.vision", [false, true, true, false]),
+            ("wss://demo-stream.binance.com",     [false, true, true,  false]),
+            ("wss://papi.binance.com",            [false, true, false, false]),
             ("wss://localhost.example.com",       [false, true, false, false]),
             ("wss://fstream.binance.com.example", [false, true, false, false]),
             ("ws://fstream.binance.com",          [false; 4]),

@@ -19,6 +19,7 @@ words! {
     pub enum KeyKind {
         Ed25519 = "ed25519",
         Hmac = "hmac",
+        Rsa = "rsa",
     }
 }
 
@@ -50,8 +51,11 @@ impl Key {
         };
         let wrong = |key: &str, problem: String| mistake(format!("{venue}.key.{key}"), problem);
         let signer = Signer::from_key_text(&secret).map_err(|error| wrong("secret", error.to_string()))?;
-        if signer.can_log_on() != (self.kind == KeyKind::Ed25519) {
-            return Err(wrong("kind", format!("says {}, but the secret is of the other kind", self.kind)));
+        if signer.kind() != self.kind.to_string() {
+            return Err(wrong(
+                "kind",
+                format!("says {}, but the secret is of the kind {}", self.kind, signer.kind()),
+            ));
         }
         Credentials::new(&id, signer).map(Some).map_err(|error| wrong("id", error.to_string()))
     }

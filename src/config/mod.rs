@@ -28,6 +28,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use linchpin_core::instrument::Product;
 use linchpin_core::limits::BucketLimit;
 use linchpin_core::time::Nanos;
 
@@ -261,6 +262,8 @@ pub struct Venue {
     pub depth: Depth,
     pub trades: Trades,
     pub copies: u8,
+    /// How long a signed request stays valid at the venue.
+    pub recv_window: Nanos,
     pub connection: Connection,
     pub limits: Vec<NamedLimit>,
 }
@@ -272,6 +275,11 @@ impl Venue {
             Endpoints::Embedded(addresses) => addresses.as_ref(),
             Endpoints::At(addresses) => Some(addresses),
         }
+    }
+
+    /// As requests say it: in milliseconds.
+    pub fn recv_window_millis(&self) -> u32 {
+        u32::try_from(self.recv_window.as_millis()).unwrap_or(u32::MAX)
     }
 
     /// The market feed's share of it.
@@ -299,6 +307,17 @@ impl Venue {
 words! {
     pub enum Dialect {
         BinanceUsdm = "binance-usdm",
+        BinanceSpot = "binance-spot",
+    }
+}
+
+impl Dialect {
+    /// What is traded in this dialect.
+    pub fn product(self) -> Product {
+        match self {
+            Self::BinanceUsdm => Product::LinearPerpetual,
+            Self::BinanceSpot => Product::Spot,
+        }
     }
 }
 

@@ -256,6 +256,7 @@ fn venue(section: &Section<'_>, mode: Mode) -> Venue {
         depth: section.word("depth"),
         trades: section.word("trades"),
         copies: section.count("copies", 1..=4) as u8,
+        recv_window: section.span("recv_window", Nanos::from_millis(1)..=Nanos::from_secs(60)),
         connection,
         limits,
     }

@@ -119,6 +119,7 @@ impl Venue {
         out.quoted("depth", self.depth);
         out.quoted("trades", self.trades);
         out.bare("copies", self.copies);
+        out.span("recv_window", self.recv_window);
         let connection = &self.connection;
         out.span("connect_timeout", connection.connect_timeout);
         out.quoted("ping_interval", connection.ping_interval.map_or("none".to_owned(), show_span));

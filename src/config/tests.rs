@@ -152,7 +152,8 @@ fn a_mode_may_not_dial_anothers_hosts() {
         told(&text),
         "8: venue[0].order_entry = \"wss://ws-fapi.binance.com/ws-fapi/v1\": mode TESTNET may not dial ws-fapi.binance.com; \
          it may dial testnet.binancefuture.com, fstream.binancefuture.com, stream.binancefuture.com, demo-fapi.binance.com, \
-         demo-fstream.binance.com"
+         demo-fstream.binance.com, testnet.binance.vision, api1.testnet.binance.vision, ws-api.testnet.binance.vision, \
+         stream.testnet.binance.vision, demo-api.binance.com, demo-ws-api.binance.com, demo-stream.binance.com"
     );
     assert!(
         told(&desk("mode = \"DEMO\"\n"))

@@ -56,6 +56,8 @@ impl DispatchFlags {
     pub const CLOSE_POSITION: u8 = 2;
     /// It lowers exposure: what a kill mode may still permit.
     pub const RISK_REDUCING: u8 = 4;
+    /// A replacement that only lowers the quantity: where the venue can, the order keeps its place in the queue.
+    pub const SHRINKS: u8 = 8;
 
     #[inline]
     pub const fn has(self, bit: u8) -> bool {

@@ -68,6 +68,8 @@ struct PrivateLink<D: Dial> {
     connection: Connection<D::Socket>,
     key: Option<String>,
     key_wanted_at: Option<Nanos>,
+    /// The text of a subscription, reused.
+    frame: Vec<u8>,
 }
 
 /// The end of the ring, and what the feed asked for while it held the message.
@@ -178,6 +180,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 connection: connection(255),
                 key: None,
                 key_wanted_at: None,
+                frame: Vec::with_capacity(512),
             },
             feed,
             market_dial,
@@ -372,8 +375,28 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                 LogEvent::Connected,
                 format_args!("private stream is open"),
             );
-            let up = link_event(self.options.venue, LinkState::Up, LinkReason::None, now);
-            self.out.event(up);
+            if private.stream.on_open(now, &mut private.frame, &mut self.out)
+                && let Err(error) = socket.send_text(&private.frame)
+            {
+                say(
+                    &mut self.out.log,
+                    now,
+                    Level::Error,
+                    LogEvent::Disconnected,
+                    format_args!("private: the subscription could not be sent: {error}"),
+                );
+                socket.close(now);
+            }
+        }
+        if private.stream.poll(now) {
+            say(
+                &mut self.out.log,
+                now,
+                Level::Error,
+                LogEvent::Disconnected,
+                format_args!("private: no answer to the subscription"),
+            );
+            socket.close(now);
         }
         let mut moved = false;
         for _ in 0..BURST {
@@ -400,6 +423,17 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                         Ok(PrivateMessage::KeyExpired) => {
                             self.private.key = None;
                             self.close_private(LinkReason::KeyExpired, now, false);
+                            return true;
+                        }
+                        Ok(PrivateMessage::Refused { code }) => {
+                            say(
+                                &mut self.out.log,
+                                now,
+                                Level::Error,
+                                LogEvent::Disconnected,
+                                format_args!("private: the venue refused the subscription (code {code})"),
+                            );
+                            self.close_private(LinkReason::LogonFailed, now, false);
                             return true;
                         }
                         Ok(_) => {}
@@ -443,7 +477,8 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         if self.stopping || !private.connection.backoff.is_due(now.raw()) {
             return false;
         }
-        let Some(key) = private.key.as_deref() else {
+        let key = if private.stream.needs_listen_key() { private.key.as_deref() } else { Some("") };
+        let Some(key) = key else {
             // Asked once; asked again when no answer came for long.
             let due = private.key_wanted_at.is_none_or(|at| now.since(at) > Nanos::from_secs(15));
             if due && self.out.wants.push(Want::ListenKey).is_ok() {
@@ -451,7 +486,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
             }
             return false;
         };
-        let path = PrivateStream::path(self.options.split_paths, key);
+        let path = private.stream.path(self.options.split_paths, key);
         match private.dial.dial(&path, now) {
             Ok(socket) => private.connection.socket = Some(socket),
             Err(error) => {
@@ -470,6 +505,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
 
     #[cold]
     fn close_private(&mut self, reason: LinkReason, now: Nanos, tell: bool) {
+        self.private.stream.on_closed();
         let connection = &mut self.private.connection;
         connection.socket = None;
         let was_open = std::mem::take(&mut connection.was_open);

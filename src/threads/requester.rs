@@ -19,7 +19,8 @@ use crate::threads::world::Clock;
 use crate::threads::{Pass, say};
 use crate::venue::Directory;
 use crate::venue::binance::hydrate::{
-    self, API_KEY_HEADER, AccountBodies, HydrateError, Hydrator, Method, Requests, RestRequest, Security,
+    self, API_KEY_HEADER, Conversation, HydrateError, Hydrator, Method, Requests, RestRequest, Security,
+    Unaskable,
 };
 use crate::venue::binance::sign::Credentials;
 
@@ -68,11 +69,17 @@ pub struct Rest<C: Clock> {
     clock: C,
     /// The venue's clock minus ours.
     offset_millis: i64,
+    /// Milliseconds for which a signed request stays valid; `None` leaves the venue's default.
+    recv_window: Option<u32>,
 }
 
 impl<C: Clock> Rest<C> {
     pub fn new(client: HttpClient, base: Endpoint, credentials: Option<Arc<Credentials>>, clock: C) -> Self {
-        Self { client, base, credentials, clock, offset_millis: 0 }
+        Self { client, base, credentials, clock, offset_millis: 0, recv_window: None }
+    }
+
+    pub fn with_recv_window(self, millis: u32) -> Self {
+        Self { recv_window: Some(millis), ..self }
     }
 
     /// Measures the venue's clock against ours, half the round trip taken off. Returns the offset in milliseconds.
@@ -98,7 +105,7 @@ impl<C: Clock> Read for Rest<C> {
         if request.security != Security::Open && credentials.is_none() {
             return Err(RestError::NoKey { path });
         }
-        let target = request.target(credentials, self.venue_time().as_millis(), None);
+        let target = request.target(credentials, self.venue_time().as_millis(), self.recv_window);
         let endpoint = self.base.with_path(&target).map_err(|error| RestError::Address { path, error })?;
         let key = credentials.map_or("", Credentials::api_key);
         let headers = [(API_KEY_HEADER, key)];
@@ -202,13 +209,8 @@ impl<C: Clock, R: Read> Requester<C, R> {
 
     fn answer_core(&mut self, ask: &Ask) {
         self.wiring.counters.hydrations.one();
-        let bracket =
-            hydrate::Ask { request: ask.number, as_of: self.rest.venue_time(), now: self.clock.now() };
-        let done = match ask.scope {
-            HydrationScope::Account => self.read_account(bracket),
-            HydrationScope::Order => self.read_order(ask, bracket),
-            HydrationScope::Instrument => self.read_instrument(ask, bracket),
-        };
+        let as_of = self.rest.venue_time();
+        let done = self.converse(ask, as_of);
         if let Err(error) = done {
             self.wiring.counters.rest_failures.one();
             say(
@@ -218,58 +220,33 @@ impl<C: Clock, R: Read> Requester<C, R> {
                 LogEvent::Hydration,
                 format_args!("{} hydration {} failed: {error:#}", ask.scope, ask.number),
             );
-            let bracket = hydrate::Ask { now: self.clock.now(), ..bracket };
+            let bracket = hydrate::Ask { request: ask.number, as_of, now: self.clock.now() };
             let (scope, id, order) = (ask.scope, ask.instrument, ask.client_order_id);
             // A parser that failed after all bodies were there has said so itself; a second word changes nothing.
             self.backlog.push_back(hydrate::hydration_failed(&self.directory, scope, id, order, bracket));
         }
     }
 
-    fn read_account(&mut self, bracket: hydrate::Ask) -> Result<(), CallError> {
-        let account = self.call(&self.requests.account())?;
-        let positions = match self.requests.position_risk() {
-            Some(request) => Some(self.call(&request)?),
-            None => None,
-        };
-        let open_orders = self.call(&self.requests.open_orders())?;
-        let bodies =
-            AccountBodies { account: &account, positions: positions.as_deref(), open_orders: &open_orders };
-        let bracket = hydrate::Ask { now: self.clock.now(), ..bracket };
+    /// As many requests as the venue needs for one question.
+    fn converse(&mut self, ask: &Ask, as_of: Nanos) -> Result<(), CallError> {
+        let directory = Arc::clone(&self.directory);
+        let mut conversation = Conversation::of(&directory, ask, as_of)?;
+        while let Some(request) = conversation.next_request() {
+            let body = self.call(&request)?;
+            conversation.on_body(&mut self.hydrator, &directory, body, self.clock.now());
+        }
+        let now = self.clock.now();
         let mut events = Vec::new();
-        let skipped = self.hydrator.account_snapshot(&self.directory, bracket, bodies, &mut events)?;
-        say(
-            &mut self.wiring.log,
-            self.clock.now(),
-            Level::Info,
-            LogEvent::Hydration,
-            format_args!("account read back: {} events, not ours {skipped:?}", events.len()),
-        );
-        self.backlog.extend(events);
-        Ok(())
-    }
-
-    fn read_order(&mut self, ask: &Ask, bracket: hydrate::Ask) -> Result<(), CallError> {
-        let Some(listing) = self.directory.of(ask.instrument) else { return Err(CallError::NotListed) };
-        let Some(request) =
-            self.requests.query_order(listing.symbol(), &ask.client_order_id, ask.venue_order_id)
-        else {
-            return Err(CallError::NotListed);
-        };
-        let body = self.call(&request)?;
-        let bracket = hydrate::Ask { now: self.clock.now(), ..bracket };
-        let mut events = Vec::new();
-        let (instrument, order) = (ask.instrument, ask.client_order_id);
-        self.hydrator.order_snapshot(&self.directory, instrument, order, bracket, &body, &mut events)?;
-        self.backlog.extend(events);
-        Ok(())
-    }
-
-    fn read_instrument(&mut self, ask: &Ask, bracket: hydrate::Ask) -> Result<(), CallError> {
-        let Some(listing) = self.directory.of(ask.instrument) else { return Err(CallError::NotListed) };
-        let body = self.call(&self.requests.open_orders_of(listing.symbol()))?;
-        let bracket = hydrate::Ask { now: self.clock.now(), ..bracket };
-        let mut events = Vec::new();
-        self.hydrator.instrument_snapshot(&self.directory, ask.instrument, bracket, &body, &mut events)?;
+        let skipped = conversation.finish(&mut self.hydrator, &directory, now, &mut events)?;
+        if ask.scope == HydrationScope::Account {
+            say(
+                &mut self.wiring.log,
+                now,
+                Level::Info,
+                LogEvent::Hydration,
+                format_args!("account read back: {} events, not ours {skipped:?}", events.len()),
+            );
+        }
         self.backlog.extend(events);
         Ok(())
     }
@@ -340,6 +317,6 @@ enum CallError {
     Rest(#[from] RestError),
     #[error(transparent)]
     Hydrate(#[from] HydrateError),
-    #[error("the instrument is not listed at this venue, or the order has no id to ask by")]
-    NotListed,
+    #[error(transparent)]
+    Unaskable(#[from] Unaskable),
 }

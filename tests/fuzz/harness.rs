@@ -190,9 +190,10 @@ pub fn hydrate(text: &[u8]) {
     let _ = hydrator.listen_key(text);
     let ask = Ask { request: 1, as_of: Nanos::ZERO, now: Nanos::ZERO };
     for bodies in [
-        AccountBodies { account: text, positions: None, open_orders: b"[]" },
-        AccountBodies { account: b"[]", positions: Some(text), open_orders: b"[]" },
-        AccountBodies { account: b"[]", positions: None, open_orders: text },
+        AccountBodies { account: text, positions: None, open_orders: b"[]", open_algo_orders: None },
+        AccountBodies { account: b"[]", positions: Some(text), open_orders: b"[]", open_algo_orders: None },
+        AccountBodies { account: b"[]", positions: None, open_orders: text, open_algo_orders: None },
+        AccountBodies { account: b"[]", positions: None, open_orders: b"[]", open_algo_orders: Some(text) },
     ] {
         let mut events: Vec<Event> = Vec::new();
         let _ = hydrator.account_snapshot(&directory, ask, bodies, &mut events);

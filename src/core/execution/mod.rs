@@ -344,6 +344,7 @@ impl ExecutionControl {
             }
         });
         let Some(order) = state.execution.orders.order(index) else { return };
+        let shrinks = request == RequestKind::Replace && price == order.price && quantity < order.quantity;
         outbox.dispatch(&Dispatch {
             client_order_id: order.client_order_id,
             venue_order_id: order.venue_order_id,
@@ -357,7 +358,9 @@ impl ExecutionControl {
             time_in_force: order.time_in_force,
             side: order.side,
             position_side: order.position_side,
-            flags: DispatchFlags::default().with(DispatchFlags::RISK_REDUCING, reducing),
+            flags: DispatchFlags::default()
+                .with(DispatchFlags::RISK_REDUCING, reducing)
+                .with(DispatchFlags::SHRINKS, shrinks),
             ..self.blank(state, request)
         });
     }

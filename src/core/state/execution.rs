@@ -636,7 +636,9 @@ impl ExecutionState {
             return;
         }
         let after = self.change(index, |order| {
-            if order.venue_order_id.0 == 0 {
+            // A venue that replaces by a new order (spot) gives it a new number.
+            let anew = matches!(report.execution, Execution::Replaced | Execution::Status);
+            if order.venue_order_id.0 == 0 || (anew && report.venue_order_id.0 != 0) {
                 order.venue_order_id = report.venue_order_id;
             }
             order.cumulative = order.cumulative.max(report.cumulative_quantity);

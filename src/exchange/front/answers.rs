@@ -39,6 +39,9 @@ pub enum Ask {
     QueryOrder,
     OpenOrder,
     OpenOrders,
+    /// Conditional orders: none can be placed here yet, so none waits and none is known.
+    OpenAlgoOrders,
+    QueryAlgoOrder,
     AllOrders,
     UserTrades,
     SetLeverage,
@@ -107,7 +110,7 @@ impl Ask {
             }
             Ask::StartListenKey | Ask::RenewListenKey | Ask::CloseListenKey => 1,
             Ask::Account(_) | Ask::Balance | Ask::PositionRisk(_) | Ask::AllOrders | Ask::UserTrades => 5,
-            Ask::OpenOrders => {
+            Ask::OpenOrders | Ask::OpenAlgoOrders => {
                 if has_symbol {
                     1
                 } else {
@@ -117,7 +120,7 @@ impl Ask {
             Ask::PositionMode | Ask::MultiAssetsMode => 30,
             Ask::CommissionRate => 20,
             Ask::Cancel | Ask::CancelBatch | Ask::CancelAll | Ask::QueryOrder | Ask::OpenOrder => 1,
-            Ask::SetLeverage | Ask::SetPositionMode | Ask::LeverageBracket => 1,
+            Ask::SetLeverage | Ask::SetPositionMode | Ask::LeverageBracket | Ask::QueryAlgoOrder => 1,
         }
     }
 }
@@ -211,6 +214,8 @@ pub fn answer(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) ->
         }
         Ask::OpenOrders => orders(floor, account()?, requests::open_orders(params)?),
         Ask::AllOrders => orders(floor, account()?, requests::all_orders(params)?),
+        Ask::OpenAlgoOrders => Ok(array(std::iter::empty::<String>())),
+        Ask::QueryAlgoOrder => Err(ApiError::NO_SUCH_ORDER),
         Ask::UserTrades => match floor.execute(account()?, requests::user_trades(params)?)? {
             Reply::Trades(trades) => {
                 Ok(array(trades.iter().map(|trade| shapes::user_trade(trade, places(&trade.symbol)))))

@@ -53,6 +53,8 @@ const ENDPOINTS: &[(&str, &str, Ask)] = &[
     ("GET", "/fapi/v1/order", Ask::QueryOrder),
     ("GET", "/fapi/v1/openOrder", Ask::OpenOrder),
     ("GET", "/fapi/v1/openOrders", Ask::OpenOrders),
+    ("GET", "/fapi/v1/openAlgoOrders", Ask::OpenAlgoOrders),
+    ("GET", "/fapi/v1/algoOrder", Ask::QueryAlgoOrder),
     ("GET", "/fapi/v1/allOrders", Ask::AllOrders),
     ("GET", "/fapi/v1/userTrades", Ask::UserTrades),
     ("POST", "/fapi/v1/leverage", Ask::SetLeverage),

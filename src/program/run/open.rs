@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::folder::SessionFolder;
 use super::{Session, names, venue};
 use crate::config::Config;
-use crate::core::instrument::{InstrumentDefinition, Product};
+use crate::core::instrument::InstrumentDefinition;
 use crate::core::record::{RECORDS_VERSION, RecordKind};
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
@@ -51,9 +51,10 @@ impl Session {
         let credentials = venue::credentials(venue, demo.as_ref())?;
         let addresses = venue.addresses().context("the venue has no addresses")?;
         let http = HttpClient::new(Some(&tls), HttpOptions::default());
-        let mut rest = Rest::new(http, addresses.rest.clone(), Some(credentials.clone()), clock.clone());
+        let mut rest = Rest::new(http, addresses.rest.clone(), Some(credentials.clone()), clock.clone())
+            .with_recv_window(venue.recv_window_millis());
         let mut hydrator = Hydrator::default();
-        let requests = Requests::of(Product::LinearPerpetual);
+        let requests = Requests::of(venue.dialect.product());
         let offset =
             rest.measure_clock(requests, &mut hydrator).context("cannot ask the venue for its time")?;
         not_stopped(stop)?;

@@ -68,7 +68,8 @@ pub(super) fn read_directory(
         .map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str()))
         .collect();
     let body = rest.read(&requests.exchange_info()).context("cannot read the venue's filters")?;
-    Ok(hydrator.directory(VenueId(0), Product::LinearPerpetual, &symbols, &body)?)
+    let product = config.venues.first().map_or(Product::LinearPerpetual, |venue| venue.dialect.product());
+    Ok(hydrator.directory(VenueId(0), product, &symbols, &body)?)
 }
 
 #[allow(clippy::too_many_arguments, reason = "a venue's threads are made of this many things")]
@@ -85,12 +86,16 @@ pub(super) fn parts(
 ) -> anyhow::Result<VenueParts> {
     let addresses = venue.addresses().context("the venue has no addresses")?;
     let options = socket_options(&venue.connection);
-    let mut entry = OrderEntry::new(directory.clone(), credentials, OrderEntryConfig::default());
+    let recv_window = Some(venue.recv_window_millis());
+    let mut private = PrivateStream::of_product(directory.clone(), 0, credentials.clone(), recv_window);
+    private.set_clock_offset(clock_offset);
+    let entry_config = OrderEntryConfig { recv_window, ..OrderEntryConfig::default() };
+    let mut entry = OrderEntry::new(directory.clone(), credentials, entry_config);
     entry.set_clock_offset(clock_offset);
     Ok(VenueParts {
         directory: directory.clone(),
         feed: MarketFeed::new(directory.clone(), venue.feed())?,
-        private: PrivateStream::new(directory.clone(), 0),
+        private,
         entry,
         rest,
         market_dial: dial(&addresses.market, tls, options, clock)?,

@@ -5,10 +5,12 @@
 //! private  the account's stream -> reports
 //! orders   dispatches -> order entry requests; answers -> outcomes
 //! hydrate  REST requests, bodies -> read-backs
-//! wire     names, codes and limits of the venue                     sign  keys       json  tolerant reading
+//! usdm     what is one product's alone: order requests, private events        spot
+//! wire     names and limits of the venue        errors  what its codes prove        sign  keys        json  tolerant reading
 //! ```
 
 pub mod book_sync;
+pub mod errors;
 pub mod feed;
 pub mod hydrate;
 pub mod json;
@@ -16,8 +18,11 @@ pub mod market;
 pub mod orders;
 pub mod parse;
 pub mod private;
+mod reports;
 pub mod scan;
 pub mod sign;
+mod spot;
+mod usdm;
 pub mod wire;
 
 #[cfg(test)]

@@ -381,7 +381,12 @@ fn meaning(path: &str, text: &str) -> Option<String> {
     let ask = Ask { request: 1, as_of: now, now };
     let mut events: Vec<Event> = Vec::new();
     let mut hydrator = Hydrator::default();
-    let bodies = |account, positions, open_orders| AccountBodies { account, positions, open_orders };
+    let bodies = |account, positions, open_orders| AccountBodies {
+        account,
+        positions,
+        open_orders,
+        open_algo_orders: None,
+    };
     let bytes = text.as_bytes();
     let name = path.rsplit('/').next().unwrap();
     let of_kind = |events: &[Event]| {

@@ -1,13 +1,11 @@
-//! The venue's names, codes and limits, both ways, with the section of its documents that says so. Facts only.
+//! The venue's names and limits, both ways, with the section of its documents that says so. Facts only.
 //!
 //! What differs between USD-M futures and spot stands in `Dialect`. A value that we do not know never stops us: it becomes
 //! the safe member of our enum and is counted by the caller (`Known::unknown`).
 //!
 //! Sections are those of developers.binance.com: "USD-M" = Derivatives / USDS Margined Futures, "Spot" = Spot / APIs.
 
-use crate::core::event::{
-    BalanceCause, Execution, OrderKind, PositionSide, RejectReason, Side, TimeInForce, VenueStatus, Verdict,
-};
+use crate::core::event::{BalanceCause, Execution, OrderKind, PositionSide, Side, TimeInForce, VenueStatus};
 use crate::core::instrument::Product;
 
 /// The paths and rules in which the two products differ.
@@ -19,6 +17,9 @@ pub struct Dialect {
     pub depth: &'static str,
     pub order: &'static str,
     pub open_orders: &'static str,
+    /// USD-M only: where conditional orders wait.
+    pub algo_order: Option<&'static str>,
+    pub open_algo_orders: Option<&'static str>,
     pub account: &'static str,
     pub user_trades: &'static str,
     /// USD-M only: spot has no such rows, and opens its private stream over the WebSocket API.
@@ -49,6 +50,8 @@ pub static USD_M: Dialect = Dialect {
     depth: "/fapi/v1/depth",
     order: "/fapi/v1/order",
     open_orders: "/fapi/v1/openOrders",
+    algo_order: Some("/fapi/v1/algoOrder"),
+    open_algo_orders: Some("/fapi/v1/openAlgoOrders"),
     account: "/fapi/v3/account",
     user_trades: "/fapi/v1/userTrades",
     position_risk: Some("/fapi/v3/positionRisk"),
@@ -67,6 +70,8 @@ pub static SPOT: Dialect = Dialect {
     depth: "/api/v3/depth",
     order: "/api/v3/order",
     open_orders: "/api/v3/openOrders",
+    algo_order: None,
+    open_algo_orders: None,
     account: "/api/v3/account",
     user_trades: "/api/v3/myTrades",
     position_risk: None,
@@ -190,7 +195,10 @@ pub const fn order_kind_text(product: Product, kind: OrderKind, post_only: bool)
         (Product::Spot, OrderKind::StopLimit) => Some("STOP_LOSS_LIMIT"),
         (Product::Spot, OrderKind::TakeProfitMarket) => Some("TAKE_PROFIT"),
         (Product::Spot, OrderKind::TakeProfitLimit) => Some("TAKE_PROFIT_LIMIT"),
-        (_, OrderKind::TrailingStop | OrderKind::Other) => None,
+        (Product::LinearPerpetual, OrderKind::TrailingStop) => Some("TRAILING_STOP_MARKET"),
+        // A stop that trails is a stop with a `trailingDelta`.
+        (Product::Spot, OrderKind::TrailingStop) => Some("STOP_LOSS"),
+        (_, OrderKind::Other) => None,
     }
 }
 
@@ -267,6 +275,8 @@ pub fn balance_cause(text: &str) -> Known<BalanceCause> {
 /// Client order ids by which the venue marks its own orders. (USD-M "Event: Order Update", special client order ids.)
 pub const LIQUIDATION_PREFIX: &str = "autoclose-";
 pub const ADL_PREFIX: &str = "adl_autoclose";
+/// Of a contract that is delivered or delisted.
+pub const SETTLEMENT_PREFIX: &str = "settlement_autoclose-";
 
 /// Which limit a usage report is about: the `bucket` of `RateUsage`.
 pub mod bucket {
@@ -302,107 +312,9 @@ pub mod bucket {
     }
 }
 
-/// Codes that callers look at themselves.
-pub const NO_SUCH_ORDER: i32 = -2013;
-pub const UNKNOWN_ORDER_SENT: i32 = -2011;
-pub const INVALID_TIMESTAMP: i32 = -1021;
-pub const INVALID_LISTEN_KEY: i32 = -1125;
-
-/// What an order request's answer proves. (USD-M "Error Codes" and "General Info / HTTP Return Codes", Spot "Errors".)
-///
-/// The HTTP status speaks first: 5xx means that the venue does not know, whatever else it says, except for the system
-/// throttle (-1008), which is documented as a refusal. The rule for what nobody listed: a 4xx is a refusal, anything else is unknown.
-pub fn verdict(status: u16, code: i32, message: &str) -> (Verdict, RejectReason) {
-    use RejectReason as R;
-    use Verdict::{Accepted, Rejected, Unknown};
-    match (status, code) {
-        (200, 0) => return (Accepted, R::None),
-        (418 | 429, _) | (_, -1003 | -1008 | -1015) => return (Rejected, R::RateLimited),
-        // The web application firewall: the request never arrived.
-        (403, _) => return (Rejected, R::RateLimited),
-        (_, -1006 | -1007) | (408, _) => return (Unknown, R::NoAnswer),
-        (500..=599, _) | (_, -1000 | -1001) => return (Unknown, R::VenueDown),
-        (400..=499, _) => {}
-        _ => return (Unknown, R::Other),
-    }
-    let reason = match code {
-        -1002 | -1022 | -1099 | -1125 | -2014 | -2015 | -2017 => R::Key,
-        -1021 | -5028 => R::Clock,
-        -1016 | -2016 | -4108 | -4140 | -5024 => R::VenueDown,
-        -1013 | -1111 => R::Filter,
-        -4116 => R::DuplicateId,
-        -2010 => new_order_rejected(message),
-        -2011 | -2013 => R::UnknownOrder,
-        -2018 | -2019 | -2024 | -2027 | -2028 | -4050 | -4051 => R::Balance,
-        -2021 | -5021 | -5022 => R::WouldTake,
-        -2022 | -2026 | -4118 => R::ReduceOnly,
-        -2025 | -4045 => R::Filter,
-        // Prices and quantities against the filters, one code for each way to miss them.
-        -4008..=-4001 | -4013..=-4010 | -4014 | -4016 | -4023 | -4024 | -4029 | -4030 => R::Filter,
-        -4131 | -4164 | -4183 | -4184 | -5029 => R::Filter,
-        -4046 | -4059 | -5027 => R::NoChange,
-        -4015 | -4028 | -4060 | -4061 | -4120 | -5025 | -1014 | -1020 => R::BadRequest,
-        -1199..=-1100 => R::BadRequest,
-        _ => R::Other,
-    };
-    (Rejected, reason)
-}
-
-/// Spot puts its reasons into the message of -2010. (Spot "Errors / Messages for -1010, -2010, -2011".)
-fn new_order_rejected(message: &str) -> RejectReason {
-    use RejectReason as R;
-    if message.contains("insufficient balance") {
-        R::Balance
-    } else if message.contains("immediately match") || message.contains("immediately trigger") {
-        R::WouldTake
-    } else if message.contains("Duplicate order") {
-        R::DuplicateId
-    } else if message.contains("Market is closed") {
-        R::VenueDown
-    } else {
-        R::Other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_family_of_answers_has_its_verdict() {
-        use RejectReason as R;
-        use Verdict::{Accepted, Rejected, Unknown};
-        for (status, code, message, expected) in [
-            (200, 0, "", (Accepted, R::None)),
-            (400, -1021, "", (Rejected, R::Clock)),
-            (400, -1022, "", (Rejected, R::Key)),
-            (401, -2015, "", (Rejected, R::Key)),
-            (400, -2019, "", (Rejected, R::Balance)),
-            (400, -2022, "", (Rejected, R::ReduceOnly)),
-            (400, -2011, "", (Rejected, R::UnknownOrder)),
-            (400, -4014, "", (Rejected, R::Filter)),
-            (400, -4164, "", (Rejected, R::Filter)),
-            (400, -4116, "", (Rejected, R::DuplicateId)),
-            (400, -5022, "", (Rejected, R::WouldTake)),
-            (400, -5027, "", (Rejected, R::NoChange)),
-            (400, -2010, "Account has insufficient balance for requested action.", (Rejected, R::Balance)),
-            (400, -2010, "Order would immediately match and take.", (Rejected, R::WouldTake)),
-            (400, -1102, "", (Rejected, R::BadRequest)),
-            (400, -987_654, "", (Rejected, R::Other)),
-            (400, -1007, "", (Unknown, R::NoAnswer)),
-            (400, -1006, "", (Unknown, R::NoAnswer)),
-            (429, -1003, "", (Rejected, R::RateLimited)),
-            (418, -1003, "", (Rejected, R::RateLimited)),
-            (403, 0, "", (Rejected, R::RateLimited)),
-            (503, -1008, "", (Rejected, R::RateLimited)),
-            (503, 0, "Unknown error, please check your request or try again later.", (Unknown, R::VenueDown)),
-            (500, -4014, "", (Unknown, R::VenueDown)),
-            (504, -1007, "", (Unknown, R::NoAnswer)),
-            (0, 0, "", (Unknown, R::Other)),
-        ] {
-            assert_eq!(verdict(status, code, message), expected, "{status} {code} {message}");
-        }
-    }
 
     #[test]
     fn a_text_that_we_write_is_read_back_as_itself() {

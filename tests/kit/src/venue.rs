@@ -606,6 +606,16 @@ impl Venue {
                 }
                 other => panic!("order: {other:?}"),
             },
+            ("GET", "/fapi/v1/userTrades") => match self.ask(requests::user_trades(params)?)? {
+                Reply::Trades(trades) => {
+                    let shape = |trade: &UserTrade| shapes::user_trade(trade, self.places(&trade.symbol));
+                    Ok(linchpin::exchange::front::json::array(trades.iter().map(shape)))
+                }
+                other => panic!("trades: {other:?}"),
+            },
+            // Nobody places conditional orders here, so none waits and none is known.
+            ("GET", "/fapi/v1/openAlgoOrders") => Ok("[]".into()),
+            ("GET", "/fapi/v1/algoOrder") => Err(ApiError::NO_SUCH_ORDER),
             _ => panic!("the engine asked {method} {path}, which the simulated venue does not serve"),
         }
     }

@@ -56,7 +56,7 @@ async fn the_private_stream_reads_without_a_doubt() {
     let directory = Arc::new(directory(&venue).await);
     let mut reader = PrivateStream::new(directory, 0);
     let key = venue.listen_key().await;
-    let mut private = venue.websocket(&PrivateStream::path(true, &key)).await;
+    let mut private = venue.websocket(&reader.path(true, &key)).await;
     private.ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#).await;
     // The forms of client order ids that the engine sends are its own affair; it is told of any.
     let sell = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.010&price=60000.0";
@@ -76,9 +76,13 @@ async fn the_private_stream_reads_without_a_doubt() {
         let read = reader.on_message(text.as_bytes(), Nanos::ZERO, || Nanos::ZERO, &mut events);
         match read.unwrap_or_else(|error| panic!("{error}: {text}")) {
             PrivateMessage::Order => orders += 1,
-            PrivateMessage::Foreign | PrivateMessage::KeyExpired => panic!("{text}"),
             PrivateMessage::Other => break,
             PrivateMessage::Account | PrivateMessage::TradeLite => {}
+            PrivateMessage::Foreign
+            | PrivateMessage::KeyExpired
+            | PrivateMessage::Subscribed
+            | PrivateMessage::Refused { .. }
+            | PrivateMessage::ShuttingDown => panic!("{text}"),
         }
     }
     // NEW and TRADE of the market order; NEW, AMENDMENT and CANCELED of the other.
@@ -109,6 +113,7 @@ async fn a_hydration_reads_whole() {
         account: account.as_bytes(),
         positions: Some(positions.as_bytes()),
         open_orders: open_orders.as_bytes(),
+        open_algo_orders: Some(b"[]"),
     };
     let mut events = Vec::new();
     hydrator.account_snapshot(&directory, ask, bodies, &mut events).expect("reads");

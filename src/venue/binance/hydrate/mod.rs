@@ -5,205 +5,36 @@
 //!
 //! ```text
 //! boot      exchange_info -> directory(..)                   time -> server_time(..)
-//! account   account, position_risk, open_orders -> account_snapshot(..)      scope Account
-//! order     query_order -> order_snapshot(..)                                scope Order; NotFound where the venue knows none
+//! account   account, position_risk, open_orders, open_algo_orders            scope Account
+//! order     query_order, else query_algo_order; then trades_of               scope Order; NotFound where the venue knows none
 //! trades    user_trades -> trade_reports(..)                                 evidence of fills, not of open orders
-//! stream    listen_key(POST | PUT | DELETE) -> listen_key_of(..)
+//! stream    listen_key(POST | PUT | DELETE) -> listen_key(..)
 //! book      depth -> `MarketFeed::on_snapshot`
 //! ```
+//! `Conversation` asks what one question of the core needs, request by request; this file reads bodies, `requests` makes requests,
+//! `definitions` reads instruments.
 
+mod conversation;
+mod definitions;
+mod requests;
+
+pub use conversation::{Conversation, Unaskable};
+pub use requests::{API_KEY_HEADER, Method, Requests, RestRequest, Security, TradesFrom};
+
+use self::definitions::add_listing;
 use super::json::{Json, JsonError, JsonReader};
-use super::private::{order_read_back, position_flags, price, quantity};
-use super::sign::{Credentials, percent_encode};
-use super::wire::{self, Dialect};
+use super::reports::{position_flags, price, quantity};
+use super::wire;
+use super::{spot, usdm};
 use crate::core::event::{
     BalanceCause, BalanceReport, Body, Event, Execution, Hydration, HydrationPhase, HydrationScope,
-    OrderKind, OrderReport, PositionReport, RateUsage, ReportFlags, Source, TimeInForce, VenueStatus,
+    OrderKind, OrderReport, PositionReport, RateUsage, ReportFlags, Side, Source, TimeInForce, VenueStatus,
 };
 use crate::core::id::{AssetId, ClientOrderId, InstrumentId, VenueId, VenueOrderId};
-use crate::core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
-use crate::core::num::{CASH_DECIMALS, Increment, NumberError, Price, Quantity, parse_decimal};
+use crate::core::instrument::Product;
+use crate::core::num::{CASH_DECIMALS, Price, Quantity};
 use crate::core::time::Nanos;
-use crate::venue::{Directory, DirectoryError, EventSink};
-
-/// A request to make: the caller owns the connection, the key header and the weight's budget.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestRequest {
-    pub method: Method,
-    pub path: &'static str,
-    /// Percent-encoded, without timestamp and signature.
-    query: String,
-    pub security: Security,
-    /// Request weight that the venue counts.
-    pub weight: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Delete,
-}
-
-impl Method {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    Open,
-    /// The header X-MBX-APIKEY.
-    Key,
-    /// The header, a timestamp and a signature.
-    Signed,
-}
-
-/// The header that carries the key.
-pub const API_KEY_HEADER: &str = "X-MBX-APIKEY";
-
-impl RestRequest {
-    fn new(method: Method, path: &'static str, security: Security, weight: u16) -> Self {
-        Self { method, path, query: String::new(), security, weight }
-    }
-
-    fn with(mut self, key: &str, value: &str) -> Self {
-        if !self.query.is_empty() {
-            self.query.push('&');
-        }
-        self.query.push_str(key);
-        self.query.push('=');
-        percent_encode(value, &mut self.query);
-        self
-    }
-
-    /// Path and query as they go into the request line; signed where they must be. `venue_millis` is the venue's time.
-    pub fn target(
-        &self,
-        credentials: Option<&Credentials>,
-        venue_millis: u64,
-        recv_window: Option<u32>,
-    ) -> String {
-        let mut query = self.query.clone();
-        if let (Security::Signed, Some(credentials)) = (self.security, credentials) {
-            let mut add = |text: &str| {
-                if !query.is_empty() {
-                    query.push('&');
-                }
-                query.push_str(text);
-            };
-            if let Some(window) = recv_window {
-                add(&format!("recvWindow={window}"));
-            }
-            add(&format!("timestamp={venue_millis}"));
-            let signature = credentials.signer().sign(query.as_bytes());
-            query.push_str("&signature=");
-            percent_encode(signature.as_str(), &mut query);
-        }
-        if query.is_empty() { self.path.to_string() } else { format!("{}?{query}", self.path) }
-    }
-}
-
-/// The requests, by product. (USD-M "Market Data", "Account", "Trade", "User Data Streams"; Spot likewise.)
-#[derive(Clone, Copy, Debug)]
-pub struct Requests {
-    dialect: &'static Dialect,
-}
-
-impl Requests {
-    pub fn of(product: Product) -> Self {
-        Self { dialect: Dialect::of(product) }
-    }
-    fn is_spot(&self) -> bool {
-        self.dialect.product == Product::Spot
-    }
-    pub fn exchange_info(&self) -> RestRequest {
-        RestRequest::new(
-            Method::Get,
-            self.dialect.exchange_info,
-            Security::Open,
-            if self.is_spot() { 20 } else { 1 },
-        )
-    }
-    pub fn time(&self) -> RestRequest {
-        RestRequest::new(Method::Get, self.dialect.time, Security::Open, 1)
-    }
-    pub fn depth(&self, symbol: &str, limit: u16) -> RestRequest {
-        let limit = limit.min(self.dialect.max_depth_limit);
-        RestRequest::new(Method::Get, self.dialect.depth, Security::Open, self.dialect.depth_weight(limit))
-            .with("symbol", symbol)
-            .with("limit", &limit.to_string())
-    }
-    pub fn account(&self) -> RestRequest {
-        RestRequest::new(
-            Method::Get,
-            self.dialect.account,
-            Security::Signed,
-            if self.is_spot() { 20 } else { 5 },
-        )
-    }
-    /// `None` on spot.
-    pub fn balance(&self) -> Option<RestRequest> {
-        self.dialect.balance.map(|path| RestRequest::new(Method::Get, path, Security::Signed, 5))
-    }
-    /// `None` on spot, which has no position rows.
-    pub fn position_risk(&self) -> Option<RestRequest> {
-        self.dialect.position_risk.map(|path| RestRequest::new(Method::Get, path, Security::Signed, 5))
-    }
-    /// Of every symbol: an order that is not in it is not open.
-    pub fn open_orders(&self) -> RestRequest {
-        let weight = if self.is_spot() { 80 } else { 40 };
-        RestRequest::new(Method::Get, self.dialect.open_orders, Security::Signed, weight)
-    }
-    pub fn open_orders_of(&self, symbol: &str) -> RestRequest {
-        let weight = if self.is_spot() { 6 } else { 1 };
-        RestRequest::new(Method::Get, self.dialect.open_orders, Security::Signed, weight)
-            .with("symbol", symbol)
-    }
-    /// By our id where it has text, else by the venue's; `None` where it has neither.
-    pub fn query_order(
-        &self,
-        symbol: &str,
-        ours: &ClientOrderId,
-        venues: VenueOrderId,
-    ) -> Option<RestRequest> {
-        let weight = if self.is_spot() { 4 } else { 1 };
-        let request = RestRequest::new(Method::Get, self.dialect.order, Security::Signed, weight)
-            .with("symbol", symbol);
-        match ours.text() {
-            Some(text) if !text.is_empty() => Some(request.with("origClientOrderId", text)),
-            _ if venues.0 != 0 => Some(request.with("orderId", &venues.0.to_string())),
-            _ => None,
-        }
-    }
-    /// Fills of a symbol, from a trade id on or from a time on.
-    pub fn user_trades(&self, symbol: &str, from: TradesFrom) -> RestRequest {
-        let weight = if self.is_spot() { 20 } else { 5 };
-        let request = RestRequest::new(Method::Get, self.dialect.user_trades, Security::Signed, weight);
-        let request = request.with("symbol", symbol).with("limit", "1000");
-        match from {
-            TradesFrom::Id(id) => request.with("fromId", &id.to_string()),
-            TradesFrom::Time(time) => request.with("startTime", &time.as_millis().to_string()),
-        }
-    }
-    /// POST makes or prolongs one, PUT keeps it alive (60 minutes), DELETE ends it. `None` on spot.
-    pub fn listen_key(&self, method: Method) -> Option<RestRequest> {
-        self.dialect.listen_key.map(|path| RestRequest::new(method, path, Security::Key, 1))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TradesFrom {
-    Id(u64),
-    Time(Nanos),
-}
+use crate::venue::{Directory, DirectoryError, EventSink, Listing};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HydrateError {
@@ -236,6 +67,8 @@ pub struct AccountBodies<'a> {
     pub account: &'a [u8],
     pub positions: Option<&'a [u8]>,
     pub open_orders: &'a [u8],
+    /// Conditional orders that wait: USD-M only.
+    pub open_algo_orders: Option<&'a [u8]>,
 }
 
 pub struct Hydrator {
@@ -366,12 +199,15 @@ impl Hydrator {
         instrument: InstrumentId,
         ask: Ask,
         open_orders: &[u8],
+        open_algo_orders: Option<&[u8]>,
         out: &mut O,
     ) -> Result<Skipped, HydrateError> {
         let scope = HydrationScope::Instrument;
         let bracket = Bracket { venue: directory.venue(), scope, ask, order: ClientOrderId::NONE };
         let (mut events, mut skipped) = (Vec::new(), Skipped::default());
-        let read = self.order_reports(directory, ask, open_orders, &mut events, &mut skipped);
+        let read = self
+            .order_reports(directory, ask, open_orders, &mut events, &mut skipped)
+            .and_then(|()| self.algo_reports(directory, ask, open_algo_orders, &mut events, &mut skipped));
         bracket.close(read.map(|()| events), instrument, out)?;
         Ok(skipped)
     }
@@ -387,18 +223,16 @@ impl Hydrator {
         out: &mut O,
     ) -> Result<(), HydrateError> {
         let bracket = Bracket { venue: directory.venue(), scope: HydrationScope::Order, ask, order };
-        let read = self.read("order", body, |json| {
-            let symbol = json.text("symbol")?;
-            let listing = directory.find(symbol.as_bytes()).ok_or(JsonError::Unknown { field: "symbol" })?;
-            let (report, time) = order_read_back(json, listing)?;
-            Ok(vec![report_event(directory.venue(), listing.id, ask.now, time, Body::Order(report))])
-        });
-        if let Err(HydrateError::Venue { code, .. }) = &read
-            && *code == i64::from(wire::NO_SUCH_ORDER)
-        {
-            out.event(bracket.event(HydrationPhase::NotFound, instrument));
-            return Ok(());
-        }
+        let read = match self.one_order(directory, body) {
+            Ok(None) => {
+                out.event(bracket.event(HydrationPhase::NotFound, instrument));
+                return Ok(());
+            }
+            Ok(Some((report, listed, time))) => {
+                Ok(vec![report_event(directory.venue(), listed, ask.now, time, Body::Order(report))])
+            }
+            Err(error) => Err(error),
+        };
         bracket.close(read, instrument, out)
     }
 
@@ -410,7 +244,21 @@ impl Hydrator {
         body: &[u8],
         out: &mut O,
     ) -> Result<Option<u64>, HydrateError> {
-        let events = self.read("userTrades", body, |json| {
+        let events = self.trades(directory, ClientOrderId::NONE, now, body)?;
+        let last = events.iter().map(|(id, _)| *id).max();
+        events.into_iter().for_each(|(_, event)| out.event(event));
+        Ok(last)
+    }
+
+    /// The rows of userTrades or myTrades, as trades of the order `ours` where that is known: a row has the venue's number alone.
+    fn trades(
+        &mut self,
+        directory: &Directory,
+        ours: ClientOrderId,
+        now: Nanos,
+        body: &[u8],
+    ) -> Result<Vec<(u64, Event)>, HydrateError> {
+        self.read("userTrades", body, |json| {
             let mut events = Vec::new();
             for row in json.items("trades")? {
                 let Some(listing) = directory.find(row.text("symbol")?.as_bytes()) else { continue };
@@ -420,14 +268,12 @@ impl Hydrator {
                     None => row.flag("isBuyer")?,
                 };
                 let maker = if row.has("maker") { row.flag("maker")? } else { row.flag("isMaker")? };
-                let flags = position_flags(row.text_or_empty("positionSide")?)
-                    .ok_or(JsonError::Unknown { field: "positionSide" })?
+                let flags = position_flags("positionSide", row.text_or_empty("positionSide")?)?
                     .with(ReportFlags::MAKER, maker)
                     .with(ReportFlags::HYDRATED | ReportFlags::TRADE_ONLY, true);
                 let asset = directory.asset(row.text("commissionAsset")?.as_bytes());
                 let report = OrderReport {
-                    // The row names the order by the venue's number only.
-                    client_order_id: ClientOrderId::NONE,
+                    client_order_id: ours,
                     venue_order_id: VenueOrderId(row.uint("orderId")?),
                     price: Price::ZERO,
                     quantity: Quantity::ZERO,
@@ -441,20 +287,15 @@ impl Hydrator {
                     status: VenueStatus::Other,
                     kind: OrderKind::Other,
                     time_in_force: TimeInForce::GoodTillCancel,
-                    side: if buyer { crate::core::event::Side::Buy } else { crate::core::event::Side::Sell },
+                    side: if buyer { Side::Buy } else { Side::Sell },
                     flags,
                 };
                 let time = Nanos::from_millis(row.uint("time")?);
-                events.push((
-                    report.trade_id,
-                    report_event(directory.venue(), listing.id, now, time, Body::Order(report)),
-                ));
+                let body = Body::Order(report);
+                events.push((report.trade_id, report_event(directory.venue(), listing.id, now, time, body)));
             }
             Ok(events)
-        })?;
-        let last = events.iter().map(|(id, _)| *id).max();
-        events.into_iter().for_each(|(_, event)| out.event(event));
-        Ok(last)
+        })
     }
 
     fn account_reports(
@@ -517,7 +358,34 @@ impl Hydrator {
                 Ok(())
             })?;
         }
-        self.order_reports(directory, ask, bodies.open_orders, events, skipped)
+        self.order_reports(directory, ask, bodies.open_orders, events, skipped)?;
+        self.algo_reports(directory, ask, bodies.open_algo_orders, events, skipped)
+    }
+
+    /// Conditional orders that wait. One that has triggered meanwhile is told by the order that it became.
+    fn algo_reports(
+        &mut self,
+        directory: &Directory,
+        ask: Ask,
+        body: Option<&[u8]>,
+        events: &mut Vec<Event>,
+        skipped: &mut Skipped,
+    ) -> Result<(), HydrateError> {
+        let Some(body) = body else { return Ok(()) };
+        self.read("openAlgoOrders", body, |json| {
+            for row in json.items("orders")? {
+                let Some(listing) = directory.find(row.text("symbol")?.as_bytes()) else {
+                    skipped.orders += 1;
+                    continue;
+                };
+                let (report, _) = usdm::reports::algo_read_back(row, listing)?;
+                if let Some((report, time)) = report {
+                    let body = Body::Order(report);
+                    events.push(report_event(directory.venue(), listing.id, ask.now, time, body));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn order_reports(
@@ -576,6 +444,14 @@ pub fn hydration_failed(
     Bracket { venue: directory.venue(), scope, ask, order }.event(HydrationPhase::Failed, instrument)
 }
 
+/// An order as this product's REST answers it.
+fn order_read_back(order: Json<'_, '_>, listing: &Listing) -> Result<(OrderReport, Nanos), JsonError> {
+    match listing.definition.product {
+        Product::LinearPerpetual => usdm::reports::order_read_back(order, listing),
+        Product::Spot => spot::reports::order_read_back(order, listing),
+    }
+}
+
 /// Rows about what is not ours; counted, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
@@ -631,132 +507,5 @@ fn report_event(venue: VenueId, instrument: InstrumentId, now: Nanos, time: Nano
     event
 }
 
-fn add_listing(
-    directory: &mut Directory,
-    id: InstrumentId,
-    symbol: &str,
-    entry: Json<'_, '_>,
-    product: Product,
-) -> Result<(), HydrateError> {
-    let wrong = |error| HydrateError::Definition { symbol: symbol.to_string(), error };
-    let base = directory.intern_asset(entry.text("baseAsset").map_err(wrong)?)?;
-    // USD-M profit is in the margin asset, which for linear contracts is the quote.
-    let quote = directory.intern_asset(entry.text("quoteAsset").map_err(wrong)?)?;
-    let definition = definition(entry, product, base, quote).map_err(wrong)?;
-    Ok(directory.list(id, symbol, definition)?)
-}
-
-/// One entry of exchangeInfo's `symbols`. (USD-M "Exchange Information" and "Common Definition / Symbol filters";
-/// Spot "Filters".)
-fn definition(
-    entry: Json<'_, '_>,
-    product: Product,
-    base: AssetId,
-    quote: AssetId,
-) -> Result<InstrumentDefinition, JsonError> {
-    let filters: Vec<_> = entry.list("filters")?.collect();
-    let filter = |kind: &str| {
-        filters.iter().copied().find(|filter| filter.text("filterType").is_ok_and(|text| text == kind))
-    };
-    let prices = filter("PRICE_FILTER").ok_or(JsonError::Missing("PRICE_FILTER"))?;
-    let lots = filter("LOT_SIZE").ok_or(JsonError::Missing("LOT_SIZE"))?;
-    // The venue's own messages print at least as many decimals as the step itself is written with.
-    let tick = increment(prices, "tickSize", entry.uint_or("pricePrecision", 0)?)?;
-    let lot = increment(lots, "stepSize", entry.uint_or("quantityPrecision", 0)?)?;
-    let max_quantity = inner_steps(&lot, lots, "maxQty")?;
-    let max_market_quantity = match filter("MARKET_LOT_SIZE") {
-        Some(market) => {
-            Some(inner_steps(&lot, market, "maxQty")?).filter(|max| *max > 0).unwrap_or(max_quantity)
-        }
-        None => max_quantity,
-    };
-    let min_notional = match (filter("MIN_NOTIONAL"), filter("NOTIONAL")) {
-        (Some(filter), _) if filter.has("notional") => filter.decimal("notional", CASH_DECIMALS)?,
-        (Some(filter), _) => filter.decimal("minNotional", CASH_DECIMALS)?,
-        (None, Some(filter)) => filter.decimal("minNotional", CASH_DECIMALS)?,
-        (None, None) => 0,
-    };
-    let (percent_up, percent_down) = match (filter("PERCENT_PRICE"), filter("PERCENT_PRICE_BY_SIDE")) {
-        (Some(filter), _) => (percent(filter, "multiplierUp")?, percent(filter, "multiplierDown")?),
-        (None, Some(filter)) => (percent(filter, "bidMultiplierUp")?, percent(filter, "askMultiplierDown")?),
-        (None, None) => (0, 0),
-    };
-    let status =
-        match entry.field("status").or(entry.field("contractStatus")).and_then(|value| value.as_text()) {
-            Some("TRADING") => InstrumentStatus::Trading,
-            _ => InstrumentStatus::Halted,
-        };
-    Ok(InstrumentDefinition {
-        min_price: Price::new(outer_steps(&tick, prices, "minPrice")?),
-        max_price: Price::new(inner_steps(&tick, prices, "maxPrice")?),
-        min_quantity: Quantity::new(outer_steps(&lot, lots, "minQty")?),
-        max_quantity: Quantity::new(max_quantity),
-        max_market_quantity: Quantity::new(max_market_quantity),
-        min_notional,
-        percent_up,
-        percent_down,
-        // Not in exchangeInfo: the account's commission rate says, or the configuration.
-        maker_fee_ppm: 0,
-        taker_fee_ppm: 0,
-        base,
-        quote,
-        product,
-        status,
-        tick,
-        lot,
-    })
-}
-
-/// The step, with the decimals that messages print: those of its own text (`0.10` prints two), or the stated precision where
-/// the text is shorter.
-fn increment(filter: Json<'_, '_>, field: &'static str, precision: u64) -> Result<Increment, JsonError> {
-    let text = filter.text(field)?;
-    let written = text.split_once('.').map_or(0, |(_, places)| places.len());
-    let printed = written.max(usize::try_from(precision).unwrap_or(0).min(18));
-    let printed = u8::try_from(printed).unwrap_or(u8::MAX);
-    Increment::parse(text.as_bytes(), printed).map_err(|error| JsonError::Number { field, error })
-}
-
-/// A lower bound in whole steps, rounded up where it lies between two: never looser than the venue's.
-fn outer_steps(step: &Increment, filter: Json<'_, '_>, field: &'static str) -> Result<i64, JsonError> {
-    let (whole, rest) = split_steps(step, filter, field)?;
-    Ok(if rest { whole.saturating_add(1) } else { whole })
-}
-
-/// An upper bound in whole steps, rounded down; one beyond our range is our range.
-fn inner_steps(step: &Increment, filter: Json<'_, '_>, field: &'static str) -> Result<i64, JsonError> {
-    split_steps(step, filter, field).map(|(whole, _)| whole)
-}
-
-fn split_steps(
-    step: &Increment,
-    filter: Json<'_, '_>,
-    field: &'static str,
-) -> Result<(i64, bool), JsonError> {
-    const FINEST: u8 = 8;
-    let text = filter.text(field)?;
-    let decimals = step.decimals.max(FINEST);
-    let value = match parse_decimal(text.as_bytes(), decimals) {
-        Ok(value) => value,
-        // Bounds such as 92141578000 at a fine tick exceed the range at eight decimals, not at the tick's own.
-        Err(NumberError::TooLarge { .. }) => match step.steps(text.as_bytes()) {
-            Ok(steps) => return Ok((steps, false)),
-            Err(NumberError::TooLarge { .. }) => return Ok((i64::MAX, false)),
-            Err(error) => return Err(JsonError::Number { field, error }),
-        },
-        Err(error) => return Err(JsonError::Number { field, error }),
-    };
-    let unit = crate::core::num::pow10(decimals - step.decimals).unwrap_or(i64::MAX);
-    let unit = unit.saturating_mul(i64::from(step.mantissa));
-    Ok((value / unit, value % unit != 0))
-}
-
-/// `1.0500` to 10,500.
-fn percent(filter: Json<'_, '_>, field: &'static str) -> Result<u32, JsonError> {
-    let value = filter.decimal_towards_zero(field, 4)?;
-    u32::try_from(value).map_err(|_| JsonError::Number { field, error: NumberError::TooLarge { offset: 0 } })
-}
-
 #[cfg(test)]
-#[path = "hydrate_tests.rs"]
 mod tests;

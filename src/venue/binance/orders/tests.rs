@@ -1,10 +1,12 @@
 //! Order entry: the texts that leave, the outcomes that come, and that no request is ever without exactly one.
 
 use super::*;
-use crate::core::event::{Side, TriggerBy};
-use crate::core::id::{OrderIndex, OrderKey, VenueId};
+use crate::core::dispatch::DispatchFlags;
+use crate::core::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
+use crate::core::id::{ClientOrderId, OrderIndex, OrderKey, VenueId};
 use crate::core::num::{Price, Quantity};
 use crate::venue::binance::sign::{Signer, tests::ed25519};
+use crate::venue::binance::wire::bucket;
 use crate::venue::directory::tests::directory;
 
 const NOW: Nanos = Nanos::from_millis(1_700_000_000_123);
@@ -210,8 +212,8 @@ fn what_cannot_be_sent_is_refused_and_leaves_nothing_in_flight() {
     let base = dispatch(1, RequestKind::New);
     let foreign = Dispatch { instrument: InstrumentId(9), ..base };
     assert_eq!(entry.encode(&foreign, NOW, &mut frame), Err(EncodeError::UnknownInstrument));
-    let trailing = Dispatch { kind: OrderKind::TrailingStop, ..base };
-    assert_eq!(entry.encode(&trailing, NOW, &mut frame), Err(EncodeError::Unsupported));
+    let unheard_of = Dispatch { kind: OrderKind::Other, ..base };
+    assert_eq!(entry.encode(&unheard_of, NOW, &mut frame), Err(EncodeError::Unsupported));
     let digest = ClientOrderId::from_text(b"a text of somebody else's");
     let nameless = Dispatch { client_order_id: digest, request: RequestKind::Cancel, ..base };
     assert_eq!(entry.encode(&nameless, NOW, &mut frame), Err(EncodeError::NoId));
@@ -222,30 +224,6 @@ fn what_cannot_be_sent_is_refused_and_leaves_nothing_in_flight() {
     assert_eq!(entry.encode(&dispatch(1, RequestKind::New), NOW, &mut frame), Err(EncodeError::InFlightFull));
     for number in (0..256).rev() {
         assert!(entry.withdraw(number * 256));
-    }
-}
-
-#[test]
-fn the_fast_decimal_text_is_the_exact_decimal_text() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
-    for round in 0..100_000u64 {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        let decimals = (round % 11) as u8;
-        let step = Increment {
-            mantissa: [1, 5, 25, 1000][(seed % 4) as usize],
-            decimals,
-            text_decimals: decimals + (seed % 3) as u8,
-        };
-        let steps = (seed as i64) >> (seed % 64);
-        let (mut fast, mut exact) = (StepText::new(), DecimalText::new());
-        step.write(steps, &mut exact);
-        assert_eq!(
-            std::str::from_utf8(fast.write(&step, steps)).unwrap(),
-            exact.as_str(),
-            "{steps} {step:?}"
-        );
     }
 }
 
@@ -273,5 +251,193 @@ fn over_rest_the_same_parameters_go_as_a_signed_query() {
         assert!(
             matches!(event.body, Body::Outcome(o) if (o.verdict, o.reason) == expected && o.dispatch == 5)
         );
+    }
+}
+
+/// The texts that a session of this product sends, without signatures.
+fn session_of(product: Product) -> OrderEntry {
+    let credentials = Arc::new(Credentials::new("theKey", ed25519().0).unwrap());
+    let mut entry = OrderEntry::new(Arc::new(directory(product)), credentials, OrderEntryConfig::default());
+    assert!(entry.on_open(NOW, &mut Vec::new(), &mut Vec::<Event>::new()));
+    let answer = br#"{"id":"logon","status":200,"result":{"apiKey":"theKey","authorizedSince":1}}"#;
+    entry.on_message(answer, NOW, || NOW, &mut Vec::<Event>::new()).unwrap();
+    entry
+}
+
+#[test]
+fn a_conditional_order_goes_to_the_algo_service_until_it_has_a_number() {
+    let mut entry = session_of(Product::LinearPerpetual);
+    let stop = Dispatch {
+        kind: OrderKind::StopMarket,
+        side: Side::Sell,
+        stop_price: Price::new(600_000),
+        trigger_by: TriggerBy::MarkPrice,
+        flags: DispatchFlags(DispatchFlags::REDUCE_ONLY),
+        ..dispatch(1, RequestKind::New)
+    };
+    assert_eq!(
+        text_of(&mut entry, &stop),
+        r#"{"id":"1","method":"algoOrder.place","params":{"algoType":"CONDITIONAL","clientAlgoId":"k3f9a-0000000011","quantity":"0.014","reduceOnly":"true","side":"SELL","symbol":"BTCUSDT","timestamp":1700000000123,"triggerPrice":"60000.00","type":"STOP_MARKET","workingType":"MARK_PRICE"}}"#
+    );
+    let closes = Dispatch {
+        number: 2,
+        kind: OrderKind::TakeProfitMarket,
+        position_side: PositionSide::Long,
+        flags: DispatchFlags(DispatchFlags::CLOSE_POSITION | DispatchFlags::REDUCE_ONLY),
+        ..stop
+    };
+    assert_eq!(
+        text_of(&mut entry, &closes),
+        r#"{"id":"2","method":"algoOrder.place","params":{"algoType":"CONDITIONAL","clientAlgoId":"k3f9a-0000000011","closePosition":"true","positionSide":"LONG","side":"SELL","symbol":"BTCUSDT","timestamp":1700000000123,"triggerPrice":"60000.00","type":"TAKE_PROFIT_MARKET","workingType":"MARK_PRICE"}}"#
+    );
+    let trails = Dispatch {
+        number: 3,
+        kind: OrderKind::TrailingStop,
+        callback: 125,
+        trigger_by: TriggerBy::LastPrice,
+        ..stop
+    };
+    assert_eq!(
+        text_of(&mut entry, &trails),
+        r#"{"id":"3","method":"algoOrder.place","params":{"activatePrice":"60000.00","algoType":"CONDITIONAL","callbackRate":"1.25","clientAlgoId":"k3f9a-0000000011","quantity":"0.014","reduceOnly":"true","side":"SELL","symbol":"BTCUSDT","timestamp":1700000000123,"type":"TRAILING_STOP_MARKET","workingType":"CONTRACT_PRICE"}}"#
+    );
+    let at_once = Dispatch { number: 4, stop_price: Price::ZERO, ..trails };
+    assert!(!text_of(&mut entry, &at_once).contains("activatePrice"));
+    let limit = Dispatch {
+        number: 5,
+        kind: OrderKind::StopLimit,
+        time_in_force: TimeInForce::GoodTillDate,
+        expires: Nanos::from_millis(1_700_000_900_000),
+        ..stop
+    };
+    assert_eq!(
+        text_of(&mut entry, &limit),
+        r#"{"id":"5","method":"algoOrder.place","params":{"algoType":"CONDITIONAL","clientAlgoId":"k3f9a-0000000011","goodTillDate":1700000900000,"price":"61800.20","quantity":"0.014","reduceOnly":"true","side":"SELL","symbol":"BTCUSDT","timeInForce":"GTD","timestamp":1700000000123,"triggerPrice":"60000.00","type":"STOP","workingType":"MARK_PRICE"}}"#
+    );
+    let cancel = Dispatch { number: 6, request: RequestKind::Cancel, ..stop };
+    assert_eq!(
+        text_of(&mut entry, &cancel),
+        r#"{"id":"6","method":"algoOrder.cancel","params":{"clientAlgoId":"k3f9a-0000000011","symbol":"BTCUSDT","timestamp":1700000000123}}"#
+    );
+    let triggered = Dispatch { number: 7, venue_order_id: VenueOrderId(99), ..cancel };
+    assert_eq!(
+        text_of(&mut entry, &triggered),
+        r#"{"id":"7","method":"order.cancel","params":{"orderId":99,"symbol":"BTCUSDT","timestamp":1700000000123}}"#
+    );
+    let moved = Dispatch { number: 8, request: RequestKind::Replace, ..stop };
+    assert_eq!(entry.encode(&moved, NOW, &mut Vec::new()), Err(EncodeError::Unsupported));
+    let (place, end) = (entry.rest(&stop, NOW).unwrap(), entry.rest(&cancel, NOW).unwrap());
+    assert_eq!((place.method, place.path), ("POST", "/fapi/v1/algoOrder"));
+    assert_eq!((end.method, end.path), ("DELETE", "/fapi/v1/algoOrder"));
+}
+
+#[test]
+fn a_good_till_date_order_says_its_date_and_without_one_does_not_go() {
+    let mut entry = session_of(Product::LinearPerpetual);
+    let until = Dispatch {
+        time_in_force: TimeInForce::GoodTillDate,
+        expires: Nanos::from_millis(1_700_000_900_000),
+        ..dispatch(1, RequestKind::New)
+    };
+    assert!(text_of(&mut entry, &until).contains(r#"{"goodTillDate":1700000900000,"#));
+    let never = Dispatch { number: 2, expires: Nanos::ZERO, ..until };
+    assert_eq!(entry.encode(&never, NOW, &mut Vec::new()), Err(EncodeError::Unsupported));
+}
+
+#[test]
+fn spot_has_requests_of_its_own() {
+    let mut entry = session_of(Product::Spot);
+    assert_eq!(entry.path(), "/ws-api/v3");
+    assert_eq!(
+        text_of(&mut entry, &dispatch(1, RequestKind::New)),
+        r#"{"id":"1","method":"order.place","params":{"newClientOrderId":"k3f9a-0000000011","newOrderRespType":"ACK","price":"6180.02","quantity":"0.00014","side":"BUY","symbol":"BTCUSDT","timestamp":1700000000123,"type":"LIMIT_MAKER"}}"#
+    );
+    let moved = Dispatch {
+        time_in_force: TimeInForce::GoodTillCancel,
+        venue_order_id: VenueOrderId(77),
+        ..dispatch(2, RequestKind::Replace)
+    };
+    assert_eq!(
+        text_of(&mut entry, &moved),
+        r#"{"id":"2","method":"order.cancelReplace","params":{"cancelNewClientOrderId":"replacing-2","cancelOrderId":77,"cancelReplaceMode":"STOP_ON_FAILURE","cancelRestrictions":"ONLY_NEW","newClientOrderId":"k3f9a-0000000011","newOrderRespType":"ACK","price":"6180.02","quantity":"0.00014","side":"BUY","symbol":"BTCUSDT","timeInForce":"GTC","timestamp":1700000000123,"type":"LIMIT"}}"#
+    );
+    let smaller = Dispatch { number: 3, flags: DispatchFlags(DispatchFlags::SHRINKS), ..moved };
+    assert_eq!(
+        text_of(&mut entry, &smaller),
+        r#"{"id":"3","method":"order.amend.keepPriority","params":{"newClientOrderId":"k3f9a-0000000011","newQty":"0.00014","orderId":77,"symbol":"BTCUSDT","timestamp":1700000000123}}"#
+    );
+    let stop = Dispatch {
+        kind: OrderKind::StopLimit,
+        time_in_force: TimeInForce::GoodTillCancel,
+        stop_price: Price::new(610_000),
+        ..dispatch(4, RequestKind::New)
+    };
+    assert!(text_of(&mut entry, &stop).ends_with(
+        r#""side":"BUY","stopPrice":"6100.00","symbol":"BTCUSDT","timeInForce":"GTC","timestamp":1700000000123,"type":"STOP_LOSS_LIMIT"}}"#
+    ));
+    let trails =
+        Dispatch { number: 5, kind: OrderKind::TrailingStop, callback: 125, stop_price: Price::ZERO, ..stop };
+    assert!(text_of(&mut entry, &trails).ends_with(
+        r#""side":"BUY","symbol":"BTCUSDT","timestamp":1700000000123,"trailingDelta":125,"type":"STOP_LOSS"}}"#
+    ));
+    for unknown_here in [
+        Dispatch { number: 6, time_in_force: TimeInForce::GoodTillDate, ..stop },
+        Dispatch { number: 7, trigger_by: TriggerBy::MarkPrice, ..stop },
+        Dispatch { number: 8, position_side: PositionSide::Short, ..stop },
+        Dispatch { number: 9, flags: DispatchFlags(DispatchFlags::CLOSE_POSITION), ..stop },
+        Dispatch { number: 10, time_in_force: TimeInForce::PostOnly, ..stop },
+        Dispatch { number: 11, request: RequestKind::Replace, ..stop },
+    ] {
+        assert_eq!(entry.encode(&unknown_here, NOW, &mut Vec::new()), Err(EncodeError::Unsupported));
+    }
+    assert_eq!(entry.in_flight(), 5);
+}
+
+/// A cancel-replace is two requests in one, and each way in which it can end leaves another truth behind.
+#[test]
+fn each_end_of_a_cancel_replace_is_told_apart() {
+    let told = |status: u16, body: &str| {
+        let mut entry = session_of(Product::Spot);
+        let moved = Dispatch {
+            time_in_force: TimeInForce::GoodTillCancel,
+            venue_order_id: VenueOrderId(77),
+            ..dispatch(1, RequestKind::Replace)
+        };
+        text_of(&mut entry, &moved);
+        let mut out = Vec::new();
+        let text = format!(r#"{{"id":"1","status":{status},{body}}}"#);
+        entry.on_message(text.as_bytes(), NOW, || NOW, &mut out).unwrap();
+        let Body::Outcome(outcome) = out[0].body else { panic!("{out:?}") };
+        (outcome.verdict, outcome.reason, outcome.venue_order_id.0)
+    };
+    assert_eq!(
+        told(
+            200,
+            r#""result":{"cancelResult":"SUCCESS","newOrderResult":"SUCCESS","cancelResponse":{"orderId":77},"newOrderResponse":{"orderId":78}}"#
+        ),
+        (Verdict::Accepted, RejectReason::None, 78)
+    );
+    let nothing_done = r#""error":{"code":-2022,"msg":"Order cancel-replace failed.","data":{"cancelResult":"FAILURE","newOrderResult":"NOT_ATTEMPTED","cancelResponse":{"code":-2011,"msg":"Unknown order sent."},"newOrderResponse":null}}"#;
+    assert_eq!(told(400, nothing_done), (Verdict::Rejected, RejectReason::UnknownOrder, 77));
+    let begun_to_fill =
+        nothing_done.replace("Unknown order sent.", "Order was not canceled due to cancel restrictions.");
+    assert_eq!(told(400, &begun_to_fill), (Verdict::Rejected, RejectReason::NoChange, 77));
+    let half_done = r#""error":{"code":-2021,"msg":"Order cancel-replace partially failed.","data":{"cancelResult":"SUCCESS","newOrderResult":"FAILURE","cancelResponse":{"orderId":77},"newOrderResponse":{"code":-2010,"msg":"Order would immediately match and take."}}}"#;
+    assert_eq!(told(409, half_done), (Verdict::Unknown, RejectReason::Other, 77));
+}
+
+#[test]
+fn the_algo_service_says_success_in_the_field_of_errors() {
+    let mut entry = session_of(Product::LinearPerpetual);
+    let cancel = Dispatch { kind: OrderKind::StopMarket, ..dispatch(5, RequestKind::Cancel) };
+    for (body, expected) in [
+        (r#"{"algoId":2146760,"clientAlgoId":"x","code":"200","msg":"success"}"#, Verdict::Accepted),
+        (r#"{"code":-2011,"msg":"Unknown order sent."}"#, Verdict::Rejected),
+        (r#"{"code":"wrong"}"#, Verdict::Unknown),
+    ] {
+        let status = if expected == Verdict::Rejected { 400 } else { 200 };
+        let event = entry.rest_outcome(&cancel, status, body.as_bytes(), NOW);
+        let Body::Outcome(outcome) = event.body else { panic!("{event:?}") };
+        assert_eq!((outcome.verdict, outcome.venue_order_id.0), (expected, 0), "{body}");
     }
 }

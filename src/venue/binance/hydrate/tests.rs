@@ -1,7 +1,10 @@
 //! Read-backs: every body gives its bracket whole, or says that it failed; every request is what the documents say.
 
 use super::*;
-use crate::core::event::{PositionSide, Side};
+use crate::core::event::PositionSide;
+use crate::core::instrument::{InstrumentDefinition, InstrumentStatus};
+use crate::core::num::Increment;
+use crate::venue::binance::sign::Credentials;
 use crate::venue::binance::sign::Signer;
 use crate::venue::directory::tests::directory;
 
@@ -86,6 +89,7 @@ fn an_account_is_read_back_whole_in_its_bracket() {
         account: ACCOUNT.as_bytes(),
         positions: Some(POSITIONS.as_bytes()),
         open_orders: ORDERS.as_bytes(),
+        open_algo_orders: None,
     };
     let mut events = Vec::new();
     let skipped = hydrator.account_snapshot(&directory, ASK, bodies, &mut events).unwrap();
@@ -120,6 +124,7 @@ fn a_body_that_is_bad_anywhere_gives_failed_and_nothing_else() {
             account: account.as_bytes(),
             positions: Some(positions.as_bytes()),
             open_orders: orders.as_bytes(),
+            open_algo_orders: None,
         };
         let mut events = Vec::new();
         assert!(hydrator.account_snapshot(&directory, ASK, bodies, &mut events).is_err());
