@@ -389,6 +389,14 @@ coded! {
     }
 }
 
+impl PositionSide {
+    /// An order of this side on this leg of a hedged account can only lower it.
+    #[inline]
+    pub const fn is_closed_by(self, side: Side) -> bool {
+        matches!((self, side), (Self::Long, Side::Sell) | (Self::Short, Side::Buy))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BalanceReport {
     pub asset: AssetId,
@@ -466,6 +474,10 @@ coded! {
         LinkLost = 13 "link_lost",
         BadRequest = 14 "bad_request",
         Other = 15 "other",
+        /// The venue counts more as filled than it told us trades of.
+        MissingFill = 16 "missing_fill",
+        /// It filled after it had ended.
+        LateFill = 17 "late_fill",
     }
 }
 

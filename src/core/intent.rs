@@ -141,6 +141,12 @@ impl NewIntent {
         Self { trigger_by, ..self }
     }
 
+    /// It can lower a position and never turn it.
+    #[inline]
+    pub fn only_closes(&self) -> bool {
+        self.reduce_only || self.close_position || self.position_side.is_closed_by(self.side)
+    }
+
     pub(crate) fn keyed(self, key: OrderKey) -> Self {
         Self { key, ..self }
     }

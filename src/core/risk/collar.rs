@@ -2,12 +2,15 @@
 //! Hot.
 
 use super::{Subject, Verdict, filters};
-use crate::event::OrderKind;
 use crate::record::RiskReason;
 
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    if subject.limits.collar == 0 || matches!(subject.kind, OrderKind::Market) {
+    if subject.limits.collar == 0 || !subject.kind.is_priced() {
+        return Ok(());
+    }
+    // A conditional order's limit price is for the market that triggers it.
+    if subject.kind.is_conditional() {
         return Ok(());
     }
     let Some(reference) = filters::reference(subject) else {

@@ -2,15 +2,20 @@
 //! Hot.
 
 use super::{Subject, Verdict};
-use crate::event::OrderKind;
+use crate::intent::Intent;
 use crate::num::{CASH_DECIMALS, Cash, Price, pow10};
 use crate::record::RiskReason;
 
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
     let definition = subject.definition;
-    let is_market = matches!(subject.kind, OrderKind::Market);
+    let is_market = !subject.kind.is_priced();
     let max_quantity = if is_market { definition.max_market_quantity } else { definition.max_quantity };
+    let closes_whole = matches!(subject.intent, Intent::New(new) if new.close_position);
+    if closes_whole {
+        // What it will be is known at its trigger, and the venue's own rule.
+        return Ok(());
+    }
     if subject.quantity < definition.min_quantity || subject.quantity > max_quantity {
         return Err(RiskReason::OffLotRange);
     }

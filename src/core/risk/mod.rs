@@ -203,7 +203,7 @@ fn resolve<'a>(
     let limits = configuration.instruments.get(instrument.index()).ok_or(RiskReason::InstrumentUnknown)?;
     let definition = market.definition.as_ref().ok_or(RiskReason::InstrumentUnknown)?;
     let at_price = replaced.map(|order| (order, price));
-    let reducing = position::reduces(state, intent.key(), instrument, side, added, at_price);
+    let reducing = position::reduces(state, intent, instrument, side, added, at_price);
     Ok(Subject {
         state,
         limits,

@@ -26,19 +26,16 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
 #[inline]
 fn worst_case(state: &State, key: OrderKey, instrument: InstrumentId, side: Side) -> Quantity {
     let held = state.execution.total(instrument).map_or(Quantity::ZERO, |total| total.quantity);
-    let exposure = state.execution.exposure(instrument);
-    let working = match side {
-        Side::Buy => exposure.working_buy,
-        Side::Sell => exposure.working_sell,
-    };
+    let working = state.execution.exposure(instrument).worst_case(held, side);
     let waiting = state.execution.queue.iter().filter(|pending| pending.intent.key() != key);
-    waiting.fold(side.signed(held) + working, |sum, pending| sum + waits(state, pending, instrument, side))
+    waiting.fold(working, |sum, pending| sum + waits(state, pending, instrument, side))
 }
 
 /// What a waiting command would add on this side.
 #[inline]
 fn waits(state: &State, pending: &Pending, instrument: InstrumentId, side: Side) -> Quantity {
     match pending.intent {
+        Intent::New(new) if new.only_closes() => Quantity::ZERO,
         Intent::New(new) if new.instrument == instrument && new.side == side => new.quantity,
         Intent::Replace(replace) if pending.instrument == instrument => {
             match state.execution.live_in_slot(replace.key) {
@@ -52,17 +49,21 @@ fn waits(state: &State, pending: &Pending, instrument: InstrumentId, side: Side)
     }
 }
 
-/// It lowers exposure: even with all that works on its side filled, the position does not pass zero; or it only
-/// shrinks a working order, at a price that is no keener.
+/// It lowers exposure: even with all that works on its side filled, the position does not pass zero; or the venue lets it
+/// close only; or it only shrinks a working order, at a price that is no keener.
 #[inline]
 pub(super) fn reduces(
     state: &State,
-    key: OrderKey,
+    intent: &Intent,
     instrument: InstrumentId,
     side: Side,
     added: Quantity,
     replaced: Option<(&Order, Price)>,
 ) -> bool {
+    let only_closes = match intent {
+        Intent::New(new) => new.only_closes(),
+        _ => replaced.is_some_and(|(order, _)| order.only_closes()),
+    };
     let only_shrinks = replaced.is_some_and(|(order, price)| {
         let keener = match side {
             Side::Buy => price > order.price,
@@ -70,5 +71,5 @@ pub(super) fn reduces(
         };
         added.is_negative() && !keener
     });
-    only_shrinks || !(worst_case(state, key, instrument, side) + added).is_positive()
+    only_closes || only_shrinks || !(worst_case(state, intent.key(), instrument, side) + added).is_positive()
 }

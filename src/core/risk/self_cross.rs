@@ -9,6 +9,10 @@ use crate::record::RiskReason;
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
     let is_market = matches!(subject.kind, OrderKind::Market);
+    // It meets nobody until it triggers, and what rests then is not known now.
+    if subject.kind.is_conditional() {
+        return Ok(());
+    }
     // What closes the position on a kill must not fail on an order that is not ours to cancel.
     if is_market && subject.reducing {
         return Ok(());
@@ -27,8 +31,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
         return Ok(());
     }
     for (_, order) in subject.state.execution.orders.live_orders() {
-        // Stops rest at no price: they meet nobody until they trigger.
-        let rests = order.price.is_positive() && matches!(order.kind, OrderKind::Limit | OrderKind::Other);
+        // Conditional orders meet nobody until they trigger.
+        let rests = order.price.is_positive() && order.triggered;
         if order.instrument != subject.instrument || order.side != opposite || !rests {
             continue;
         }

@@ -2,7 +2,6 @@
 //! Hot.
 
 use super::{Subject, Verdict, filters};
-use crate::event::OrderKind;
 use crate::num::Price;
 use crate::record::RiskReason;
 
@@ -12,8 +11,8 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
         return Err(RiskReason::OrderTooLarge);
     }
     let price = match subject.kind {
-        OrderKind::Market => filters::reference(subject).unwrap_or(Price::ZERO),
-        _ => subject.price,
+        kind if kind.is_priced() => subject.price,
+        _ => filters::reference(subject).unwrap_or(Price::ZERO),
     };
     if price.notional(subject.quantity) > subject.limits.max_order_notional {
         return Err(RiskReason::OrderNotionalTooLarge);

@@ -132,6 +132,8 @@ pub struct Order {
     pub asked: u32,
     /// The latest trade ids applied, newest first.
     pub trades: [u64; 8],
+    /// Some of what has filled came without a trade's id (a read-back), so that its trades cannot be told apart from others.
+    pub untraced: bool,
     /// Its place in the list of live orders.
     live_at: u32,
 }
@@ -170,6 +172,7 @@ crate::saved! {
         refused_at,
         asked,
         trades,
+        untraced,
         live_at,
     }
 }
@@ -197,6 +200,24 @@ impl Order {
         (quantity - self.filled).max(Quantity::ZERO)
     }
 
+    /// It can lower a position and never turn it: what the venue lets it fill ends at flat.
+    #[inline]
+    pub fn only_closes(&self) -> bool {
+        self.reduce_only || self.close_position || self.position_side.is_closed_by(self.side)
+    }
+
+    /// The venue counts more as filled than we were told trades of.
+    #[inline]
+    pub fn owes_fills(&self) -> bool {
+        self.filled < self.cumulative
+    }
+
+    /// Whether it happened as we believe is being asked.
+    #[inline]
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self.confirmation, Confirmation::Unknown { .. })
+    }
+
     #[inline]
     pub fn is_live(&self) -> bool {
         !self.state.is_terminal()
@@ -215,6 +236,13 @@ impl Order {
     /// As many trades were applied as are remembered, so that older ones may be forgotten.
     pub(crate) fn remembers_no_more(&self) -> bool {
         self.trades.last().is_none_or(|oldest| *oldest != 0)
+    }
+
+    /// A trade that is not remembered is new: all that filled is remembered, or its id is above all that are (a venue
+    /// numbers its trades upwards).
+    pub(crate) fn would_remember(&self, trade_id: u64) -> bool {
+        let newest = self.trades.iter().copied().max().unwrap_or(0);
+        trade_id != 0 && !self.untraced && (!self.remembers_no_more() || trade_id > newest)
     }
 
     pub(crate) fn note_trade(&mut self, trade_id: u64) {
@@ -255,6 +283,8 @@ pub struct OrderTable {
     capacity: usize,
     by_client_id: ClientIdIndex,
     live: Vec<OrderIndex>,
+    /// Orders that have ended and are still asked about: something about their fills is not known.
+    unresolved: Vec<OrderIndex>,
     /// Terminal rows in the order in which they ended: a ring over `capacity`.
     ended: Vec<OrderIndex>,
     ended_from: usize,
@@ -264,9 +294,11 @@ pub struct OrderTable {
 /// The index by client id is made anew: where an entry stands in it decides nothing.
 impl Saved for OrderTable {
     fn save<S: Sink + ?Sized>(&self, to: &mut S) {
-        let Self { rows, capacity: _, by_client_id: _, live, ended, ended_from, ended_count } = self;
+        let Self { rows, capacity: _, by_client_id: _, live, unresolved, ended, ended_from, ended_count } =
+            self;
         save_list(rows, to);
         save_list(live, to);
+        save_list(unresolved, to);
         to.word(*ended_count as u64);
         let places = (0..*ended_count).map(|at| (ended_from + at) % self.capacity);
         places.filter_map(|place| ended.get(place)).for_each(|index| index.write(to));
@@ -274,6 +306,7 @@ impl Saved for OrderTable {
     fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
         load_list(&mut self.rows, from)?;
         load_list(&mut self.live, from)?;
+        load_list(&mut self.unresolved, from)?;
         self.ended_from = 0;
         self.ended_count = from.bounded("count of ended orders", self.capacity)?;
         self.ended.iter_mut().take(self.ended_count).try_for_each(|index| index.load(from))?;
@@ -293,6 +326,7 @@ impl OrderTable {
             capacity,
             by_client_id: ClientIdIndex::new(capacity),
             live: Vec::with_capacity(capacity),
+            unresolved: Vec::with_capacity(capacity),
             ended: alloc::vec![OrderIndex::NONE; capacity],
             ended_from: 0,
             ended_count: 0,
@@ -323,8 +357,22 @@ impl OrderTable {
         self.live.iter().filter_map(|index| self.order(*index).map(|order| (*index, order)))
     }
 
+    /// Orders that have ended and are still asked about.
+    pub fn unresolved(&self) -> &[OrderIndex] {
+        &self.unresolved
+    }
+
     pub fn has_room(&self) -> bool {
-        self.rows.len() < self.capacity || self.ended_count > 0
+        self.rows.len() < self.capacity || self.ended_count > self.unresolved.len()
+    }
+
+    /// By the venue's own number, for messages that bear no id of the client's. The live ones first; slow, and seldom asked.
+    #[cold]
+    pub fn find_by_venue_id(&self, instrument: InstrumentId, id: VenueOrderId) -> Option<OrderIndex> {
+        let is = |order: &Order| order.venue_order_id == id && order.instrument == instrument;
+        let live = self.live_orders().find(|(_, order)| is(order)).map(|(index, _)| index);
+        let any = || self.rows.iter().position(is).map(|at| OrderIndex(at as u32));
+        if id.0 == 0 { None } else { live.or_else(any) }
     }
 
     /// Registers an order under its client id before anything is sent. `None`: the table is full of live orders, or the
@@ -366,6 +414,7 @@ impl OrderTable {
             refused_at: Nanos::ZERO,
             asked: 0,
             trades: [0; 8],
+            untraced: false,
             live_at: self.live.len() as u32,
         };
         let index = if self.rows.len() < self.capacity {
@@ -401,14 +450,29 @@ impl OrderTable {
         }
     }
 
-    fn oldest_ended(&mut self) -> Option<OrderIndex> {
-        if self.ended_count == 0 {
-            return None;
+    /// An ended order came into doubt, or out of it.
+    #[cold]
+    pub(crate) fn resolve_later(&mut self, index: OrderIndex, in_doubt: bool) {
+        if in_doubt {
+            self.unresolved.push(index);
+        } else {
+            self.unresolved.retain(|known| *known != index);
         }
-        let index = self.ended.get(self.ended_from).copied()?;
-        self.ended_from = (self.ended_from + 1) % self.capacity;
-        self.ended_count -= 1;
-        Some(index)
+    }
+
+    /// The row that is reused next. Those still asked about are passed over: they stand behind all others from then on.
+    fn oldest_ended(&mut self) -> Option<OrderIndex> {
+        for _ in 0..self.ended_count {
+            let index = self.ended.get(self.ended_from).copied()?;
+            self.ended_from = (self.ended_from + 1) % self.capacity;
+            if !self.order(index)?.is_in_doubt() {
+                self.ended_count -= 1;
+                return Some(index);
+            }
+            let slot = (self.ended_from + self.ended_count - 1) % self.capacity;
+            *self.ended.get_mut(slot)? = index;
+        }
+        None
     }
 }
 

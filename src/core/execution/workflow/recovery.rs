@@ -135,6 +135,12 @@ impl Recovery {
             at += 1;
             next = next.earlier(self.look_at_order(state, index, outbox));
         }
+        let mut at = 0;
+        while let Some(index) = state.execution.orders.unresolved().get(at).copied() {
+            next = next.earlier(self.look_at_order(state, index, outbox));
+            // What was given up has left the list.
+            at += usize::from(state.execution.orders.unresolved().get(at) == Some(&index));
+        }
         self.look_at = next;
     }
 
@@ -190,6 +196,9 @@ impl Recovery {
             });
         }
         if order.asked >= self.attempts {
+            if !order.is_live() {
+                state.execution.give_up(index);
+            }
             return Nanos::MAX;
         }
         let exhausted = order.asked + 1 == self.attempts;

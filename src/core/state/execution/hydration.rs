@@ -126,6 +126,7 @@ impl ExecutionState {
         let order = self.orders.order(index)?;
         let instrument = order.instrument;
         if !order.is_live() {
+            self.end_ended_order_hydration(index, phase);
             return Some(instrument);
         }
         let (state, visible_at) = (order.state, order.created + self.visibility_delay);
@@ -163,6 +164,16 @@ impl ExecutionState {
             });
         }
         Some(instrument)
+    }
+
+    /// The answer about an order that has ended: its fills are whole now, or the question stays.
+    fn end_ended_order_hydration(&mut self, index: OrderIndex, phase: HydrationPhase) {
+        self.change(index, |order| match phase {
+            HydrationPhase::End if !order.owes_fills() => order.confirmation = Confirmation::Confirmed,
+            // No answer that could have settled it: the budget of questions is not charged.
+            HydrationPhase::Failed => order.asked = order.asked.saturating_sub(1),
+            _ => {}
+        });
     }
 
     /// Keeps a private event until the hydration under way is whole. Always true: a full buffer keeps nothing more and

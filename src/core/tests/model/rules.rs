@@ -84,7 +84,7 @@ impl Twin {
         });
         let shrinks = shrinks && !keener;
         let worst = self.worst(key, instrument, side) + added;
-        let reducing = shrinks || worst <= 0;
+        let reducing = shrinks || strategy == WORKFLOW || worst <= 0;
         let flatten = self.kill == Some(KillMode::Flatten);
         let mut object = |is: bool, reason: R| {
             if is {
@@ -277,10 +277,14 @@ impl Twin {
                     quantity: sent.quantity.raw(),
                     cumulative: 0,
                     filled: 0,
+                    closes: sent.flags.has(linchpin_core::dispatch::DispatchFlags::REDUCE_ONLY),
                     trades: Vec::new(),
+                    untraced: false,
                     inflight: Some((RequestKind::New, sent.number, Price::ZERO, 0)),
                     doubt: Doubt::Pending,
                     gone: false,
+                    missing: false,
+                    asked: 0,
                     since: self.now,
                     created: self.now,
                     reported: Nanos::ZERO,
@@ -343,8 +347,7 @@ impl Twin {
         }
         let closing = waiting.reducing && self.kill == Some(KillMode::Flatten);
         let market = &self.markets[waiting.instrument.index()];
-        let on = |o: &&TwinOrder| o.instrument == waiting.instrument && o.doubt == Doubt::Unknown;
-        let doubts = self.live().filter(on).count();
+        let doubts = self.doubts_on(waiting.instrument);
         let target = self.target(*key, waiting.request).is_some_and(|o| o.doubt == Doubt::Unknown);
         let closed = [
             (self.kill.is_some() && !closing, Gate::Kill),
@@ -451,7 +454,10 @@ impl Twin {
         let Some(order) = self.orders.get_mut(&ask.client_order_id) else {
             return Err(format!("ask: about nobody: {ask:?}"));
         };
-        hold!("ask", order.is_live() && order.doubt != Doubt::Confirmed, "about what is known: {order:?}");
+        let known = order.doubt == Doubt::Confirmed || !order.is_live() && order.doubt == Doubt::Pending;
+        hold!("ask", !known, "about what is known: {order:?}");
+        order.asked += 1;
+        order.missing &= order.doubt == Doubt::Unknown;
         hold!("ask", trusted, "about one order while the account is read back");
         order.gone &= order.doubt == Doubt::Unknown;
         order.doubt = Doubt::Unknown;
@@ -481,7 +487,7 @@ impl Twin {
                 self.working_on(id, Side::Buy),
                 self.working_on(id, Side::Sell),
                 on().count() as u32,
-                on().filter(|order| order.doubt == Doubt::Unknown).count() as u32,
+                self.doubts_on(id) as u32,
             );
             let found = (
                 exposure.working_buy.raw(),
@@ -577,6 +583,13 @@ impl Twin {
         self.live_in(key)
     }
 
+    /// Orders in doubt, those that have ended included.
+    fn doubts_on(&self, instrument: InstrumentId) -> usize {
+        let ended = self.unresolved.iter().filter_map(|id| self.orders.get(id)).filter(|o| !o.is_live());
+        let doubtful = |o: &&TwinOrder| o.instrument == instrument && o.doubt == Doubt::Unknown;
+        self.live().chain(ended).filter(doubtful).count()
+    }
+
     fn working_on(&self, instrument: InstrumentId, side: Side) -> i64 {
         self.live().filter(|o| o.instrument == instrument && o.side == side).map(TwinOrder::working).sum()
     }
@@ -587,6 +600,7 @@ impl Twin {
         let towards = if side == Side::Buy { held } else { -held };
         let waiting = self.waiting.iter().filter(|(k, w)| **k != key && w.instrument == instrument);
         let waits = waiting.map(|(k, w)| match w.request {
+            RequestKind::New if k.strategy == WORKFLOW => 0,
             RequestKind::New if w.side == side => w.quantity,
             RequestKind::Replace => match self.live_in(*k) {
                 Some(o) if o.side == side => (w.quantity - o.filled - o.working()).max(0),
@@ -594,7 +608,11 @@ impl Twin {
             },
             _ => 0,
         });
-        towards + self.working_on(instrument, side) + waits.sum::<i64>()
+        // What only closes brings the position to flat, and no further.
+        let closing = self.live().filter(|o| o.instrument == instrument && o.side == side && o.closes);
+        let closing: i64 = closing.map(TwinOrder::working).sum();
+        let closes = closing.min((-towards).max(0));
+        towards + self.working_on(instrument, side) - closing + closes + waits.sum::<i64>()
     }
 }
 

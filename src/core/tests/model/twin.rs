@@ -50,6 +50,8 @@ pub struct Facts {
     pub deadline: Nanos,
     pub outs: Vec<Out>,
     pub live: Vec<Order>,
+    /// Ended, and still asked about.
+    pub unresolved: Vec<ClientOrderId>,
     /// The order that the event names, as it stands after the turn.
     pub named: Option<Order>,
     /// By strategy, then the external owner; by instrument.
@@ -83,8 +85,12 @@ pub struct TwinOrder {
     pub quantity: i64,
     pub cumulative: i64,
     pub filled: i64,
+    /// It can lower a position and never turn it.
+    pub closes: bool,
     /// All trades ever applied.
     pub trades: Vec<u64>,
+    /// Some of what filled came without a trade's id.
+    pub untraced: bool,
     pub inflight: Option<(RequestKind, u64, Price, i64)>,
     pub family: Family,
     /// Whose command the inflight one is.
@@ -92,6 +98,10 @@ pub struct TwinOrder {
     pub doubt: Doubt,
     /// In doubt because the venue said that it does not know it.
     pub gone: bool,
+    /// In doubt because fills are missing.
+    pub missing: bool,
+    /// Questions ever asked about it.
+    pub asked: u32,
     pub since: Nanos,
     pub created: Nanos,
     pub reported: Nanos,
@@ -105,7 +115,18 @@ impl TwinOrder {
         )
     }
     fn doubts(&mut self) {
-        (self.doubt, self.gone) = (Doubt::Unknown, false);
+        (self.doubt, self.gone, self.missing) = (Doubt::Unknown, false, false);
+    }
+    /// While trades are missing the order is in doubt, alive or not.
+    fn note_missing(&mut self) {
+        let owes = self.filled < self.cumulative;
+        if owes && self.doubt != Doubt::Unknown {
+            self.doubts();
+            self.missing = true;
+        } else if !owes && self.doubt == Doubt::Unknown && self.missing {
+            self.doubt = if self.inflight.is_some() { Doubt::Pending } else { Doubt::Confirmed };
+            self.missing = false;
+        }
     }
     fn working(&self) -> i64 {
         if !self.is_live() {
@@ -160,6 +181,8 @@ pub struct Twin {
     pub orders: HashMap<ClientOrderId, TwinOrder>,
     /// Those that lived when the turn began, and later ones: so that a whole run need not be walked each time.
     alive: Vec<ClientOrderId>,
+    /// Ended, and in doubt about their fills.
+    unresolved: Vec<ClientOrderId>,
     ids_used: HashSet<ClientOrderId>,
     pub waiting: HashMap<OrderKey, Waiting>,
     pub ledger: Ledger,
@@ -217,6 +240,7 @@ impl Twin {
             now: Nanos::ZERO,
             orders: HashMap::new(),
             alive: Vec::new(),
+            unresolved: Vec::new(),
             ids_used: HashSet::new(),
             waiting: HashMap::new(),
             ledger: Ledger::new(configuration.strategies.len(), instruments),
@@ -246,6 +270,7 @@ impl Twin {
         self.alive.retain(|id| orders.get(id).is_some_and(TwinOrder::is_live));
         self.counts.terminal += (before - self.alive.len()) as u64;
         self.derive(event);
+        self.let_go(facts)?;
         // Whether a position agrees with the venue's is the one thing taken from the facts.
         self.inconsistent.clone_from(&facts.inconsistent);
         let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();
@@ -265,6 +290,24 @@ impl Twin {
         self.nothing_waits_without_reason()?;
         self.compare(facts)?;
         self.obligation(facts)
+    }
+
+    /// An ended order leaves doubt by an answer, or when the budget of questions about it is used up.
+    fn let_go(&mut self, facts: &Facts) -> Check {
+        let (orders, attempts) = (&mut self.orders, self.configuration.recovery_attempts);
+        for id in &self.unresolved {
+            let Some(order) = orders.get_mut(id).filter(|order| order.doubt == Doubt::Unknown) else {
+                continue;
+            };
+            if !facts.unresolved.contains(id) {
+                hold!("recovery", order.asked >= attempts, "let go without an answer: {order:?}");
+                order.doubt = Doubt::Confirmed;
+            }
+        }
+        self.unresolved.retain(|id| orders[id].doubt == Doubt::Unknown);
+        let stray = facts.unresolved.iter().find(|id| !self.unresolved.contains(id));
+        hold!("recovery", stray.is_none(), "{stray:?} is asked about for no reason");
+        Ok(())
     }
 
     // ---- derive ----
@@ -304,7 +347,7 @@ impl Twin {
                     return;
                 }
                 order.inflight = None;
-                if order.doubt != Doubt::Unknown {
+                if not_sent.request == RequestKind::New || order.doubt != Doubt::Unknown {
                     order.doubt = Doubt::Confirmed;
                 }
                 if not_sent.request == RequestKind::New {
@@ -395,6 +438,15 @@ impl Twin {
     }
 
     fn report(&mut self, event: &Event, report: &OrderReport) {
+        self.tell(event, report);
+        let id = report.client_order_id;
+        let Some(order) = self.orders.get(&id) else { return };
+        if !order.is_live() && order.doubt == Doubt::Unknown && !self.unresolved.contains(&id) {
+            self.unresolved.push(id);
+        }
+    }
+
+    fn tell(&mut self, event: &Event, report: &OrderReport) {
         let id = report.client_order_id;
         let hydrated = report.flags.has(ReportFlags::HYDRATED);
         let only_trade = report.flags.has(ReportFlags::TRADE_ONLY);
@@ -416,10 +468,14 @@ impl Twin {
                 quantity: report.quantity.raw(),
                 cumulative: before,
                 filled: before,
+                closes: false,
                 trades: Vec::new(),
+                untraced: before > 0,
                 inflight: None,
                 doubt: Doubt::Pending,
                 gone: false,
+                missing: false,
+                asked: 0,
                 since: self.now,
                 created: self.now,
                 reported: Nanos::ZERO,
@@ -456,7 +512,12 @@ impl Twin {
         if part > 0 {
             let recent = &order.trades[order.trades.len().saturating_sub(8)..];
             let told = !read_back && report.trade_id != 0 && recent.contains(&report.trade_id);
-            let ceiling = order.cumulative.max(cumulative);
+            let newest = recent.iter().copied().max().unwrap_or(0);
+            let news = report.trade_id != 0
+                && !order.untraced
+                && (order.trades.len() < 8 || report.trade_id > newest);
+            let alone = if only_trade && news { order.filled + part } else { 0 };
+            let ceiling = order.cumulative.max(cumulative).max(alone);
             let beyond = !read_back && order.filled + part > ceiling;
             let ambiguous = !read_back
                 && report.trade_id != 0
@@ -475,8 +536,15 @@ impl Twin {
                 order.filled += part;
                 order.cumulative = ceiling;
                 order.quantity = order.quantity.max(ceiling);
-                if report.trade_id != 0 {
+                if report.trade_id != 0 && !read_back {
                     order.trades.push(report.trade_id);
+                } else {
+                    order.untraced = true;
+                }
+                if late {
+                    order.doubts();
+                } else if only_trade && order.doubt == Doubt::Confirmed && order.is_live() {
+                    (order.doubt, order.since) = (Doubt::Pending, self.now);
                 }
                 let fee = if read_back { 0 } else { report.fee };
                 self.counts.fills += 1;
@@ -488,9 +556,11 @@ impl Twin {
             }
         }
         if only_trade {
+            order.note_missing();
             return;
         }
         if !order.is_live() {
+            order.note_missing();
             // A ghost: ended for us, alive at the venue, and not merely late.
             let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
             if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
@@ -502,9 +572,11 @@ impl Twin {
         use VenueStatus as V;
         let ends = matches!(report.status, V::Filled | V::Cancelled | V::Rejected | V::Expired);
         if (cumulative < order.cumulative || event.event_time < order.reported) && !ends {
+            order.note_missing();
             return;
         }
         if report.status == V::Rejected && order.state != OrderState::Submitted {
+            order.note_missing();
             self.incidents.push(IncidentKind::Contradiction);
             return;
         }
@@ -533,8 +605,11 @@ impl Twin {
         };
         if answered {
             order.inflight = None;
-            order.doubt = Doubt::Confirmed;
+            if order.doubt != Doubt::Unknown || !order.missing {
+                order.doubt = Doubt::Confirmed;
+            }
         }
+        order.note_missing();
     }
 
     fn outcome(&mut self, outcome: &RequestOutcome) {
@@ -580,6 +655,10 @@ impl Twin {
             && !answers;
         if hydration.scope == HydrationScope::Order {
             let Some(order) = self.orders.get_mut(&hydration.client_order_id) else { return };
+            if !order.is_live() && hydration.phase == HydrationPhase::End && order.filled >= order.cumulative
+            {
+                order.doubt = Doubt::Confirmed;
+            }
             if hydration.phase != HydrationPhase::NotFound || !order.is_live() {
                 return;
             }

@@ -472,6 +472,12 @@ impl World {
             deadline: self.deadline,
             outs: outs.0,
             live: execution.orders.live_orders().map(|(_, order)| *order).collect(),
+            unresolved: execution
+                .orders
+                .unresolved()
+                .iter()
+                .filter_map(|index| execution.orders.order(*index).map(|order| order.client_order_id))
+                .collect(),
             named: named
                 .and_then(|id| execution.orders.find(&id))
                 .and_then(|index| execution.orders.order(index).copied()),

@@ -1,0 +1,442 @@
+//! What the private stream says about orders, and what read-backs say: the life part and the money part of each report.
+//! Hot.
+
+use super::exposure::Weight;
+use super::{Agreement, ExecutionState};
+use crate::event::{
+    Event, Execution, OrderReport, RejectReason, ReportFlags, RequestKind, TriggerBy, VenueStatus,
+};
+use crate::family::Family;
+use crate::id::{AssetId, OrderIndex, OrderKey, StrategyId};
+use crate::num::{Cash, Price, Quantity};
+use crate::record::IncidentKind;
+use crate::state::order::{Confirmation, Inflight, NewRow, OrderState};
+use crate::state::{Finding, Findings};
+use crate::time::Nanos;
+
+/// Between a gap in an order's fills and the question about it: the missing report is on its way, as a rule.
+const MISSING_FILL_GRACE: Nanos = Nanos::from_secs(1);
+
+impl ExecutionState {
+    /// One report of the private stream, or of a read-back.
+    pub(crate) fn apply_report(
+        &mut self,
+        now: Nanos,
+        event: &Event,
+        report: &OrderReport,
+        quote: AssetId,
+        findings: &mut Findings,
+    ) {
+        self.counters.reports += 1;
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let trade_only = report.flags.has(ReportFlags::TRADE_ONLY);
+        let found = if trade_only && report.client_order_id.is_none() {
+            self.orders.find_by_venue_id(event.instrument, report.venue_order_id)
+        } else {
+            self.orders.find(&report.client_order_id)
+        };
+        let index = match found {
+            Some(index) => index,
+            // What traded says nothing about an order that we never heard of, least of all that it is open.
+            None if trade_only => return,
+            None => match self.adopt(now, event, report, findings) {
+                Some(index) => index,
+                None => return,
+            },
+        };
+        if hydrated
+            && let Some(progress) = self.hydrations.get_mut(event.venue.index())
+            && progress.running
+            && progress.seen.len() < progress.seen.capacity()
+        {
+            progress.seen.push(index);
+        }
+        if self.contradicts_itself(index, now, report, findings) {
+            return;
+        }
+        self.apply_fill(index, now, report, quote, findings);
+        if !trade_only {
+            self.apply_status(index, event.event_time, report, findings);
+        }
+        self.note_missing_fills(index, now);
+    }
+
+    /// While the venue counts more as filled than we know trades of, our position is behind: the order is in doubt, whether
+    /// it lives or has ended, until the missing trades are here.
+    #[inline]
+    fn note_missing_fills(&mut self, index: OrderIndex, now: Nanos) {
+        let Some(order) = self.orders.order(index) else { return };
+        match (order.owes_fills(), order.confirmation) {
+            (true, Confirmation::Pending { .. } | Confirmation::Confirmed) => {
+                let ask_at = now + MISSING_FILL_GRACE;
+                self.change(index, |order| {
+                    order.confirmation = Confirmation::Unknown { why: RejectReason::MissingFill, ask_at };
+                    order.asked = 0;
+                });
+            }
+            (false, Confirmation::Unknown { why: RejectReason::MissingFill, .. }) => {
+                self.change(index, |order| {
+                    order.confirmation = match order.inflight {
+                        Some(Inflight { since, .. }) => Confirmation::Pending { since },
+                        None => Confirmation::Confirmed,
+                    };
+                    order.asked = 0;
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// The budget of questions about an ended order is used up: its scope is let go, and new risk stops there if fills are
+    /// still missing, until the positions agree again.
+    #[cold]
+    pub(crate) fn give_up(&mut self, index: OrderIndex) {
+        let Some(order) = self.orders.order(index) else { return };
+        let (instrument, owes) = (order.instrument, order.owes_fills());
+        if owes && let Some(known) = self.agreement.get_mut(instrument.index()) {
+            *known = Agreement::Inconsistent;
+        }
+        self.change(index, |order| order.confirmation = Confirmation::Confirmed);
+    }
+
+    /// Someone else's order on our account: shown and counted, touched by no strategy.
+    fn adopt(
+        &mut self,
+        now: Nanos,
+        event: &Event,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) -> Option<OrderIndex> {
+        let new = NewRow {
+            client_order_id: report.client_order_id,
+            key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+            instrument: event.instrument,
+            venue: event.venue,
+            side: report.side,
+            position_side: report.flags.position_side(),
+            kind: report.kind,
+            time_in_force: report.time_in_force,
+            trigger_by: TriggerBy::LastPrice,
+            reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
+            close_position: report.flags.has(ReportFlags::CLOSE_POSITION),
+            family: Family::Entry,
+            callback: 0,
+            price: report.price,
+            quantity: report.quantity,
+            stop_price: Price::ZERO,
+            expires: Nanos::ZERO,
+            created: now,
+        };
+        if event.instrument.index() >= self.instruments {
+            return None;
+        }
+        self.counters.external_orders += 1;
+        let index = self.orders.insert(new);
+        let kind =
+            if index.is_some() { IncidentKind::ExternalOrder } else { IncidentKind::CapacityExhausted };
+        findings.add(Finding {
+            kind,
+            instrument: event.instrument,
+            order: index.unwrap_or(OrderIndex::NONE),
+            ours: 0,
+            theirs: report.quantity.raw(),
+        });
+        let index = index?;
+        self.account_for(index, Weight::default());
+        // What filled before we knew of it is in the hydrated position, not in ours.
+        let told = report.cumulative_quantity.min(report.quantity);
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let before = if hydrated { told } else { told - report.last_quantity };
+        self.change(index, |order| {
+            // Its key is its row: nobody's slot.
+            order.key.slot = index.0 as u16;
+            order.filled = before.max(Quantity::ZERO);
+            order.cumulative = order.filled;
+            order.untraced = order.filled.is_positive();
+        });
+        Some(index)
+    }
+
+    /// More filled than ordered, or terms below what has filled: nothing of such a report is believed, and the order is
+    /// asked about.
+    fn contradicts_itself(
+        &mut self,
+        index: OrderIndex,
+        now: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) -> bool {
+        let Some(order) = self.orders.order(index) else { return true };
+        let takes_terms =
+            order.is_live() && !report.flags.has(ReportFlags::TRADE_ONLY) && takes_terms(report);
+        let trades = report.execution != Execution::Status && !report.flags.has(ReportFlags::TRADE_ONLY);
+        let (ours, theirs) = if report.cumulative_quantity > order.quantity.max(report.quantity) {
+            (order.quantity, report.cumulative_quantity)
+        } else if trades && report.last_quantity > report.cumulative_quantity {
+            (report.cumulative_quantity, report.last_quantity)
+        } else if takes_terms && report.quantity < order.cumulative {
+            (order.cumulative, report.quantity)
+        } else {
+            return false;
+        };
+        self.doubt(index, now, RejectReason::Other, (ours.raw(), theirs.raw()), findings);
+        true
+    }
+
+    /// Evidence against evidence: an incident with both sides' numbers, and a live order is asked about.
+    pub(super) fn doubt(
+        &mut self,
+        index: OrderIndex,
+        now: Nanos,
+        why: RejectReason,
+        (ours, theirs): (i64, i64),
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        let (instrument, live) = (order.instrument, order.is_live());
+        self.counters.contradictions += 1;
+        findings.add(Finding { kind: IncidentKind::Contradiction, instrument, order: index, ours, theirs });
+        if live {
+            self.change(index, |order| order.confirmation = Confirmation::Unknown { why, ask_at: now });
+        }
+    }
+
+    /// The money part: each trade once, in whatever order they come.
+    fn apply_fill(
+        &mut self,
+        index: OrderIndex,
+        now: Nanos,
+        report: &OrderReport,
+        quote: AssetId,
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        let read_back = report.execution == Execution::Status;
+        // A read-back that knows of more than we applied: the missing part, at the price it states.
+        let (quantity, price) = if read_back {
+            let missing = report.cumulative_quantity - order.filled;
+            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
+            (missing.max(Quantity::ZERO), price)
+        } else {
+            (report.last_quantity, report.last_price)
+        };
+        if !quantity.is_positive() {
+            return;
+        }
+        let known = !read_back && report.trade_id != 0 && order.knows_trade(report.trade_id);
+        let trade_only = report.flags.has(ReportFlags::TRADE_ONLY);
+        let mut ceiling = order.cumulative.max(report.cumulative_quantity);
+        // A trade alone does not say what has filled in all. That it is news, its id must say.
+        if trade_only && order.would_remember(report.trade_id) {
+            ceiling = ceiling.max(order.filled + quantity);
+        }
+        let beyond_ceiling = order.filled + quantity > ceiling;
+        if known || (!read_back && beyond_ceiling) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        let was_terminal = order.state.is_terminal();
+        let late = was_terminal && order.state != OrderState::Filled && ceiling > order.cumulative;
+        let (side, instrument, strategy, ordered) =
+            (order.side, order.instrument, order.key.strategy, order.quantity);
+        // More trades were applied than are remembered: this may be one of them told again, or the one that is missing.
+        let ambiguous = !read_back
+            && report.trade_id != 0
+            && order.filled < order.cumulative
+            && report.cumulative_quantity <= order.cumulative
+            && order.remembers_no_more();
+        if ambiguous {
+            let numbers = (order.filled.raw(), order.cumulative.raw());
+            self.doubt(index, now, RejectReason::Other, numbers, findings);
+            return;
+        }
+        let filled = order.filled + quantity;
+        if filled > ordered.max(report.quantity) {
+            self.doubt(index, now, RejectReason::Other, (ordered.raw(), filled.raw()), findings);
+            return;
+        }
+        self.counters.fills += 1;
+        self.change(index, |order| {
+            order.filled += quantity;
+            order.fill_notional += price.notional(quantity);
+            order.cumulative = ceiling;
+            // A Replace that made the order larger may be told after the fills that it allowed.
+            order.quantity = order.quantity.max(ceiling);
+            order.triggered = true;
+            if report.trade_id != 0 && !read_back {
+                order.note_trade(report.trade_id);
+            } else {
+                order.untraced = true;
+            }
+            if late {
+                order.confirmation = Confirmation::Unknown { why: RejectReason::LateFill, ask_at: now };
+                order.asked = 0;
+            } else if trade_only && order.confirmation == Confirmation::Confirmed && !was_terminal {
+                // Its whole report is to come; if it is lost, that must be found out.
+                order.confirmation = Confirmation::Pending { since: now };
+            }
+        });
+        let maker = report.flags.has(ReportFlags::MAKER);
+        let fee = Cash::from_wire(report.fee);
+        let own = self.position_at(strategy, instrument).and_then(|at| self.positions.get_mut(at));
+        let total = self.totals.get_mut(instrument.index());
+        for position in own.into_iter().chain(total) {
+            position.fill(side, price, quantity);
+            position.maker_fills += u64::from(maker);
+            // A read-back does not say what the missing part cost in fees.
+            if !read_back {
+                if report.fee_asset == quote {
+                    position.fees += fee;
+                } else {
+                    position.other_fees += fee;
+                }
+            }
+        }
+        if late {
+            self.counters.late_fills += 1;
+            findings.add(Finding {
+                kind: IncidentKind::LateFill,
+                instrument,
+                order: index,
+                ours: 0,
+                theirs: quantity.raw(),
+            });
+        }
+    }
+
+    /// The life part: state, terms, inflight request, confirmation.
+    fn apply_status(
+        &mut self,
+        index: OrderIndex,
+        stamp: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        if order.state.is_terminal() {
+            self.contradict_terminal(index, stamp, report, findings);
+            return;
+        }
+        let lower = report.cumulative_quantity < order.cumulative;
+        let older = stamp < order.reported;
+        let ends = matches!(
+            report.status,
+            VenueStatus::Filled | VenueStatus::Cancelled | VenueStatus::Rejected | VenueStatus::Expired
+        );
+        // An ending cannot be undone by what came before it, however late it is told.
+        if (lower || older) && !ends {
+            self.counters.stale_reports += 1;
+            return;
+        }
+        let before = order.state;
+        // A venue may refuse a conditional order when it triggers, long after it has taken it.
+        let refused_at_trigger = order.kind.is_conditional() && order.cumulative.is_zero();
+        let contradicts =
+            report.status == VenueStatus::Rejected && before != OrderState::Submitted && !refused_at_trigger;
+        if contradicts {
+            self.counters.contradictions += 1;
+            findings.add(Finding {
+                kind: IncidentKind::Contradiction,
+                instrument: order.instrument,
+                order: index,
+                ours: i64::from(before.code()),
+                theirs: i64::from(report.status.code()),
+            });
+            return;
+        }
+        let after = self.change(index, |order| {
+            // A trigger may give the order another number, and so does a venue that replaces by a new order (spot).
+            let fired = report.flags.has(ReportFlags::TRIGGERED) && !order.triggered;
+            let anew = fired || matches!(report.execution, Execution::Replaced | Execution::Status);
+            if report.venue_order_id.0 != 0 && (order.venue_order_id.0 == 0 || anew) {
+                order.venue_order_id = report.venue_order_id;
+            }
+            order.triggered |= fired || order.cumulative.is_positive();
+            order.cumulative = order.cumulative.max(report.cumulative_quantity);
+            order.reported = order.reported.later(stamp);
+            if takes_terms(report) {
+                order.price = report.price;
+                order.quantity = report.quantity;
+            } else if order.close_position {
+                // It has a quantity from its trigger on.
+                order.quantity = order.quantity.max(report.quantity);
+            }
+            order.quantity = order.quantity.max(order.cumulative);
+            if let Some(next) = order.state.next(report.status) {
+                order.state = next;
+            } else if report.status == VenueStatus::Rejected {
+                order.state = OrderState::Rejected;
+            }
+            let settled = match order.inflight.map(|inflight| inflight.request) {
+                None => true,
+                Some(RequestKind::New) => true,
+                Some(RequestKind::Replace) => {
+                    order.state.is_terminal()
+                        || matches!(report.execution, Execution::Replaced | Execution::Status)
+                }
+                Some(RequestKind::Cancel) => {
+                    order.state.is_terminal() || report.execution == Execution::Status
+                }
+            };
+            if settled {
+                order.inflight = None;
+                let missing = matches!(
+                    order.confirmation,
+                    Confirmation::Unknown { why: RejectReason::MissingFill, .. }
+                );
+                // What is missing of its fills stays in doubt, and is asked for when it was to be.
+                if !missing {
+                    order.confirmation = Confirmation::Confirmed;
+                    order.asked = 0;
+                }
+            }
+            order.state
+        });
+        match after {
+            Some(state) if state == before => {}
+            Some(OrderState::Accepted) => self.counters.accepted += 1,
+            Some(OrderState::Cancelled) => self.counters.cancelled += 1,
+            Some(OrderState::Expired) => self.counters.expired += 1,
+            Some(OrderState::Rejected) => self.counters.rejects += 1,
+            _ => {}
+        }
+    }
+
+    /// A terminal order that the venue shows alive, later than it ended: a ghost. New risk stops on its instrument until a
+    /// person has looked; terminal stays final.
+    #[cold]
+    fn contradict_terminal(
+        &mut self,
+        index: OrderIndex,
+        stamp: Nanos,
+        report: &OrderReport,
+        findings: &mut Findings,
+    ) {
+        let Some(order) = self.orders.order(index) else { return };
+        let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
+        // A report from before the end that comes late is only late.
+        let never_seen = order.state == OrderState::Rejected;
+        if !alive || !(never_seen || stamp > order.reported) {
+            self.counters.stale_reports += 1;
+            return;
+        }
+        self.counters.contradictions += 1;
+        let (instrument, state) = (order.instrument, order.state);
+        if let Some(known) = self.agreement.get_mut(instrument.index()) {
+            *known = Agreement::Inconsistent;
+        }
+        findings.add(Finding {
+            kind: IncidentKind::Contradiction,
+            instrument,
+            order: index,
+            ours: i64::from(state.code()),
+            theirs: i64::from(report.status.code()),
+        });
+    }
+}
+
+/// Does this report state the order's terms, as a Replace or a read-back does?
+#[inline]
+fn takes_terms(report: &OrderReport) -> bool {
+    report.quantity.is_positive() && matches!(report.execution, Execution::Replaced | Execution::Status)
+}
