@@ -7,12 +7,14 @@ pub mod ring;
 pub mod venue;
 // core: its own crate, see `src/core`.
 pub mod journal;
+pub mod kill_flag;
 pub mod kill_gate;
 pub mod threads;
 
 pub mod topology;
 
 pub mod config;
+pub mod control;
 pub mod exchange;
 pub mod program;
 pub mod replay;

@@ -36,6 +36,12 @@ pub struct Opening {
     pub symbols: Vec<String>,
     /// The name of each asset, by id.
     pub assets: Vec<String>,
+    /// The run began killed: the flag of an earlier run was not reset.
+    #[serde(default)]
+    pub killed: bool,
+    /// Why the flag of an earlier run was taken away at this start, where it was.
+    #[serde(default)]
+    pub kill_reset: Option<String>,
 }
 
 fn first_version() -> u32 {

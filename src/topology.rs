@@ -10,17 +10,20 @@
 //! `RINGS` is the list; `docs/ARCHITECTURE.md` is printed from it.
 
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use crate::config::{Cpu, Layout, Rings, Threads, Wait};
+use crate::control::names::Names;
 use crate::core::event::Event;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::Writer;
+use crate::kill_flag::KillFlag;
 use crate::kill_gate::{GateControl, GateState, KillGate};
 use crate::net::tls::TlsClient;
 use crate::net::websocket::WebSocketOptions;
-use crate::ring::{Consumer, Producer, ring};
+use crate::ring::ring;
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::signal::StopFlag;
@@ -30,10 +33,10 @@ use crate::telemetry::live::LiveReader;
 use crate::telemetry::log::LogBuilder;
 use crate::threads::Pass;
 use crate::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInlets, VenueOutlets};
+use crate::threads::operator::{Asked, Operator, OperatorOptions, OperatorWiring};
 use crate::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use crate::threads::requester::{Requester, RequesterWiring, Rest};
 use crate::threads::sender::{Sender, SenderEnd, SenderOptions, SenderWiring};
-use crate::threads::talk::{Said, Told};
 use crate::threads::wait::{Waiter, Waiting};
 use crate::threads::world::NetDial;
 use crate::venue::Directory;
@@ -178,6 +181,16 @@ pub struct VenueParts {
     pub seed: u64,
 }
 
+/// What the operator's thread is made of.
+pub struct OperatorParts {
+    pub options: OperatorOptions,
+    pub names: Names,
+    pub flag: KillFlag,
+    pub asked: mpsc::Receiver<Asked>,
+    /// Raised when a person wants the run to end.
+    pub wants_stop: StopFlag,
+}
+
 /// The shared ends of a run's machinery.
 pub struct Shared<'a> {
     pub clock: Clock,
@@ -188,13 +201,12 @@ pub struct Shared<'a> {
 
 /// A run: its threads, and the ends that the main thread holds.
 pub struct Running {
-    pub operator: Producer<Said>,
-    pub answers: Consumer<Told>,
     pub gate: GateControl,
     pub tick_to_trade: LiveReader,
     core: JoinHandle<CoreEnd>,
     io: Vec<JoinHandle<IoEnd>>,
     requester: JoinHandle<()>,
+    operator: JoinHandle<()>,
     stop: StopFlag,
 }
 
@@ -232,6 +244,7 @@ pub fn start(
     journal: Writer,
     first: &[Event],
     parts: VenueParts,
+    people: OperatorParts,
     shared: Shared<'_>,
 ) -> Result<Running, RunError> {
     let Shared { clock, registry, log, initial_gate } = shared;
@@ -244,8 +257,8 @@ pub fn start(
     let (to_core_read, from_requester) = ring("requester_core", depth("requester_core"));
     let (wishes, wants) = ring("receiver_requester", SMALL);
     let (replies, replied) = ring("requester_receiver", SMALL);
-    let (operator, from_operator) = ring("operator_core", depth("operator_core"));
-    let (to_operator, answers) = ring("core_operator", depth("core_operator"));
+    let (said, from_operator) = ring("operator_core", depth("operator_core"));
+    let (to_operator, told) = ring("core_operator", depth("core_operator"));
 
     let least = Receiver::<Clock, NetDial>::least_depth(&parts.feed, &parts.private);
     if depths.receiver_core < least {
@@ -253,6 +266,7 @@ pub fn start(
     }
     let (gate, check) = KillGate::new(initial_gate);
     let stop = StopFlag::new();
+    let operator_clock = clock.clone();
     let (sender_hops, tick_to_trade) = HopHistograms::with_live(Hop::TickToTrade);
     let venue = parts.directory.venue();
 
@@ -356,7 +370,39 @@ pub fn start(
             drop,
         )?
     };
-    Ok(Running { operator, answers, gate, tick_to_trade, core, io, requester, stop })
+    let operator = {
+        let people = Operator::new(
+            people.options,
+            people.names,
+            OperatorWiring {
+                said,
+                told,
+                gate: gate.clone(),
+                asked: people.asked,
+                flag: people.flag,
+                wants_stop: people.wants_stop,
+                log: log.lane("operator"),
+            },
+            operator_clock,
+        );
+        let flag = stop.clone();
+        let done = move || flag.is_raised();
+        // It waits for people by itself, and never longer than for the core's next word.
+        let waiting = Waiting::Spin;
+        let host = host("operator");
+        spawn(
+            "operator",
+            Cpu::Any,
+            waiting,
+            host,
+            gate.clone(),
+            people,
+            Operator::pass,
+            done,
+            Operator::finish,
+        )?
+    };
+    Ok(Running { operator, gate, tick_to_trade, core, io, requester, stop })
 }
 
 /// Receiver and sender: on one thread, or on one each.
@@ -420,7 +466,10 @@ fn start_io(
 impl Running {
     /// The core has taken its last turn, or a thread has died.
     pub fn has_ended(&self) -> bool {
-        self.core.is_finished() || self.requester.is_finished() || self.io.iter().any(JoinHandle::is_finished)
+        self.core.is_finished()
+            || self.requester.is_finished()
+            || self.operator.is_finished()
+            || self.io.iter().any(JoinHandle::is_finished)
     }
 
     pub fn is_core_over(&self) -> bool {
@@ -450,6 +499,9 @@ impl Running {
         }
         if self.requester.join().is_err() {
             died = Some("requester");
+        }
+        if self.operator.join().is_err() {
+            died = Some("operator");
         }
         let core = core.map_err(|_| RunError::Panicked("core_loop"))?;
         Ok(Ended { core, receiver: end.receiver, sender: end.sender, died })

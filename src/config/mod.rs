@@ -37,6 +37,7 @@ pub use key::{Key, KeyKind, Source};
 pub use limits::InstrumentCaps;
 pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
 pub use strategy::{Kind, MarketMaker, ParameterValue, Parameters};
+pub use text::nearest;
 pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
 
 use crate::journal;
@@ -57,6 +58,7 @@ pub struct Config {
     pub segment_size: u64,
     pub threads: Threads,
     pub rings: Rings,
+    pub control: Control,
     pub core: Core,
     pub demo: Demo,
     /// By `VenueId`.
@@ -213,6 +215,25 @@ pub struct Rings {
     pub requester_core: usize,
     pub operator_core: usize,
 }
+
+/// How people reach a running engine, and what watches over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    pub socket: ControlSocket,
+    /// Without an answer of the core for so long the kill switch trips.
+    pub stall_after: Option<Nanos>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// `ctl.sock` in the home.
+    InHome,
+    At(PathBuf),
+    None,
+}
+
+/// The home of a run whose configuration does not say another one: `default.toml` has the same, and a test compares them.
+pub const DEFAULT_HOME: &str = "var";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Core {

@@ -17,9 +17,9 @@ use super::schedule::{Schedule, Window, parse_date, parse_time};
 use super::strategy::{Kind, MarketMaker, Parameters};
 use super::text::{Decimal, Wrong, nearest, parse_name, parse_percent, parse_size};
 use super::{
-    Addresses, Config, Connection, Core, Cpu, DEFAULT, Demo, Endpoints, Instrument, InstrumentCaps,
-    LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength, Strategy,
-    Threads, Venue, hosts,
+    Addresses, Config, Connection, Control, ControlSocket, Core, Cpu, DEFAULT, Demo, Endpoints, Instrument,
+    InstrumentCaps, LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength,
+    Strategy, Threads, Venue, hosts,
 };
 use crate::net::{Endpoint, Scheme};
 
@@ -73,6 +73,7 @@ pub(super) fn config(
         segment_size: top.table("journal").read("segment_size", text(segment_size)),
         threads: threads(&top.table("threads"), overrides),
         rings: rings(&top.table("rings")),
+        control: control(&top.table("control"), mode),
         core: core(&top.table("core")),
         demo,
         venues,
@@ -183,6 +184,27 @@ fn rings(section: &Section<'_>) -> Rings {
         requester_core: depth("requester_core"),
         operator_core: depth("operator_core"),
     }
+}
+
+fn control(section: &Section<'_>, mode: Mode) -> Control {
+    let stall_after = |text: &str| span_within(text, &(Nanos::from_millis(100)..=Nanos::from_secs(60)));
+    let socket = section.read(
+        "socket",
+        text(|text| {
+            Ok(match text {
+                "auto" => ControlSocket::InHome,
+                "none" => ControlSocket::None,
+                _ if text.len() > 107 => {
+                    return Err(Wrong::new("is longer than the 107 bytes that a socket's path may have"));
+                }
+                text => ControlSocket::At(path(text)?),
+            })
+        }),
+    );
+    if socket == ControlSocket::None && matches!(mode, Mode::Testnet | Mode::Live) {
+        section.wrong("socket", "a run that sends to a venue needs a kill switch that people can reach");
+    }
+    Control { socket, stall_after: section.read("stall_after", unless_none(text(stall_after))) }
 }
 
 fn core(section: &Section<'_>) -> Core {

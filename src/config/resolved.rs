@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::schedule::show_time;
 use super::strategy::Kind;
 use super::{
-    Config, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size, show_span,
+    Config, ControlSocket, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size,
+    show_span,
 };
 
 impl Config {
@@ -41,6 +42,7 @@ impl Config {
         out.table("[journal]");
         out.local("segment_size", format!("\"{}\"", show_size(self.segment_size)));
         self.write_threads(&mut out);
+        self.write_control(&mut out);
         out.table("[core]");
         out.bare("order_rows", self.core.order_rows);
         out.bare("book_levels", self.core.book_levels);
@@ -71,6 +73,18 @@ impl Config {
         out.bare("days_off", list(schedule.days_off.iter().map(ToString::to_string).collect()));
         out.quoted("at_close", schedule.at_close);
         out.quoted("daily_reset", schedule.daily_reset.map_or("none".to_owned(), show_time));
+    }
+
+    fn write_control(&self, out: &mut Writer) {
+        out.table("[control]");
+        let socket = match &self.control.socket {
+            ControlSocket::InHome => "auto".to_owned(),
+            ControlSocket::At(path) => path.display().to_string(),
+            ControlSocket::None => "none".to_owned(),
+        };
+        out.local("socket", toml_text(&socket));
+        let stall_after = self.control.stall_after.map_or("none".to_owned(), show_span);
+        out.local("stall_after", format!("\"{stall_after}\""));
     }
 
     fn write_threads(&self, out: &mut Writer) {

@@ -211,7 +211,7 @@ pub(super) fn one_of(text: &str, words: &[&str]) -> Wrong {
 }
 
 /// The candidate that a typing slip could have turned into `text`.
-pub(super) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &'a str| (edits(text, candidate), candidate);
     let (edits, candidate) = candidates.map(distance).min_by_key(|(edits, _)| *edits)?;
     // Two neighbours swapped are two edits; a very short word is soon like any other.

@@ -1,7 +1,7 @@
 //! The command line: what each verb means, and what it exits with.
 //!
 //! Exit codes: 0 done; 1 it failed, and the message says why; 2 the command line or the configuration is wrong;
-//! 3 a replay found a difference; 4 the doctor found something bad; 130 Ctrl-C before a session began, or a second one.
+//! 3 a replay found a difference; 4 the doctor found something bad; 5 no engine answers; 6 killed, but not whole; 130 Ctrl-C before a session began, or a second one.
 
 /// A line on stdout. Whoever reads it may have gone: that is no reason to stop, and never one to panic.
 macro_rules! tell {
@@ -19,11 +19,13 @@ macro_rules! complain {
     }};
 }
 
+mod ctl;
 mod demo;
 mod doctor;
 mod registry;
 mod replay;
 mod run;
+mod table;
 #[cfg(feature = "embedded-venue")]
 mod venue;
 
@@ -54,6 +56,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check a configuration and print what would run
     Check(CheckArgs),
+    /// Command a running engine, or look at it: kill, enable, orders, ... It can send no order
+    Ctl(ctl::CtlArgs),
     /// Is this host fit to trade on? Reads only; says what is wrong, why it matters, and what mends it
     Doctor(doctor::DoctorArgs),
     /// The embedded venue as a process of its own
@@ -84,6 +88,9 @@ pub(crate) struct RunArgs {
     /// Folder of everything that a run writes
     #[arg(long, value_name = "FOLDER")]
     home: Option<PathBuf>,
+    /// Take back the kill of an earlier run, and say why
+    #[arg(long, value_name = "REASON")]
+    reset_kill: Option<String>,
     /// Do not replay the journal at the end
     #[arg(long)]
     no_verify: bool,
@@ -120,6 +127,10 @@ pub(crate) enum Failure {
     Different(anyhow::Error),
     /// The doctor found something that stands against trading here.
     Unfit(anyhow::Error),
+    /// No engine answers.
+    Unreachable(anyhow::Error),
+    /// Killed, but not confirmed or not on the disk.
+    Unfinished(anyhow::Error),
     /// Ctrl-C before there was a session.
     Interrupted,
 }
@@ -146,6 +157,7 @@ pub fn main(strategies: Registry) -> ExitCode {
         Some(Command::Run(args)) => run::run(&args, &strategies),
         Some(Command::Replay(args)) => replay::run(&args, &strategies),
         Some(Command::Check(args)) => check(&args, &strategies),
+        Some(Command::Ctl(args)) => ctl::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         #[cfg(feature = "embedded-venue")]
         Some(Command::Venue(args)) => venue::run(args).map_err(Failure::Failed),
@@ -156,6 +168,8 @@ pub fn main(strategies: Registry) -> ExitCode {
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Different(error)) => (3, error),
         Err(Failure::Unfit(error)) => (4, error),
+        Err(Failure::Unreachable(error)) => (5, error),
+        Err(Failure::Unfinished(error)) => (6, error),
         Err(Failure::Interrupted) => (
             crate::sys::signal::INTERRUPTED,
             anyhow::anyhow!("stopped before the session began; no order was sent"),

@@ -59,7 +59,8 @@ fn build(
     let config = Config::from_resolved(&opening.configuration).map_err(|errors| errors.to_string())?;
     let tag: [u8; 5] =
         opening.run_tag.as_bytes().try_into().map_err(|_| "its run tag is not five characters".to_owned())?;
-    let core = config.core(definitions, tag).map_err(|errors| errors.to_string())?;
+    let mut core = config.core(definitions, tag).map_err(|errors| errors.to_string())?;
+    core.killed = opening.killed;
     let strategies = strategies.make(&config, definitions).map_err(|errors| errors.to_string())?;
     Ok(Core::new(core, strategies))
 }

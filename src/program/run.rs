@@ -7,6 +7,7 @@
 
 mod folder;
 mod open;
+mod people;
 mod sum_up;
 mod trade;
 mod venue;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use self::folder::SessionFolder;
+use self::people::People;
 use super::demo::Venue as DemoVenue;
 use super::{Failure, Registry, RunArgs};
 use crate::config::{Config, Market};
@@ -39,9 +41,11 @@ pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
     }
     check_files(&config).map_err(Failure::Usage)?;
     let folder = SessionFolder::create(&config.run.home)?;
-    let session = begin(config, folder, &stop, strategies).map_err(|error| match stop.is_raised() {
-        true => Failure::Interrupted,
-        false => Failure::Failed(error),
+    let session = begin(config, folder, &stop, strategies, args.reset_kill.as_deref()).map_err(|error| {
+        match stop.is_raised() {
+            true => Failure::Interrupted,
+            false => Failure::Failed(error),
+        }
     })?;
     session.trade(&stop, strategies)
 }
@@ -55,6 +59,7 @@ struct Session {
     counters: Counters,
     directory: Arc<Directory>,
     running: Running,
+    people: People,
     log: Logger,
     log_writer: LogWriter,
     begun: Instant,
@@ -66,6 +71,7 @@ fn begin(
     folder: SessionFolder,
     stop: &StopFlag,
     strategies: &Registry,
+    reset_kill: Option<&str>,
 ) -> anyhow::Result<Session> {
     let mut demo = None;
     if config.needs_embedded() {
@@ -73,7 +79,7 @@ fn begin(
         config.connect_embedded(&venue.addresses);
         demo = Some(venue);
     }
-    Session::open(config, folder, demo, stop, strategies)
+    Session::open(config, folder, demo, stop, strategies, reset_kill)
 }
 
 /// Files that the configuration names, before anything is started.

@@ -11,4 +11,5 @@ pub mod gaps;
 pub mod host;
 pub mod mapping;
 pub mod memory;
+pub mod peer;
 pub mod signal;

@@ -65,6 +65,8 @@ log_events! {
     RingFull          "ring_full"          Warn  "A ring was full.";
     JournalRoll       "journal_roll"       Info  "The journal goes on in the next segment.";
     JournalFailure    "journal_failure"    Error "The journal cannot be written.";
+    TradingEnabled    "trading_enabled"    Info  "Strategies may trade.";
+    TradingDisabled   "trading_disabled"   Warn  "Strategies may not trade.";
     Operator          "operator"           Info  "An operator's command took effect.";
     ParameterChange   "parameter_change"   Info  "A limit or a parameter was changed.";
     Drain             "drain"              Info  "The run is ending: no new orders.";

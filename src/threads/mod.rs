@@ -4,6 +4,8 @@
 //! Loops take their world (clock, sockets, disk) as parameters, see `world`.
 
 pub mod core_loop;
+pub mod doors;
+pub mod operator;
 pub mod receiver;
 pub mod requester;
 pub mod sender;

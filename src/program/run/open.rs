@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use super::folder::SessionFolder;
+use super::people::{People, earlier_kill};
 use super::{Session, names, venue};
 use crate::config::Config;
 use crate::core::instrument::InstrumentDefinition;
@@ -22,7 +23,7 @@ use crate::replay::Opening;
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Registry as Counters;
-use crate::telemetry::log::{LogBuilder, LogEvent, LogOptions, LogRecord};
+use crate::telemetry::log::{LogBuilder, LogEvent, LogOptions, LogRecord, ShortText};
 use crate::threads::requester::Rest;
 use crate::topology::{Seats, Shared, start};
 use crate::venue::Directory;
@@ -43,6 +44,7 @@ impl Session {
         demo: Option<DemoVenue>,
         stop: &StopFlag,
         strategies: &Registry,
+        reset_kill: Option<&str>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::new();
         let counters = Counters::new();
@@ -64,9 +66,11 @@ impl Session {
 
         let definitions: Vec<InstrumentDefinition> =
             directory.listings().iter().map(|listing| listing.definition).collect();
-        let core_configuration = config.core(&definitions, folder.tag)?;
+        let (flag, killed) = earlier_kill(&config, &clock, reset_kill)?;
+        let mut core_configuration = config.core(&definitions, folder.tag)?;
+        core_configuration.killed = killed.is_some();
         let core = Core::new(core_configuration, strategies.make(&config, &definitions)?);
-        let journal = open_journal(&config, &folder, &directory)?;
+        let journal = open_journal(&config, &folder, &directory, killed.is_some(), reset_kill)?;
         let mut first = Vec::new();
         hydrator.definitions(&directory, Nanos::new(clock.now()), &mut first);
 
@@ -94,9 +98,20 @@ impl Session {
             clock: clock.clone(),
             registry: &counters,
             log: &mut log_lanes,
-            initial_gate: GateState::Open,
+            // A run that begins killed begins with a shut gate: the core and the gate say the same from the first turn on.
+            initial_gate: if killed.is_some() { GateState::Shut } else { GateState::Open },
         };
-        let running = start(seats, &config.rings, core, journal, &first, parts, shared)?;
+        if let Some(killed) = &killed {
+            log.log(
+                LogRecord::new(clock.now(), LogEvent::KillSwitch)
+                    .with("state", "block")
+                    .with("cause", "the kill of an earlier run stands")
+                    .with("reason", ShortText::new(&killed.reason))
+                    .with("who", ShortText::new(&killed.who)),
+            );
+        }
+        let (people, operator) = People::open(&config, &folder, &directory, flag, killed)?;
+        let running = start(seats, &config.rings, core, journal, &first, parts, operator, shared)?;
         let log_writer = log_lanes.start()?;
         Ok(Self {
             config,
@@ -106,6 +121,7 @@ impl Session {
             counters,
             directory,
             running,
+            people,
             log,
             log_writer,
             begun: Instant::now(),
@@ -118,7 +134,13 @@ fn not_stopped(stop: &StopFlag) -> anyhow::Result<()> {
     if stop.is_raised() { bail!("stopped") } else { Ok(()) }
 }
 
-fn open_journal(config: &Config, folder: &SessionFolder, directory: &Directory) -> anyhow::Result<Writer> {
+fn open_journal(
+    config: &Config,
+    folder: &SessionFolder,
+    directory: &Directory,
+    killed: bool,
+    kill_reset: Option<&str>,
+) -> anyhow::Result<Writer> {
     let header = SessionHeader {
         session: folder.id,
         created_at: folder.created,
@@ -134,6 +156,8 @@ fn open_journal(config: &Config, folder: &SessionFolder, directory: &Directory) 
         run_tag: String::from_utf8_lossy(&folder.tag).into_owned(),
         symbols: directory.listings().iter().map(|listing| listing.symbol().to_owned()).collect(),
         assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+        killed,
+        kill_reset: kill_reset.map(str::to_owned),
     };
     journal.append(RecordKind::Opening.code(), 0, folder.created, &serde_json::to_vec(&opening)?)?;
     Ok(journal)

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::sum_up::{all_hops, holdings, pnl, sum_up};
 use super::{Session, names};
 use crate::config::RunLength;
-use crate::core::event::{Control, ControlVerb};
+use crate::core::event::ControlVerb;
 use crate::core::id::VenueId;
 use crate::program::demo::Venue as DemoVenue;
 use crate::program::{Failure, Registry, replay};
@@ -18,7 +18,6 @@ use crate::telemetry::log::{LogEvent, LogRecord, ShortText};
 use crate::telemetry::report::{LatencyReport, write_files};
 use crate::telemetry::status::{GateView, Status, StatusPrinter};
 use crate::telemetry::summary::Verification;
-use crate::threads::talk::{Command, Note, Said};
 
 /// How long a drain may take before the run stops with orders left open.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -35,17 +34,40 @@ impl Session {
             names(self.directory.listings().iter().map(|listing| listing.symbol())),
             self.folder.path.display()
         );
+        if let Some(killed) = &self.people.killed {
+            tell!(
+                "KILLED: nothing goes out. By {} at {}: {}\n`linchpin ctl reset-kill --reason ...` takes it back",
+                killed.who,
+                killed.at,
+                killed.reason
+            );
+        }
+        if let Some(door) = &self.people.door {
+            tell!("control {}", door.path().display());
+        }
         let mut printer = StatusPrinter::stdout();
         let why = self.watch(stop, &mut printer);
         self.log
             .log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", ShortText::new(why.text())));
         self.drain(&mut printer);
         let _ = printer.finish();
-        self.command(ControlVerb::Stop);
+        let _ = self.people.command(ControlVerb::Stop);
         let traded = self.begun.elapsed();
 
-        let Self { config, folder, demo, clock, counters, directory, running, mut log, log_writer, .. } =
-            self;
+        let Self {
+            config,
+            folder,
+            demo,
+            clock,
+            counters,
+            directory,
+            running,
+            people,
+            mut log,
+            log_writer,
+            ..
+        } = self;
+        drop(people);
         let gaps = crate::sys::gaps::measure(&clock, None, Duration::from_millis(300)).ok();
         let ended = running.join().map_err(|error| Failure::Failed(error.into()))?;
         log.log(LogRecord::new(clock.now(), LogEvent::LoopShutdown).with("events", ended.core.events));
@@ -70,10 +92,14 @@ impl Session {
         summary.verification = match &verified {
             Ok(verification) => verification.clone(),
             Err(Failure::Different(error)) => Verification::Different(format!("{error:#}")),
-            Err(Failure::Failed(error) | Failure::Usage(error) | Failure::Unfit(error)) => {
-                Verification::Failed(format!("{error:#}"))
-            }
             Err(Failure::Interrupted) => Verification::NotAsked,
+            Err(
+                Failure::Failed(error)
+                | Failure::Usage(error)
+                | Failure::Unfit(error)
+                | Failure::Unreachable(error)
+                | Failure::Unfinished(error),
+            ) => Verification::Failed(format!("{error:#}")),
         };
         tell!("{summary}");
         let text = summary.to_string();
@@ -105,6 +131,9 @@ impl Session {
             if stop.is_raised() {
                 return Ending::AsMeant("Ctrl-C");
             }
+            if self.people.wants_stop.is_raised() {
+                return Ending::AsMeant("an operator stopped it");
+            }
             if self.running.has_ended() {
                 return Ending::Broken("a thread has ended by itself".to_owned());
             }
@@ -134,7 +163,7 @@ impl Session {
 
     /// Stops intents, cancels what is open, waits for the venue's word.
     fn drain(&mut self, printer: &mut StatusPrinter) {
-        self.command(ControlVerb::Drain);
+        let _ = self.people.command(ControlVerb::Drain);
         let begun = Instant::now();
         let mut seen = self.counters.snapshot();
         while begun.elapsed() < DRAIN && self.running.can_drain() {
@@ -146,19 +175,6 @@ impl Session {
                 return;
             }
             seen = now;
-        }
-    }
-
-    /// Gives the core a command. A full ring is tried again: nobody else fills it.
-    fn command(&mut self, verb: ControlVerb) {
-        let control = Control { verb, target: 0, old: 0, new: 0, who: 0 };
-        let mut said = Said::Command(Command { number: 0, control, note: Note::NONE });
-        while let Err(full) = self.running.operator.push(said) {
-            if self.running.is_core_over() {
-                return;
-            }
-            said = full.0;
-            std::thread::sleep(LOOK_EVERY);
         }
     }
 

@@ -540,6 +540,8 @@ fn open_journal(config: &Config, seed: u64, folder: &Path, directory: &Directory
         run_tag: String::from_utf8_lossy(&TAG).into_owned(),
         symbols: directory.listings().iter().map(|listing| listing.symbol().to_owned()).collect(),
         assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+        killed: false,
+        kill_reset: None,
     };
     let opening = serde_json::to_vec(&opening).expect("an opening is plain data");
     journal.append(RecordKind::Opening.code(), 0, BEGIN.raw(), &opening).expect("the first record fits");

@@ -1,0 +1,154 @@
+//! What a run needs for the people who command it: the kill of an earlier run, the control socket, the names of things.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Map, json};
+
+use super::folder::SessionFolder;
+use super::names;
+use crate::config::{Config, ControlSocket, Mode};
+use crate::control::Who;
+use crate::control::names::{Named, Names};
+use crate::core::event::ControlVerb;
+use crate::core::id::VenueId;
+use crate::kill_flag::{KillFlag, Killed};
+use crate::program::ctl::SOCKET;
+use crate::sys::clock::Clock;
+use crate::sys::peer::own_uid;
+use crate::sys::signal::StopFlag;
+use crate::telemetry::utc::Utc;
+use crate::threads::doors::{DoorError, UnixDoor};
+use crate::threads::operator::{Asked, MOST_WAITING, OperatorOptions, What};
+use crate::topology::OperatorParts;
+use crate::venue::Directory;
+
+/// The main thread's way to the operator's thread, and the door through which people come to it.
+pub(super) struct People {
+    asked: SyncSender<Asked>,
+    /// Raised when a person wants the run to end.
+    pub(super) wants_stop: StopFlag,
+    /// Held open as long as the run.
+    pub(super) door: Option<UnixDoor>,
+    /// The kill with which the run began.
+    pub(super) killed: Option<Killed>,
+}
+
+/// The operator's thread takes a command of the run within this, or it is gone.
+const TAKEN: Duration = Duration::from_secs(8);
+
+/// The kill of an earlier run, after the reset that the command line asks for.
+pub(super) fn earlier_kill(
+    config: &Config,
+    clock: &Clock,
+    reset: Option<&str>,
+) -> anyhow::Result<(KillFlag, Option<Killed>)> {
+    let flag = KillFlag::of(&config.run.home);
+    if let Some(reason) = reset {
+        let who = format!("uid {} by run --reset-kill", own_uid());
+        flag.clear(&who, reason, &Utc(clock.now()).to_string())
+            .with_context(|| format!("cannot take away {}", flag.path().display()))?;
+    }
+    let killed = flag.read();
+    Ok((flag, killed))
+}
+
+impl People {
+    /// Opens the door; what comes through it before the threads run waits for them.
+    pub(super) fn open(
+        config: &Config,
+        folder: &SessionFolder,
+        directory: &Directory,
+        flag: KillFlag,
+        killed: Option<Killed>,
+    ) -> anyhow::Result<(Self, OperatorParts)> {
+        let (asked, from_people) = sync_channel(MOST_WAITING);
+        let wants_stop = StopFlag::new();
+        let door = open_door(config, folder, &asked)?;
+        let parts = OperatorParts {
+            options: OperatorOptions {
+                stall_after: config.control.stall_after,
+                session: folder.path.display().to_string(),
+                about: about(config, folder),
+            },
+            names: names_of(config, directory),
+            flag,
+            asked: from_people,
+            wants_stop: wants_stop.clone(),
+        };
+        Ok((Self { asked, wants_stop, door, killed }, parts))
+    }
+
+    /// Gives the core a command of the run itself, and waits until it has taken it; false where nobody takes it any more.
+    pub(super) fn command(&self, verb: ControlVerb) -> bool {
+        let (reply, answer) = sync_channel(1);
+        let asked = Asked { who: Who::new("the run itself"), what: What::Run(verb), reply };
+        self.asked.send(asked).is_ok() && answer.recv_timeout(TAKEN).is_ok_and(|answer| answer["ok"] == true)
+    }
+}
+
+/// Another engine in the same home has its socket already: this one's lies in its session.
+fn open_door(
+    config: &Config,
+    folder: &SessionFolder,
+    asked: &SyncSender<Asked>,
+) -> anyhow::Result<Option<UnixDoor>> {
+    let path: PathBuf = match &config.control.socket {
+        ControlSocket::None => return Ok(None),
+        ControlSocket::At(path) => return Ok(Some(UnixDoor::open(path, asked.clone())?)),
+        ControlSocket::InHome => config.run.home.join(SOCKET),
+    };
+    let opened = match UnixDoor::open(&path, asked.clone()) {
+        Err(DoorError::Taken { .. }) => {
+            let own = folder.path.join(SOCKET);
+            complain!(
+                "linchpin: another engine runs in this home; command this one by `linchpin ctl --socket {}`",
+                own.display()
+            );
+            UnixDoor::open(&own, asked.clone())
+        }
+        other => other,
+    };
+    match opened {
+        Ok(door) => Ok(Some(door)),
+        Err(error) if matches!(config.mode, Mode::Testnet | Mode::Live) => Err(error.into()),
+        Err(error) => {
+            complain!("linchpin: {error}; this run can be commanded by signals only");
+            Ok(None)
+        }
+    }
+}
+
+fn about(config: &Config, folder: &SessionFolder) -> Map<String, serde_json::Value> {
+    let about = json!({
+        "mode": config.mode.to_string(),
+        "session": folder.path.display().to_string(),
+        "pid": std::process::id(),
+        "begun": Utc(folder.created).to_string(),
+        "strategies": names(config.strategies.iter().map(|strategy| strategy.name.as_str())),
+    });
+    match about {
+        serde_json::Value::Object(about) => about,
+        _ => Map::new(),
+    }
+}
+
+fn names_of(config: &Config, directory: &Directory) -> Names {
+    Names {
+        venues: config.venues.iter().map(|venue| venue.name.clone()).collect(),
+        strategies: config.strategies.iter().map(|strategy| strategy.name.clone()).collect(),
+        instruments: directory
+            .listings()
+            .iter()
+            .zip(&config.instruments)
+            .map(|(listing, instrument)| Named {
+                symbol: listing.symbol().to_owned(),
+                venue: VenueId(instrument.venue),
+                definition: listing.definition,
+            })
+            .collect(),
+        assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+    }
+}
