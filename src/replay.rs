@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,12 @@ use crate::core::id::InstrumentId;
 use crate::core::instrument::InstrumentDefinition;
 use crate::core::num::DecimalText;
 use crate::core::record::{Ask, Decision, RECORDS_VERSION, RecordKind};
+use crate::core::snapshot::SnapshotError;
 use crate::core::state::market::{BookSync, Top};
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
-use crate::journal::{End, JournalError, Position, Reader, SessionHeader};
+use crate::journal::snapshot::{Snapshot, SnapshotFileError, newest_first};
+use crate::journal::{End, JournalError, Position, Reader, SessionHeader, SessionId};
 
 /// The first record of a journal: what it takes to build the same core again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +64,16 @@ pub enum ReplayError {
     Configuration(String),
     #[error("the record at {position} cannot be read: {why}")]
     Unreadable { position: Position, why: DecodeError },
+    #[error(transparent)]
+    SnapshotFile(#[from] SnapshotFileError),
+    #[error("the session has no snapshot")]
+    NoSnapshot,
+    #[error("{}: {why}", path.display())]
+    Snapshot { path: PathBuf, why: SnapshotError },
+    #[error("{} is of session {found}, the journal of session {expected}", path.display())]
+    OtherSnapshot { path: PathBuf, found: SessionId, expected: SessionId },
+    #[error("{} is after event {snapshot}, and the journal ends at event {journal}: its last pages were lost", path.display())]
+    SnapshotAhead { path: PathBuf, snapshot: u64, journal: u64 },
     #[error("{0}")]
     Different(Box<Difference>),
 }
@@ -91,6 +103,9 @@ pub struct Report {
     pub session: SessionHeader,
     pub opening: Opening,
     pub end: Option<End>,
+    /// The event after which the replay began; zero: at the first.
+    pub began_after: u64,
+    /// Events that were replayed.
     pub events: u64,
     pub dispatches: u64,
     pub decisions: u64,
@@ -111,14 +126,33 @@ impl Report {
 /// Builds the core that a journal was written with.
 pub type Build<'a> = dyn Fn(&Opening, &[InstrumentDefinition]) -> Result<Core, String> + 'a;
 
-/// Replays a session's journal from its first record to its last.
-pub fn replay(session_folder: &Path, build: &Build<'_>) -> Result<Report, ReplayError> {
+/// Where a replay begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// The first event.
+    AtFirstEvent,
+    /// The event after the newest snapshot.
+    AfterSnapshot,
+}
+
+/// Replays a session's journal to its last record.
+pub fn replay(session_folder: &Path, begin: Begin, build: &Build<'_>) -> Result<Report, ReplayError> {
     let (opening, definitions) = read_opening(session_folder)?;
-    let core = build(&opening, &definitions).map_err(ReplayError::Configuration)?;
+    let mut core = build(&opening, &definitions).map_err(ReplayError::Configuration)?;
     let mut reader = Reader::open(session_folder)?;
     let session = reader.session().clone();
+    let snapshot = match begin {
+        Begin::AtFirstEvent => None,
+        Begin::AfterSnapshot => Some(take_up(session_folder, &session, &mut core)?),
+    };
+    let began_after = snapshot.as_ref().map_or(0, |(_, sequence)| *sequence);
     let mut run = Run::new(core, opening.symbols.len());
+    let mut last = 0;
     while let Some(record) = reader.next()? {
+        last = record.sequence;
+        if snapshot.is_some() && record.sequence <= began_after {
+            continue;
+        }
         let unreadable = |why| ReplayError::Unreadable { position: record.position, why };
         match RecordKind::from_code(record.kind).map_err(unreadable)? {
             RecordKind::Opening | RecordKind::Note => {}
@@ -139,6 +173,9 @@ pub fn replay(session_folder: &Path, build: &Build<'_>) -> Result<Report, Replay
             }
         }
     }
+    if let Some((path, snapshot)) = snapshot.filter(|(_, sequence)| *sequence > last) {
+        return Err(ReplayError::SnapshotAhead { path, snapshot, journal: last });
+    }
     let end = reader.end();
     if matches!(end, Some(End::Sealed { .. })) {
         run.expect_nothing_left()?;
@@ -147,6 +184,7 @@ pub fn replay(session_folder: &Path, build: &Build<'_>) -> Result<Report, Replay
         session,
         opening,
         end,
+        began_after,
         events: run.events,
         dispatches: run.dispatches,
         decisions: run.decisions,
@@ -155,6 +193,23 @@ pub fn replay(session_folder: &Path, build: &Build<'_>) -> Result<Report, Replay
         cross_checks: run.cross_checks,
         core: run.core,
     })
+}
+
+/// Puts the session's newest snapshot into the core; says which, and the last event in it.
+fn take_up(
+    session_folder: &Path,
+    session: &SessionHeader,
+    core: &mut Core,
+) -> Result<(PathBuf, u64), ReplayError> {
+    let path = newest_first(session_folder)?.into_iter().next().ok_or(ReplayError::NoSnapshot)?;
+    let Snapshot { head, form, .. } = Snapshot::read(&path)?;
+    if head.session != session.session {
+        return Err(ReplayError::OtherSnapshot { path, found: head.session, expected: session.session });
+    }
+    match core.load(&form) {
+        Ok(()) => Ok((path, head.sequence)),
+        Err(why) => Err(ReplayError::Snapshot { path, why }),
+    }
 }
 
 /// The opening record, and the instrument definitions that stand before anything else.

@@ -19,6 +19,7 @@ use crate::core::event::Event;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::Writer;
+use crate::journal::snapshot::Shelf;
 use crate::kill_flag::KillFlag;
 use crate::kill_gate::{GateControl, GateState, KillGate};
 use crate::net::tls::TlsClient;
@@ -197,6 +198,9 @@ pub struct Shared<'a> {
     pub registry: &'a Registry,
     pub log: &'a mut LogBuilder,
     pub initial_gate: GateState,
+    pub snapshots: Shelf,
+    /// The pause between two snapshots; `None`: only the last.
+    pub snapshot_every: Option<Nanos>,
 }
 
 /// A run: its threads, and the ends that the main thread holds.
@@ -247,7 +251,7 @@ pub fn start(
     people: OperatorParts,
     shared: Shared<'_>,
 ) -> Result<Running, RunError> {
-    let Shared { clock, registry, log, initial_gate } = shared;
+    let Shared { clock, registry, log, initial_gate, snapshots, snapshot_every } = shared;
     let depth =
         |name: &str| RINGS.iter().find(|row| row.name == name).map_or(SMALL, |row| (row.depth)(depths));
     let (to_core_market, from_receiver) = ring("receiver_core", depth("receiver_core"));
@@ -286,7 +290,8 @@ pub fn start(
         counters: registry.block::<CoreCounters>("core_loop"),
         journal_counters: registry.block::<JournalCounters>("core_loop"),
     };
-    let mut core_loop = CoreLoop::new(core, journal, core_wiring, clock.clone());
+    let mut core_loop = CoreLoop::new(core, journal, core_wiring, clock.clone())
+        .saving(snapshots, snapshot_every.unwrap_or(Nanos::MAX));
     first.iter().for_each(|event| core_loop.take(event));
 
     let receiver = Receiver::new(

@@ -11,7 +11,7 @@ use linchpin::core::record::{Gate, RecordKind};
 use linchpin::core::time::Nanos;
 use linchpin::journal::{self, End, JournalError, Reader, Segments, SessionHeader, SessionId, Writer};
 use linchpin::kill_gate::GateState;
-use linchpin::replay::replay;
+use linchpin::replay::{Begin, replay};
 use linchpin::threads::talk::{Sight, Told};
 use linchpin::topology::RINGS;
 use linchpin_kit::{LoneSender, Part, Plan, World, audit};
@@ -384,7 +384,8 @@ fn a_disk_that_takes_no_more_shuts_the_gate_and_what_was_not_recorded_never_happ
     assert!(matches!(error, JournalError::Io { .. }), "{error}");
 
     std::fs::rename(&away, &place).expect("moved back");
-    let report = replay(folder.path(), &linchpin_kit::audit::build).expect("what is there replays");
+    let report = replay(folder.path(), Begin::AtFirstEvent, &linchpin_kit::audit::build)
+        .expect("what is there replays");
     assert!(matches!(report.end, Some(End::Torn { .. })), "{:?}", report.end);
     let recorded = recorded_ids(folder.path());
     assert!(placed.is_subset(&recorded), "the venue got what the journal does not know");

@@ -13,6 +13,7 @@ use linchpin::core::event::{Body, Event};
 use linchpin::core::num::Price;
 use linchpin::core::record::RecordKind;
 use linchpin::journal::journal_folder;
+use linchpin::journal::snapshot::newest_first;
 use support::{
     Dice, Kept, Running, Told, died_of, expect_gone, knob, linchpin, number_before, records, replay, run,
     session, sessions, write_journal,
@@ -53,6 +54,43 @@ fn a_session_trades_fills_and_its_replay_is_identical() {
     }
     let again = replay(&session).expect_code(0);
     again.says("replay identical").says("journal sealed: nothing is missing");
+}
+
+#[test]
+fn a_session_saves_snapshots_and_its_replay_from_one_ends_as_the_full_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "mode = \"DEMO\"\n[journal]\nsnapshot_every = \"1s\"\n";
+    std::fs::write(folder.path().join("often.toml"), text).expect("written");
+    run(folder.path(), &["run", "--config", "often.toml", "--duration", "4s", "--home", "home"])
+        .expect_code(0)
+        .says("replay                 identical");
+    let session = session(&folder.path().join("home"));
+    let hash = |told: &Told| {
+        let (_, rest) = told.stdout.split_once("(last ").expect("a hash");
+        rest.split_once(')').expect("its end").0.to_owned()
+    };
+    let full = replay(&session).expect_code(0);
+    let path = session.display().to_string();
+    let from_snapshot = || run(folder.path(), &["replay", "--from-snapshot", &path]);
+
+    let newest = || newest_first(&session).expect("listed").remove(0);
+    let last = newest();
+    let told = from_snapshot().expect_code(0);
+    told.says("replay identical: 0 events").says("journal sealed: nothing is missing");
+    assert_eq!(hash(&told), hash(&full));
+
+    // One that was saved while it traded.
+    std::fs::remove_file(&last).expect("removed");
+    let told = from_snapshot().expect_code(0);
+    told.says("from the snapshot after event ").says("journal sealed: nothing is missing");
+    assert_eq!(hash(&told), hash(&full));
+    assert!(number_before(&told.stdout, "replay identical: ", " events") > 0, "{told}");
+
+    let mut bytes = std::fs::read(newest()).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(newest(), bytes).expect("written");
+    from_snapshot().expect_code(1).complains(&[&newest().display().to_string(), "checksum"]);
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Config {
     pub schedule: Schedule,
     /// Bytes of a journal segment.
     pub segment_size: u64,
+    /// `None`: only the last.
+    pub snapshot_every: Option<Nanos>,
     pub threads: Threads,
     pub rings: Rings,
     pub control: Control,

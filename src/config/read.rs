@@ -66,11 +66,13 @@ pub(super) fn config(
         listed(&top, "strategy", 0..=MAX_STRATEGIES, |section| strategy(section, &venues, &instruments));
     unique(&strategy_sections, "name", strategies.iter().map(|strategy| strategy.name.as_str()));
 
+    let journal = top.table("journal");
     let config = Config {
         mode,
         run: run(&top.table("run"), overrides, mode, &demo),
         schedule: schedule(&top.table("schedule")),
-        segment_size: top.table("journal").read("segment_size", text(segment_size)),
+        segment_size: journal.read("segment_size", text(segment_size)),
+        snapshot_every: journal.read("snapshot_every", unless_none(text(snapshot_pause))),
         threads: threads(&top.table("threads"), overrides),
         rings: rings(&top.table("rings")),
         control: control(&top.table("control"), mode),
@@ -613,6 +615,10 @@ fn symbol(text: &str) -> Result<String, Wrong> {
         String::new()
     };
     Err(Wrong(format!("expected capital letters, digits and _, at most 32{hint}")))
+}
+
+fn snapshot_pause(text: &str) -> Result<Nanos, Wrong> {
+    span_within(text, &(Nanos::from_secs(1)..=Nanos::from_secs(86_400)))
 }
 
 fn segment_size(text: &str) -> Result<u64, Wrong> {

@@ -41,6 +41,8 @@ impl Config {
         self.write_schedule(&mut out);
         out.table("[journal]");
         out.local("segment_size", format!("\"{}\"", show_size(self.segment_size)));
+        let pause = self.snapshot_every.map_or("none".to_owned(), show_span);
+        out.local("snapshot_every", format!("\"{pause}\""));
         self.write_threads(&mut out);
         self.write_control(&mut out);
         out.table("[core]");

@@ -187,7 +187,7 @@ fn every_mistake_has_its_own_answer() {
         // Keys.
         ("run = { hom = \"var\" }",             "2: run.hom: there is no such key; did you mean `home`?"),
         ("[core]\norder_row = 5",               "3: core.order_row: there is no such key; did you mean `order_rows`?"),
-        ("[journal]\ncolour = 5",               "3: journal.colour: there is no such key; here stand `segment_size`"),
+        ("[journal]\ncolour = 5",               "3: journal.colour: there is no such key; here stand `segment_size`, `snapshot_every`"),
         ("[[venue.keys]]",                      "2: venue = {..}: expected a list, [[venue]]"),
         ("run = 5",                             "2: run: expected a table, [run]"),
         ("venue = [5]",                         "2: venue = 5: expected a table, [[venue]]"),
@@ -205,6 +205,7 @@ fn every_mistake_has_its_own_answer() {
         ("[schedule]\ndaily_reset = \"24:00\"",  "3: schedule.daily_reset = \"24:00\": expected a time of day, \"HH:MM\", or \"none\""),
         ("[journal]\nsegment_size = \"64MB\"",  "3: journal.segment_size = \"64MB\": expected a size such as \"64KiB\", \"64MiB\" or \"1GiB\""),
         ("[journal]\nsegment_size = \"9000B\"", "3: journal.segment_size = \"9000B\": expected a whole number of 4KiB from \"8KiB\" to \"4GiB\""),
+        ("[journal]\nsnapshot_every = \"1ms\"",  "3: journal.snapshot_every = \"1ms\": expected a span from \"1s\" to \"1d\", or \"none\""),
         ("[threads]\nlayout = \"spilt\"",       "3: threads.layout = \"spilt\": expected one of \"auto\", \"split\", \"merged\"; did you mean \"split\"?"),
         ("[threads]\nwait = 1.5",               "3: threads.wait = 1.5: expected one of \"auto\", \"spin\", \"yield\", \"park\"; write it in quotes"),
         ("[threads]\ncore_cpu = 5000",          "3: threads.core_cpu = 5000: expected a whole number from 0 to 1023, or \"any\""),

@@ -349,6 +349,23 @@ pub fn hash_of(form: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// How long a form is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WordCount(usize);
+
+impl WordCount {
+    pub fn bytes(self) -> usize {
+        self.0.saturating_mul(8)
+    }
+}
+
+impl Sink for WordCount {
+    #[inline]
+    fn word(&mut self, _word: u64) {
+        self.0 += 1;
+    }
+}
+
 /// Grows as it must: for tools and tests.
 impl Sink for Vec<u8> {
     #[inline]
@@ -366,8 +383,15 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// Every page of it is touched here, so that none is met first while a state is saved.
     pub fn with_room(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), lost: 0 }
+        let mut room = alloc::vec![1; bytes];
+        room.clear();
+        Self { bytes: room, lost: 0 }
+    }
+
+    pub fn room(&self) -> usize {
+        self.bytes.capacity()
     }
 
     pub fn clear(&mut self) {

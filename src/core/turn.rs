@@ -15,7 +15,8 @@ use crate::num::{Price, Quantity};
 use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason};
 use crate::risk::Risk;
 use crate::snapshot::{
-    Saved, Sink, SnapshotError, StateHasher, Words, hash_of, load_header, save_header, save_section,
+    Saved, Sink, SnapshotError, StateHasher, WordCount, Words, hash_of, load_header, save_header,
+    save_section,
 };
 use crate::state::{Change, Findings, State};
 use crate::strategy::{Strategies, Strategy};
@@ -103,6 +104,13 @@ impl Core {
         let mut hasher = StateHasher::default();
         self.save(&mut hasher);
         hasher.finish()
+    }
+
+    /// Bytes that `save` writes at present.
+    pub fn saved_size(&self) -> usize {
+        let mut count = WordCount::default();
+        self.save(&mut count);
+        count.bytes()
     }
 
     /// Everything that decides what comes next, as of the last event taken.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::header::OPENINGS;
 use super::layout::*;
+use super::snapshot::{self, header_at as snapshot_at};
 use crate::core::record::RECORDS_VERSION;
 
 #[test]
@@ -24,7 +25,12 @@ fn the_document_says_what_the_code_does() {
 
 #[test]
 fn the_fields_fill_their_headers_without_a_gap_that_is_not_named() {
-    for (fields, size) in [(RECORD_FIELDS, RECORD_HEADER_SIZE), (HEADER_FIELDS, header_at::METADATA)] {
+    let headers = [
+        (RECORD_FIELDS, RECORD_HEADER_SIZE),
+        (HEADER_FIELDS, header_at::METADATA),
+        (SNAPSHOT_FIELDS, snapshot_at::FORM),
+    ];
+    for (fields, size) in headers {
         let end = fields.iter().fold(0, |at, field| {
             assert_eq!(field.at, at, "{}", field.name);
             at + field.size
@@ -39,6 +45,25 @@ struct Field {
     name: &'static str,
     meaning: &'static str,
 }
+
+const SNAPSHOT_FIELDS: &[Field] = &[
+    field(snapshot_at::MAGIC, 8, "magic", "`LPSNAP`, carriage return, line feed"),
+    field(snapshot_at::VERSION, 4, "version", "of this header; the state has a version of its own"),
+    field(snapshot_at::CHECKSUM, 4, "checksum", "CRC-32C of the header without this field"),
+    field(snapshot_at::SESSION, 16, "session", "id of the session, as in the journal"),
+    field(snapshot_at::CONFIGURATION, 32, "configuration", "the session's configuration hash"),
+    field(
+        snapshot_at::SEQUENCE,
+        8,
+        "sequence",
+        "the last event in the state; also in the file's name, in 20 digits",
+    ),
+    field(snapshot_at::TIME, 8, "time", "the processing time of that event"),
+    field(snapshot_at::STATE_HASH, 8, "state hash", "as the journal would have it after that event"),
+    field(snapshot_at::FORM_LENGTH, 8, "length", "bytes of the state; nothing follows it"),
+    field(snapshot_at::FORM_CHECKSUM, 4, "state checksum", "CRC-32C of the state"),
+    field(snapshot_at::FORM_CHECKSUM + 4, 4, "unused", "zeros"),
+];
 
 const fn field(at: usize, size: usize, name: &'static str, meaning: &'static str) -> Field {
     Field { at, size, name, meaning }
@@ -137,6 +162,24 @@ fn document() -> String {
     )
     .unwrap();
     text.push_str(ENDS);
+    section(&mut text, "Snapshots", SNAPSHOT_FIELDS);
+    writeln!(
+        text,
+        "{} | as long as the header says | state | words of eight bytes, see below\n",
+        snapshot_at::FORM
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "`snapshots/<sequence>.snapshot` beside the journal (version {}): the core's state after one event. It is written under another name\n\
+         (`.draft`), brought to the disk, and renamed; the newest few are kept. With the events after it, it is the same as all events:\n\
+         `linchpin replay --from-snapshot` is that claim. The journal stays the truth: a snapshot that is missing or damaged costs time only.\n\n\
+         The state is what `core::snapshot` writes, now version {}: `linchpin`, the version, the hash of the opening configuration, then sections\n\
+         that begin with their names. A build reads its own version only. The state hash in the journal is the hash of these same words.",
+        snapshot::VERSION,
+        crate::core::snapshot::VERSION
+    )
+    .unwrap();
     text
 }
 

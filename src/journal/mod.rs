@@ -7,6 +7,7 @@
 //!   writer      append (hot); writer/roll: begin, go on in a next segment, seal
 //!   reader      every record in order, verified; how the journal ends: sealed, torn, damaged
 //!   recovery    go on after a crash
+//!   snapshot    the core's state in a file, to replay from there on; snapshot/keeper: written beside a trading core
 //! ```
 //!
 //! A reader that meets damage stops. It never skips, and never guesses.
@@ -17,6 +18,7 @@ pub mod layout;
 pub mod reader;
 pub mod recovery;
 pub mod segment;
+pub mod snapshot;
 pub mod writer;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::core::id::InstrumentId;
 use crate::core::instrument::InstrumentDefinition;
 use crate::core::turn::Core;
 use crate::journal::End;
-use crate::replay::{Opening, ReplayError, Report, book_lines, replay};
+use crate::replay::{Begin, Opening, ReplayError, Report, book_lines, replay};
 
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
@@ -22,13 +22,18 @@ pub(crate) struct ReplayArgs {
     /// Print each instrument's final book: B <price> <quantity> descending, then A ... ascending
     #[arg(long)]
     books: bool,
+    /// Begin after the newest snapshot instead of at the first event
+    #[arg(long)]
+    from_snapshot: bool,
 }
 
 pub(crate) fn run(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     let begun = Instant::now();
-    let report = replay_with(&args.session, strategies).map_err(|error| match error {
+    let begin = if args.from_snapshot { Begin::AfterSnapshot } else { Begin::AtFirstEvent };
+    let report = replay_with(&args.session, begin, strategies).map_err(|error| match error {
         // Its own words name the file already.
         ReplayError::Journal(error) => Failure::Failed(error.into()),
+        ReplayError::SnapshotFile(error) => Failure::Failed(error.into()),
         ReplayError::Different(_) => Failure::Different(in_session(error, args)),
         other => Failure::Failed(in_session(other, args)),
     })?;
@@ -47,8 +52,12 @@ fn in_session(error: ReplayError, args: &ReplayArgs) -> anyhow::Error {
 }
 
 /// Replays a session with the strategies that this program knows.
-pub(super) fn replay_with(session: &std::path::Path, strategies: &Registry) -> Result<Report, ReplayError> {
-    replay(session, &|opening, definitions| build(opening, definitions, strategies))
+pub(super) fn replay_with(
+    session: &std::path::Path,
+    begin: Begin,
+    strategies: &Registry,
+) -> Result<Report, ReplayError> {
+    replay(session, begin, &|opening, definitions| build(opening, definitions, strategies))
 }
 
 fn build(
@@ -85,6 +94,9 @@ fn verdict(report: &Report, begun: Instant) -> String {
         "replay identical: {} events, {} dispatches, {} decisions, {} state hashes (last {:016x}), in {seconds:.2} s",
         report.events, report.dispatches, report.decisions, report.state_hashes, report.last_hash
     );
+    if report.began_after > 0 {
+        text.push_str(&format!("\nfrom the snapshot after event {}", report.began_after));
+    }
     let (agreed, differed) = report
         .cross_checks
         .iter()

@@ -21,6 +21,7 @@ use crate::core::record::{Ask, Decision, RecordKind, RiskReason};
 use crate::core::state::State;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
+use crate::journal::snapshot::{self, Head, Shelf, SnapshotFileError};
 use crate::journal::{JournalError, Sealed, Writer};
 use crate::kill_gate::{Epoch, GateControl, GateState};
 use crate::ring::{Consumer, Full, Producer};
@@ -121,6 +122,15 @@ pub struct CoreLoop<C: Clock> {
     operator: Producer<Told>,
     /// What an operator looks at.
     looking: Option<Looking>,
+    snapshots: Option<Snapshots>,
+}
+
+/// The state is saved now and then: when the rings are empty, for the copy takes longer than a turn; at the latest a whole
+/// pause after it was due.
+struct Snapshots {
+    shelf: Shelf,
+    pause: Nanos,
+    due: Nanos,
 }
 
 /// Everything that a turn's output goes through.
@@ -146,6 +156,8 @@ pub struct CoreEnd {
     pub events: u64,
     pub hops: HopHistograms,
     pub seal: Result<Sealed, JournalError>,
+    /// Whether the snapshots came to the disk, the last one of the sealed journal too.
+    pub snapshots: Result<snapshot::Counts, SnapshotFileError>,
     pub state_hash: u64,
     pub ring_high_water: Vec<(&'static str, usize, usize)>,
     /// Pushes of the core that met a full ring.
@@ -180,7 +192,14 @@ impl<C: Clock> CoreLoop<C> {
             kill,
             operator: wiring.operator,
             looking: None,
+            snapshots: None,
         }
+    }
+
+    /// Saves the state so often, and at the end of the run.
+    pub fn saving(mut self, shelf: Shelf, pause: Nanos) -> Self {
+        self.snapshots = Some(Snapshots { shelf, pause, due: self.now + pause });
+        self
     }
 
     /// One bounded round over all rings.
@@ -201,6 +220,7 @@ impl<C: Clock> CoreLoop<C> {
             taken += self.drain(number);
         }
         self.publish(taken == 0);
+        self.save_if_due(taken == 0);
         Pass::busy_if(taken > 0)
     }
 
@@ -233,9 +253,15 @@ impl<C: Clock> CoreLoop<C> {
         let journal_rolls = self.desk.journal.roll_counts();
         self.published = Nanos::ZERO;
         self.publish(true);
+        let head = self.head();
         let seal = match self.desk.failure {
             Some(failure) => Err(failure),
             None => self.desk.journal.seal(),
+        };
+        // After the seal: a state must not be on the disk before the events that made it.
+        let snapshots = match self.snapshots {
+            Some(snapshots) if seal.is_ok() => snapshots.end(&head, &self.core),
+            _ => Ok(snapshot::Counts::default()),
         };
         let outlets = self.desk.outlets.iter();
         let ring_full = outlets
@@ -258,8 +284,39 @@ impl<C: Clock> CoreLoop<C> {
             ring_full,
             core: self.core,
             seal,
+            snapshots,
             state_hash,
             journal_rolls,
+        }
+    }
+
+    #[inline]
+    fn save_if_due(&mut self, idle: bool) {
+        let Some(snapshots) = &self.snapshots else { return };
+        if self.now >= if idle { snapshots.due } else { snapshots.due + snapshots.pause } {
+            self.save();
+        }
+    }
+
+    #[cold]
+    fn save(&mut self) {
+        let head = self.head();
+        let Some(snapshots) = &mut self.snapshots else { return };
+        snapshots.due = self.now + snapshots.pause;
+        // No buffer: the disk is slower than the pause, and the one being written is young enough.
+        if let Some(mut buffer) = snapshots.shelf.take() {
+            self.core.save(&mut buffer);
+            snapshots.shelf.hand_over(head, buffer);
+        }
+    }
+
+    fn head(&self) -> Head {
+        let session = self.desk.journal.session();
+        Head {
+            session: session.session,
+            configuration: session.configuration_hash,
+            sequence: self.sequence,
+            time: self.now.raw(),
         }
     }
 
@@ -433,6 +490,19 @@ impl<C: Clock> CoreLoop<C> {
         for control in [Control::trip(KillMode::Block), stop] {
             self.take(&Event::new(self.now, Source::Operator, Body::Control(control)));
         }
+    }
+}
+
+impl Snapshots {
+    /// The last one, of the state at the journal's end.
+    #[cold]
+    fn end(mut self, head: &Head, core: &Core) -> Result<snapshot::Counts, SnapshotFileError> {
+        let mut counts = self.shelf.stop()?;
+        let mut form = Vec::new();
+        core.save(&mut form);
+        self.shelf.write_last(head, &form)?;
+        counts.written += 1;
+        Ok(counts)
     }
 }
 

@@ -98,8 +98,13 @@ const POWERS: &[Power] = &[
     Power {
         name: "the ring's crate",
         words: &["rtrb"],
-        // The journal's segments and the log's lines have rings of their own, below the engine's threads.
-        rooms: &["src/ring/", "src/journal/segment.rs", "src/telemetry/log.rs"],
+        // The journal's segments and snapshots, and the log's lines, have rings of their own, below the engine's threads.
+        rooms: &[
+            "src/ring/",
+            "src/journal/segment.rs",
+            "src/journal/snapshot/keeper.rs",
+            "src/telemetry/log.rs",
+        ],
         free_in_tests: true,
     },
     // A byte reaches a venue from here and from nowhere else.

@@ -14,6 +14,7 @@ use crate::core::instrument::InstrumentDefinition;
 use crate::core::record::{RECORDS_VERSION, RecordKind};
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
+use crate::journal::snapshot::Shelf;
 use crate::journal::{SessionHeader, Writer};
 use crate::kill_gate::GateState;
 use crate::net::http::{HttpClient, HttpOptions};
@@ -71,6 +72,7 @@ impl Session {
         core_configuration.killed = killed.is_some();
         let core = Core::new(core_configuration, strategies.make(&config, &definitions)?);
         let journal = open_journal(&config, &folder, &directory, killed.is_some(), reset_kill)?;
+        let snapshots = Shelf::spawn(&folder.path, room_for_state(&core, &config))?;
         let mut first = Vec::new();
         hydrator.definitions(&directory, Nanos::new(clock.now()), &mut first);
 
@@ -100,6 +102,8 @@ impl Session {
             log: &mut log_lanes,
             // A run that begins killed begins with a shut gate: the core and the gate say the same from the first turn on.
             initial_gate: if killed.is_some() { GateState::Shut } else { GateState::Open },
+            snapshots,
+            snapshot_every: config.snapshot_every,
         };
         if let Some(killed) = &killed {
             log.log(
@@ -127,6 +131,14 @@ impl Session {
             begun: Instant::now(),
         })
     }
+}
+
+/// What the state of a busy session takes: every row of the order table, books of usual depth. More is found out and made
+/// room for while it trades.
+fn room_for_state(core: &Core, config: &Config) -> usize {
+    const ROW: usize = 512;
+    const BOOK: usize = 64 * 1024;
+    core.saved_size() + config.core.order_rows as usize * ROW + config.instruments.len() * BOOK
 }
 
 /// A first Ctrl-C before there is a session to drain.

@@ -87,6 +87,9 @@ impl Session {
 
         let sealed =
             ended.core.seal.as_ref().map(|_| ()).map_err(|error| format!("the journal failed: {error}"));
+        if let Err(error) = &ended.core.snapshots {
+            complain!("linchpin: no snapshot for a warm start: {error}");
+        }
         let verified =
             if config.run.verify { verify(&folder.path, strategies) } else { Ok(Verification::NotAsked) };
         summary.verification = match &verified {
@@ -219,7 +222,7 @@ impl Ending {
 
 fn verify(session: &Path, strategies: &Registry) -> Result<Verification, Failure> {
     let begun = Instant::now();
-    match replay::replay_with(session, strategies) {
+    match replay::replay_with(session, crate::replay::Begin::AtFirstEvent, strategies) {
         Ok(report) => Ok(Verification::Identical {
             events: report.events,
             dispatches: report.dispatches,

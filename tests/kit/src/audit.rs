@@ -16,7 +16,7 @@ use linchpin::core::state::control::AccountTrust;
 use linchpin::core::time::Nanos;
 use linchpin::core::turn::Core;
 use linchpin::journal::Reader;
-use linchpin::replay::{Opening, Report, replay};
+use linchpin::replay::{Begin, Opening, Report, replay};
 
 use crate::world::core_of;
 
@@ -36,7 +36,7 @@ pub struct Audit {
 /// Replays a session, which compares every decision byte for byte, and then walks it turn by turn. The first thing that is
 /// wrong is the error.
 pub fn audit(folder: &Path) -> Result<Audit, String> {
-    let report = replay(folder, &build).map_err(|error| error.to_string())?;
+    let report = replay(folder, Begin::AtFirstEvent, &build).map_err(|error| error.to_string())?;
     if !report.is_complete() {
         return Err(format!("the journal is not sealed: {:?}", report.end));
     }
