@@ -30,6 +30,9 @@ const SLOWNESS: Duration = Duration::from_secs(2);
 /// The operator's thread answers within this, or the engine is in trouble.
 const ANSWER: Duration = Duration::from_secs(40);
 
+/// Milliseconds that the last answers may take to be written when the door closes.
+const CLOSING: u32 = 3_000;
+
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     #[error("cannot open the control socket {}: {source}", path.display())]
@@ -42,7 +45,7 @@ pub enum DoorError {
     NotASocket { path: PathBuf },
 }
 
-/// The open door. Dropping it closes it and takes the socket away.
+/// The open door. Dropping it, after the operator's thread has ended, closes it and takes the socket away.
 pub struct UnixDoor {
     path: PathBuf,
     stop: StopFlag,
@@ -152,8 +155,15 @@ fn listen(listener: &UnixListener, asked: &SyncSender<Asked>, stop: &StopFlag) {
             of(&guests).leave(number);
         }
     }
-    for (_, client) in of(&guests).clients.drain(..) {
-        let _ = client.shutdown(std::net::Shutdown::Both);
+    // Nobody asks any more; who has asked still gets the answer.
+    for (_, client) in &of(&guests).clients {
+        let _ = client.shutdown(std::net::Shutdown::Read);
+    }
+    for _ in 0..CLOSING {
+        if of(&guests).clients.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -67,9 +67,11 @@ impl Session {
             log_writer,
             ..
         } = self;
-        drop(people);
         let gaps = crate::sys::gaps::measure(&clock, None, Duration::from_millis(300)).ok();
-        let ended = running.join().map_err(|error| Failure::Failed(error.into()))?;
+        let ended = running.join();
+        // The operator's thread has said its last: who waits for an answer has it now.
+        drop(people);
+        let ended = ended.map_err(|error| Failure::Failed(error.into()))?;
         log.log(LogRecord::new(clock.now(), LogEvent::LoopShutdown).with("events", ended.core.events));
         drop(log);
         if let Err(error) = log_writer.stop() {
