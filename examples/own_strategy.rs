@@ -100,6 +100,7 @@ impl Strategy for Quoter {
                 quantity: Quantity::new(if fits { size } else { 0 }),
                 time_in_force: TimeInForce::PostOnly,
                 requote_ticks: self.requote_ticks,
+                protective: false,
             }
         };
         let (bid, ask) = (standing(slots[0], Side::Buy, bid), standing(slots[1], Side::Sell, ask));

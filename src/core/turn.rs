@@ -19,7 +19,7 @@ use crate::snapshot::{
     save_section,
 };
 use crate::state::{Change, Findings, State};
-use crate::strategy::{Strategies, Strategy};
+use crate::strategy::{Progress, Strategies, Strategy};
 use crate::time::Nanos;
 
 /// The whole core: state, and what works on it.
@@ -84,6 +84,11 @@ impl Core {
 
     pub fn dispatches(&self) -> u64 {
         self.execution.dispatches()
+    }
+
+    /// How far a strategy has come with a work that has an end.
+    pub fn progress(&self, strategy: StrategyId) -> Option<Progress> {
+        self.strategies.progress(&self.state, &self.configuration, strategy)
     }
 
     /// Nothing of ours is open, under way or waiting: a drained run may stop. Orders of others do not hold it.

@@ -80,6 +80,7 @@ impl MarketMaker {
             quantity: p.quantity.min(p.max_position - side.signed(position)),
             time_in_force: TimeInForce::PostOnly,
             requote_ticks: p.requote_ticks,
+            protective: false,
         }
     }
 }

@@ -2,12 +2,17 @@
 //! through risk and the queue like everything else.
 //! Hot.
 
+pub mod bracket;
+pub mod chaser;
+pub mod dca;
+pub mod distance;
 pub mod market_maker;
 pub mod quote;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::event::{PositionSide, Side};
 use crate::family::Claim;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::instrument::InstrumentDefinition;
@@ -47,10 +52,26 @@ pub trait Strategy: Send {
         Claim::Unsaid
     }
 
+    /// How far it has come with a work that has an end.
+    fn progress(&self, _view: &View<'_>) -> Option<Progress> {
+        None
+    }
+
     /// Changes a parameter at run time, as an event; false: no such parameter, or not a value for it.
     fn set_parameter(&mut self, _parameter: u32, _value: i64) -> bool {
         false
     }
+}
+
+/// A work that has an end, and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub wanted: Quantity,
+    pub filled: Quantity,
+    /// In the strategy's own word.
+    pub phase: &'static str,
 }
 
 /// Bit for bit, so that a strategy's opinion comes back as it was.
@@ -135,6 +156,36 @@ impl<'a> View<'a> {
     pub fn position(&self, instrument: InstrumentId) -> Position {
         self.state.execution.position(self.strategy, instrument).copied().unwrap_or_default()
     }
+    /// Another strategy's position, to look at.
+    pub fn position_of(&self, strategy: StrategyId, instrument: InstrumentId) -> Position {
+        self.state.execution.position(strategy, instrument).copied().unwrap_or_default()
+    }
+    /// One leg of a strategy's position.
+    pub fn leg(&self, strategy: StrategyId, instrument: InstrumentId, leg: PositionSide) -> Position {
+        match leg {
+            PositionSide::Both => self.position_of(strategy, instrument),
+            PositionSide::Long | PositionSide::Short => Position::default(),
+        }
+    }
+    /// One leg of what the account holds.
+    pub fn account_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Position {
+        match leg {
+            PositionSide::Both => self.account_position(instrument),
+            PositionSide::Long | PositionSide::Short => Position::default(),
+        }
+    }
+    /// Its positions have a long and a short leg.
+    pub fn is_hedged(&self, _instrument: InstrumentId) -> bool {
+        false
+    }
+    /// Whose view this is.
+    pub fn strategy(&self) -> StrategyId {
+        self.strategy
+    }
+    /// What the account holds, all owners together.
+    pub fn account_position(&self, instrument: InstrumentId) -> Position {
+        self.state.execution.total(instrument).copied().unwrap_or_default()
+    }
     /// The live order in one of its slots.
     #[inline]
     pub fn order(&self, slot: u16) -> Option<&'a Order> {
@@ -151,6 +202,12 @@ impl<'a> View<'a> {
     pub fn latest(&self, slot: u16) -> Option<&'a Order> {
         let key = OrderKey { strategy: self.strategy, slot };
         self.state.execution.in_slot(key).map(|(_, order)| order)
+    }
+    /// Nothing of ours is live or waits in the slot, and all fills of what was there are known.
+    #[inline]
+    pub fn is_clear(&self, slot: u16) -> bool {
+        let whole = |last: &Order| !last.is_live() && last.filled >= last.cumulative;
+        self.latest(slot).is_none_or(whole) && !self.has_pending(slot)
     }
     /// A command of this slot waits in the queue.
     #[inline]
@@ -267,6 +324,17 @@ impl Strategies {
             }
             _ => Claim::Abandoned,
         }
+    }
+
+    /// How far a strategy has come.
+    pub(crate) fn progress(
+        &self,
+        state: &State,
+        configuration: &Configuration,
+        id: StrategyId,
+    ) -> Option<Progress> {
+        let limits = configuration.strategies.get(id.index())?;
+        self.instances.get(id.index())?.strategy.progress(&View::new(state, id, limits))
     }
 
     pub(crate) fn set_parameter(&mut self, strategy: StrategyId, parameter: u32, value: i64) -> bool {

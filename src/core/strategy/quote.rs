@@ -23,6 +23,8 @@ pub struct Quote {
     pub time_in_force: TimeInForce,
     /// An order this many ticks off its price is moved.
     pub requote_ticks: i64,
+    /// Reduce-only, of the protective family; its quantity is kept exact too, not only its price.
+    pub protective: bool,
 }
 
 /// Places, moves or withdraws, so that the slot holds what the quote says.
@@ -43,12 +45,16 @@ pub fn step(view: &View<'_>, quote: &Quote, intents: &mut Intents) {
         Some(order) if order.inflight.is_some() => {}
         Some(_) if !quantity.is_positive() => intents.cancel(slot),
         Some(order) => {
-            if !close(order.price) && !waits_well {
+            let resized = quote.protective && order.filled + quantity != order.quantity;
+            if (!close(order.price) || resized) && !waits_well {
                 intents.replace(slot, price, order.filled + quantity);
             }
         }
         None if quantity.is_positive() && !waits_well => {
-            intents.limit(slot, quote.instrument, quote.side, price, quantity, quote.time_in_force);
+            let new =
+                NewIntent::limit(quote.instrument, quote.side, price, quantity).valid(quote.time_in_force);
+            let new = if quote.protective { new.reduce_only().protective() } else { new };
+            intents.new_order(slot, new);
         }
         None => {}
     }
