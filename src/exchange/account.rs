@@ -75,17 +75,55 @@ impl Exchange {
                 let only = symbol.map(|symbol| self.index_of(&symbol)).transpose()?;
                 Ok(Reply::Positions(self.positions(account, only)))
             }
+            Command::QueryAlgo { algo } => self.find_algo(account, &algo).map(Reply::Algo),
+            Command::OpenAlgos { symbol } => {
+                let only = symbol.map(|symbol| self.index_of(&symbol).map(|_| symbol)).transpose()?;
+                let waits = |algo: &&Algo| {
+                    algo.status.is_waiting()
+                        && only.as_ref().is_none_or(|symbol| algo.order.symbol == *symbol)
+                };
+                Ok(Reply::Algos(self.algos.of(account).filter(waits).cloned().collect()))
+            }
+            Command::AllAlgos { symbol, window } => {
+                self.index_of(&symbol)?;
+                let rows = self.algos.of(account).filter(|algo| algo.order.symbol == symbol);
+                Ok(Reply::Algos(cut(rows, window, |algo| (algo.algo_id, algo.time_ms))))
+            }
+            Command::Income { symbol, kind, window } => {
+                let rows = self.incomes.get(&account).into_iter().flatten().filter(|income| {
+                    symbol.as_ref().is_none_or(|symbol| income.symbol == *symbol)
+                        && kind.is_none_or(|kind| income.kind == kind)
+                });
+                Ok(Reply::Income(cut(rows, window, |income| (income.transaction_id, income.time_ms))))
+            }
+            Command::ForceOrders { symbol, window } => {
+                let only = symbol.map(|symbol| self.index_of(&symbol)).transpose()?;
+                let all = self.instruments.iter().map(|instrument| instrument.index);
+                let wanted = all.filter(|index| only.is_none_or(|only| only == *index));
+                let rows: Vec<&Order> = wanted
+                    .flat_map(|index| self.orders.history(account, index))
+                    .filter(|order| order.is_liquidation())
+                    .collect();
+                Ok(Reply::Orders(cut(rows.into_iter(), window, |order| (order.order_id, order.time_ms))))
+            }
+            Command::Funds => Ok(Reply::Funds(self.funds(account))),
             Command::PositionMode => Ok(Reply::PositionMode { dual: self.ledger.wallet(account).dual }),
             Command::CommissionRate { symbol } => {
                 let spec = &self.instruments[self.index_of(&symbol)?.0].spec;
                 let wallet = self.ledger.wallet(account);
-                Ok(Reply::CommissionRate {
-                    symbol: spec.symbol.clone(),
-                    maker: wallet.maker_fee,
-                    taker: wallet.taker_fee,
-                })
+                let (maker, taker) = match spec.product {
+                    Product::Spot => self.purses.fees(account),
+                    Product::UsdmPerpetual => (wallet.maker_fee, wallet.taker_fee),
+                };
+                Ok(Reply::CommissionRate { symbol: spec.symbol.clone(), maker, taker })
             }
             Command::Place(_)
+            | Command::Test(_)
+            | Command::Amend { .. }
+            | Command::PlaceAlgo(_)
+            | Command::CancelAlgo { .. }
+            | Command::CancelAllAlgos { .. }
+            | Command::CountdownCancelAll { .. }
             | Command::Modify(_)
             | Command::Cancel { .. }
             | Command::CancelAll { .. }
@@ -215,6 +253,40 @@ impl Exchange {
         }
     }
 
+    /// What open orders hold of an asset on spot: the money of bids, the coins of asks.
+    pub(super) fn locked(&self, account: AccountId, asset: &str) -> Decimal {
+        let held = |order: &Order| {
+            let Some(symbol) = self.symbol_index(&order.symbol) else { return Decimal::ZERO };
+            let spec = &self.instruments[symbol.0].spec;
+            let price = if order.price.is_positive() { order.price } else { order.stop_price };
+            match order.side {
+                Side::Buy if *spec.quote_asset == *asset => price.times(order.leaves_quantity()),
+                Side::Sell if *spec.base_asset == *asset => order.leaves_quantity(),
+                _ => Decimal::ZERO,
+            }
+        };
+        self.orders.all_open(account).map(held).sum()
+    }
+
+    /// What new orders can use of an asset on spot.
+    pub(super) fn free(&self, account: AccountId, asset: &str) -> Decimal {
+        self.purses.balance(account, asset) - self.locked(account, asset)
+    }
+
+    fn funds(&self, account: AccountId) -> Funds {
+        let (maker_fee, taker_fee) = self.purses.fees(account);
+        let purse = |(asset, amount): (&Symbol, Decimal)| {
+            let locked = self.locked(account, asset);
+            Purse { asset: asset.clone(), free: amount - locked, locked }
+        };
+        Funds {
+            balances: self.purses.of(account).map(purse).collect(),
+            maker_fee,
+            taker_fee,
+            update_time_ms: self.purses.updated_ms(account),
+        }
+    }
+
     fn unrealized(&self, account: AccountId) -> Decimal {
         let wallet = self.ledger.wallet(account);
         self.instruments
@@ -285,7 +357,7 @@ impl Exchange {
                     maintenance_margin: margin.maintenance,
                     bid_notional: margin.bid_notional,
                     ask_notional: margin.ask_notional,
-                    liquidation_price: Decimal::ZERO,
+                    liquidation_price: self.liquidation_price(account, symbol, *side),
                     update_time_ms: holding.update_time_ms,
                     has_open_orders: self
                         .orders

@@ -10,11 +10,15 @@ use super::instrument::{Instrument, Liquidity};
 use super::ledger::Ledger;
 use super::market::Market;
 use super::orders::{Orders, SymbolIndex};
+use super::purses::Purses;
+use super::triggers::{Algos, Triggers};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Events of the agents' market that one call plays; what is left makes the venue due at once.
 const STEPS_PER_CALL: usize = 4_096;
+/// Triggers and liquidations that one step may cause, before the rest waits for the next one.
+const MOST_CONSEQUENCES: usize = 1_000;
 /// A longer absence than this is not made up for: the market goes on from the end of the gap.
 const LONGEST_CATCH_UP_NS: u64 = 60_000_000_000;
 
@@ -24,12 +28,23 @@ pub struct Exchange {
     pub(super) instruments: Vec<Instrument>,
     pub(super) orders: Orders,
     pub(super) trades: BTreeMap<AccountId, VecDeque<UserTrade>>,
+    /// Money of USD-M accounts.
     pub(super) ledger: Ledger,
+    /// Assets of spot accounts.
+    pub(super) purses: Purses,
+    pub(super) triggers: Triggers,
+    pub(super) algos: Algos,
+    pub(super) incomes: BTreeMap<AccountId, VecDeque<Income>>,
+    pub(super) last_transaction_id: u64,
+    pub(super) last_prevented_match: u64,
     pub(super) market: Market,
-    /// `GTD` orders by the millisecond in which they end.
+    /// When all orders of an account and symbol are cancelled unless it says that it lives (ms).
+    pub(super) countdowns: BTreeMap<(AccountId, SymbolIndex), u64>,
+    /// `GTD` orders and algos by the millisecond in which they end.
     pub(super) expiries: BTreeSet<(u64, u64)>,
     pub(super) outbox: Vec<Output>,
     next_mark_ns: u64,
+    next_funding_ms: u64,
     now_ns: u64,
 }
 
@@ -57,10 +72,18 @@ impl Exchange {
             orders: Orders::new(config.history_limit),
             trades: BTreeMap::new(),
             ledger: Ledger::new(&config.accounts, &max_leverage),
+            purses: Purses::new(&config.accounts, &config.symbols[0].quote_asset),
+            triggers: Triggers::default(),
+            algos: Algos::default(),
+            incomes: BTreeMap::new(),
+            last_transaction_id: 0,
+            last_prevented_match: 0,
+            countdowns: BTreeMap::new(),
             market: Market::new(&config, now)?,
             expiries: BTreeSet::new(),
             outbox: Vec::new(),
             next_mark_ns: now,
+            next_funding_ms: next_multiple(now / NS_PER_MS, config.funding_interval_ms),
             now_ns: now,
             config,
         };
@@ -78,10 +101,28 @@ impl Exchange {
         } else {
             self.play(now);
         }
+        let reply = self.carry_out_command(account, command);
+        self.consequences();
+        reply
+    }
+
+    fn carry_out_command(&mut self, account: AccountId, command: Command) -> Result<Reply, ApiError> {
         match command {
             Command::Place(new) => self.place(account, new).map(Reply::Order),
+            Command::Test(new) => self.admit(account, &new).map(|_| Reply::Checked),
             Command::Modify(modify) => self.modify(account, modify).map(Reply::Order),
-            Command::Cancel { symbol, order } => self.cancel(account, &symbol, &order).map(Reply::Order),
+            Command::Cancel { symbol, order, name } => {
+                self.cancel(account, &symbol, &order, name).map(Reply::Order)
+            }
+            Command::Amend { symbol, order, quantity, name } => {
+                self.amend(account, &symbol, &order, quantity, name).map(Reply::Order)
+            }
+            Command::PlaceAlgo(new) => self.place_algo(account, new).map(Reply::Algo),
+            Command::CancelAlgo { algo } => self.cancel_algo(account, &algo).map(Reply::Algo),
+            Command::CancelAllAlgos { symbol } => {
+                self.cancel_all_algos(account, &symbol).map(|()| Reply::CanceledAll)
+            }
+            Command::CountdownCancelAll { symbol, after_ms } => self.count_down(account, &symbol, after_ms),
             Command::CancelAll { symbol } => self.cancel_all(account, &symbol).map(|()| Reply::CanceledAll),
             Command::SetLeverage { symbol, leverage } => self.set_leverage(account, &symbol, leverage),
             Command::SetPositionMode { dual } => self.set_position_mode(account, dual),
@@ -93,7 +134,7 @@ impl Exchange {
     pub fn depth(&mut self, now: u64, symbol: &str, limit: Option<u32>) -> Result<DepthReply, ApiError> {
         let symbol = self.index_of(symbol)?;
         let limit = limit.unwrap_or(500);
-        if ![5, 10, 20, 50, 100, 500, 1000].contains(&limit) {
+        if !self.is_spot() && ![5, 10, 20, 50, 100, 500, 1000].contains(&limit) {
             return Err(ApiError::depth_limit_invalid(limit));
         }
         if !self.market.is_recording() {
@@ -115,7 +156,35 @@ impl Exchange {
 
     /// Mark price of one symbol (`premiumIndex`).
     pub fn mark_price(&self, now: u64, symbol: &str) -> Result<MarkPrice, ApiError> {
-        Ok(mark_price(&self.instruments[self.index_of(symbol)?.0], now / NS_PER_MS))
+        let instrument = &self.instruments[self.index_of(symbol)?.0];
+        Ok(self.mark_price_of(instrument, now / NS_PER_MS))
+    }
+
+    fn mark_price_of(&self, instrument: &Instrument, now_ms: u64) -> MarkPrice {
+        let mark = instrument.mark();
+        MarkPrice {
+            symbol: instrument.spec.symbol.clone(),
+            event_time_ms: now_ms,
+            mark_price: mark,
+            index_price: mark,
+            funding_rate: self.config.funding_rate,
+            next_funding_time_ms: self.next_funding_ms,
+        }
+    }
+
+    /// What is remembered of one symbol's public past, for tickers, candles and fundings.
+    pub fn instrument(&self, symbol: &str) -> Result<&Instrument, ApiError> {
+        Ok(&self.instruments[self.index_of(symbol)?.0])
+    }
+
+    /// Positions of all clients of one symbol, long side (`openInterest`).
+    pub fn open_interest(&self, symbol: &str) -> Result<Decimal, ApiError> {
+        let symbol = self.index_of(symbol)?;
+        let long = |account: AccountId| -> Decimal {
+            let wallet = self.ledger.wallet(account);
+            wallet.sides().iter().map(|side| wallet.holding(symbol, *side).quantity.max(Decimal::ZERO)).sum()
+        };
+        Ok(self.clients().map(long).sum())
     }
 
     /// The latest public trades of one symbol, oldest first, at most `limit` (1000).
@@ -191,27 +260,48 @@ impl Exchange {
             self.set_clock(due);
             match what {
                 Due::Expiry => self.expire_next(),
+                Due::Countdown => self.countdown_over(),
+                Due::Funding => {
+                    self.fund();
+                    self.next_funding_ms = next_multiple(
+                        self.now_ms().max(self.next_funding_ms),
+                        self.config.funding_interval_ms,
+                    );
+                }
                 Due::Mark => self.publish_marks(now),
                 Due::Market => self.step_market(),
             }
+            self.consequences();
             budget -= 1;
         }
         if budget > 0 {
             self.set_clock(now);
+            // A funding that concerned nobody is over; the next one counts.
+            if self.next_funding_ms <= self.now_ms() {
+                self.next_funding_ms = next_multiple(self.now_ms(), self.config.funding_interval_ms);
+            }
         }
     }
 
     fn next_due(&self) -> Option<(u64, Due)> {
         let expiry = self.expiries.first().map(|(ms, _)| (ms.saturating_mul(NS_PER_MS), Due::Expiry));
-        let marks = !matches!(self.market, Market::Quiet) && !self.market.has_ended();
+        let countdown =
+            self.countdowns.values().min().map(|ms| (ms.saturating_mul(NS_PER_MS), Due::Countdown));
+        let funding =
+            self.has_funding().then_some((self.next_funding_ms.saturating_mul(NS_PER_MS), Due::Funding));
+        let marks = !self.is_spot() && !matches!(self.market, Market::Quiet) && !self.market.has_ended();
         let mark = marks.then_some((self.next_mark_ns, Due::Mark));
         let market = self.market.next_due(self.now_ns).map(|due| (due, Due::Market));
-        [expiry, mark, market].into_iter().flatten().min()
+        [expiry, countdown, funding, mark, market].into_iter().flatten().min()
     }
 
     fn expire_next(&mut self) {
-        if let Some((_, order_id)) = self.expiries.pop_first()
-            && let Some(order) = self.orders.by_id(order_id)
+        let Some((_, order_id)) = self.expiries.pop_first() else { return };
+        if self.find_waiting_algo(order_id) {
+            self.end_algo(order_id, AlgoStatus::Expired);
+            return;
+        }
+        if let Some(order) = self.orders.by_id(order_id)
             && let Some(symbol) = self.symbol_index(&order.symbol)
         {
             self.expire_unfilled(order_id);
@@ -219,11 +309,61 @@ impl Exchange {
         }
     }
 
+    /// Fundings happen while the market lives, or while a client holds something.
+    fn has_funding(&self) -> bool {
+        !self.is_spot()
+            && self.config.funding_interval_ms > 0
+            && !self.market.has_ended()
+            && (matches!(self.market, Market::Agents(_))
+                || self.clients().any(|account| !self.ledger.wallet(account).is_flat()))
+    }
+
+    /// Every order of the account and symbol whose clock has run out.
+    fn countdown_over(&mut self) {
+        let now_ms = self.now_ms();
+        let over = self.countdowns.iter().find(|(_, due)| **due <= now_ms).map(|(key, _)| *key);
+        if let Some((account, symbol)) = over {
+            self.countdowns.remove(&(account, symbol));
+            let name = self.instruments[symbol.0].spec.symbol.clone();
+            let _ = self.cancel_all(account, &name);
+        }
+    }
+
+    fn count_down(&mut self, account: AccountId, symbol: &str, after_ms: u64) -> Result<Reply, ApiError> {
+        let symbol = self.index_of(symbol)?;
+        let due = self.now_ms().saturating_add(after_ms);
+        match after_ms {
+            0 => drop(self.countdowns.remove(&(account, symbol))),
+            _ => drop(self.countdowns.insert((account, symbol), due)),
+        }
+        Ok(Reply::Countdown { symbol: self.instruments[symbol.0].spec.symbol.clone(), after_ms })
+    }
+
+    /// What a step of the market, or of a client, makes happen: triggers, then liquidations, until nothing is due.
+    fn consequences(&mut self) {
+        for _ in 0..MOST_CONSEQUENCES {
+            let fired = self.fire_one_trigger();
+            if !fired && (self.is_spot() || !self.liquidate_one()) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn is_spot(&self) -> bool {
+        self.config.product() == Product::Spot
+    }
+
+    /// Everybody but the house.
+    pub(super) fn clients(&self) -> impl Iterator<Item = AccountId> + use<> {
+        self.ledger.accounts().skip(1)
+    }
+
     fn publish_marks(&mut self, now: u64) {
         for instrument in &self.instruments {
             if !matches!(&instrument.liquidity, Liquidity::Recorded(recorded) if recorded.recorded_mark.is_some())
             {
-                self.outbox.push(Output::MarkPrice(mark_price(instrument, self.now_ms())));
+                let mark = self.mark_price_of(instrument, self.now_ms());
+                self.outbox.push(Output::MarkPrice(mark));
             }
         }
         // A recording at full speed is not asked to print every second of a gap.
@@ -257,21 +397,16 @@ impl Exchange {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Expiry,
+    Countdown,
+    Funding,
     Market,
     Mark,
 }
 
-fn mark_price(instrument: &Instrument, now_ms: u64) -> MarkPrice {
-    const FUNDING_INTERVAL_MS: u64 = 8 * 3_600_000;
-    let mark = instrument.mark();
-    MarkPrice {
-        symbol: instrument.spec.symbol.clone(),
-        event_time_ms: now_ms,
-        mark_price: mark,
-        index_price: mark,
-        funding_rate: Decimal::new(1, 4),
-        next_funding_time_ms: (now_ms / FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS,
-    }
+/// The first multiple of `interval` after `now`.
+fn next_multiple(now: u64, interval: u64) -> u64 {
+    let interval = interval.max(1);
+    (now / interval + 1) * interval
 }
 
 fn check(config: &ExchangeConfig) -> Result<(), SetupError> {
@@ -283,12 +418,15 @@ fn check(config: &ExchangeConfig) -> Result<(), SetupError> {
     }
     for (at, spec) in config.symbols.iter().enumerate() {
         let filters = &spec.filters;
+        if spec.product != config.product() {
+            return wrong(&spec.symbol, "another product than the first symbol: one venue has one");
+        }
         if config.symbols[..at].iter().any(|earlier| earlier.symbol == spec.symbol) {
             return wrong(&spec.symbol, "listed twice");
         }
         if !filters.tick_size.is_positive()
             || !filters.step_size.is_positive()
-            || !filters.market_step_size.is_positive()
+            || filters.market_step_size.is_negative()
         {
             return wrong(&spec.symbol, "tick size and step sizes must be positive");
         }

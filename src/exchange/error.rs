@@ -71,6 +71,10 @@ refusals! {
     REDUCE_ONLY_REJECTED       -2022 "ReduceOnly Order is rejected.";
     MAX_OPEN_ORDERS            -2025 "Reach max open order limit.";
     REDUCE_ONLY_UNSUPPORTED    -2026 "This OrderType is not supported when reduceOnly.";
+    AMEND_QUANTITY             -2038 "Order amend (quantity increase) is not supported.";
+    MAX_AMENDS                 -1013 "Filter failure: MAX_NUM_ORDER_AMENDS";
+    MAX_POSITION               -1013 "Filter failure: MAX_POSITION";
+    ABOVE_MAX_NOTIONAL         -1013 "Filter failure: NOTIONAL";
     MAX_LEVERAGE_EXCEEDED      -2027 "Exceeded the maximum allowable position at current leverage.";
     PRICE_NOT_POSITIVE         -4001 "Price less than 0.";
     PRICE_ABOVE_MAX            -4002 "Price greater than max price.";
@@ -84,6 +88,10 @@ refusals! {
     DEPTH_LIMIT_INVALID        -4021 "Invalid depth limit.";
     QUANTITY_OFF_STEP          -4023 "Qty not increased by step size.";
     LEVERAGE_INVALID           -4028 "Invalid leverage";
+    MAX_STOP_ORDERS            -4045 "Reach max stop order limit.";
+    MARGIN_TYPE_UNCHANGED      -4046 "No need to change margin type.";
+    MARGIN_TYPE_OPEN_ORDERS    -4047 "Margin type cannot be changed if there exists open orders.";
+    MARGIN_TYPE_POSITION       -4048 "Margin type cannot be changed if there exists position.";
     POSITION_SIDE_UNCHANGED    -4059 "No need to change position side.";
     POSITION_SIDE_INVALID      -4060 "Invalid position side.";
     POSITION_SIDE_MISMATCH     -4061 "Order's position side does not match user's setting.";
@@ -93,7 +101,11 @@ refusals! {
     CLIENT_ID_DUPLICATED       -4116 "ClientOrderId is duplicated.";
     REDUCE_ONLY_MARGIN_FAILED  -4118 "ReduceOnly Order Failed. Please check your existing position and open orders";
     USE_ALGO_ENDPOINT          -4120 "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.";
+    CLOSE_POSITION_EXISTS      -4130 "An open stop or take profit order with GTE and closePosition in the direction is existing.";
     MARKET_ORDER_REJECTED      -4131 "The counterparty's best price does not meet the PERCENT_PRICE filter limit.";
+    QUANTITY_WITH_CLOSE_POSITION -4137 "Quantity must be zero with closePosition equals true";
+    MULTI_ASSETS_UNCHANGED     -4171 "No need to change multi-assets mode.";
+    CALLBACK_RATE              -1130 "Data sent for parameter 'callbackRate' is not valid.";
     FOK_REJECTED               -5021 "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history";
     GTX_REJECTED               -5022 "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history";
     SYMBOL_NOT_TRADING         -5024 "Symbol is not in trading status. Order amendment is not permitted.";

@@ -2,7 +2,7 @@
 //!
 //! Order of checks: sign, precision, range, step; quantity before price, then percent price, then notional. One function per filter.
 
-use super::api::{Filters, OrderType, Side, SymbolSpec};
+use super::api::{Filters, OrderType, Product, Side, SymbolSpec};
 use super::decimal::Decimal;
 use super::error::ApiError;
 
@@ -55,6 +55,14 @@ pub fn check_percent_price(
     price: Decimal,
     mark: Decimal,
 ) -> Result<(), ApiError> {
+    let (up, down) = (mark.times(spec.filters.multiplier_up), mark.times(spec.filters.multiplier_down));
+    if spec.product == Product::Spot {
+        return match price {
+            price if price > up => Err(ApiError::price_above_cap(up.fixed(spec.price_precision))),
+            price if price < down => Err(ApiError::price_below_floor(down.fixed(spec.price_precision))),
+            _ => Ok(()),
+        };
+    }
     let bound = take_bound(&spec.filters, side, mark);
     match side {
         Side::Buy if price > bound => Err(ApiError::price_above_cap(bound.fixed(spec.price_precision))),
@@ -67,6 +75,9 @@ pub fn check_percent_price(
 pub fn check_notional(spec: &SymbolSpec, price: Decimal, quantity: Decimal) -> Result<(), ApiError> {
     if price.times(quantity) < spec.filters.min_notional {
         return Err(ApiError::min_notional(spec.filters.min_notional));
+    }
+    if spec.filters.max_notional.is_some_and(|most| price.times(quantity) > most) {
+        return Err(ApiError::ABOVE_MAX_NOTIONAL);
     }
     Ok(())
 }

@@ -5,10 +5,13 @@ use super::book::{Book, Resting};
 use super::decimal::Decimal;
 use super::market::recorded::RecordedLiquidity;
 use super::orders::SymbolIndex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Public trades that `recent_trades` can show.
 const RECENT_TRADES: usize = 1_000;
+/// One-minute candles that are kept: a day and a minute, and as much again.
+const CANDLES: usize = 2 * 1_441;
+const MINUTE_MS: u64 = 60_000;
 
 pub struct Instrument {
     pub index: SymbolIndex,
@@ -43,6 +46,10 @@ pub struct Tape {
     pub last_price: Option<Decimal>,
     pub ticker: (PriceLevel, PriceLevel),
     pub recent: VecDeque<PublicTrade>,
+    pub recent_aggregates: VecDeque<AggTrade>,
+    /// By the minute in which they open (ms).
+    pub candles: BTreeMap<u64, Candle>,
+    pub fundings: VecDeque<Funding>,
 }
 
 impl Instrument {
@@ -56,6 +63,9 @@ impl Instrument {
             last_price: None,
             ticker: (nothing, nothing),
             recent: VecDeque::with_capacity(RECENT_TRADES),
+            recent_aggregates: VecDeque::new(),
+            candles: BTreeMap::new(),
+            fundings: VecDeque::new(),
         };
         Instrument { index, spec, liquidity, tape }
     }
@@ -135,10 +145,99 @@ impl Instrument {
 
     /// Keeps a public trade for `recent_trades`.
     pub fn remember_public(&mut self, trade: PublicTrade) {
+        self.draw_candle(&trade);
         if self.tape.recent.len() == RECENT_TRADES {
             self.tape.recent.pop_front();
         }
         self.tape.recent.push_back(trade);
+    }
+
+    fn draw_candle(&mut self, trade: &PublicTrade) {
+        let open_time_ms = trade.trade_time_ms - trade.trade_time_ms % MINUTE_MS;
+        let candle = self.tape.candles.entry(open_time_ms).or_insert(Candle {
+            open_time_ms,
+            open: trade.price,
+            high: trade.price,
+            low: trade.price,
+            first_trade_id: trade.trade_id,
+            ..Candle::default()
+        });
+        let notional = trade.price.times(trade.quantity);
+        candle.high = candle.high.max(trade.price);
+        candle.low = candle.low.min(trade.price);
+        candle.close = trade.price;
+        candle.volume += trade.quantity;
+        candle.quote_volume += notional;
+        if !trade.buyer_is_maker {
+            candle.taker_volume += trade.quantity;
+            candle.taker_quote_volume += notional;
+        }
+        candle.last_trade_id = trade.trade_id;
+        candle.trades += 1;
+        if self.tape.candles.len() > CANDLES {
+            self.tape.candles.pop_first();
+        }
+    }
+
+    /// The candles of `minutes` each that open within the bounds, oldest first; minutes without a trade repeat the close before.
+    pub fn candles(&self, minutes: u64, from_ms: u64, to_ms: u64) -> Vec<Candle> {
+        let length = minutes.max(1) * MINUTE_MS;
+        let mut gathered: BTreeMap<u64, Candle> = BTreeMap::new();
+        for candle in self.tape.candles.range(from_ms - from_ms % length..=to_ms).map(|(_, candle)| candle) {
+            let open_time_ms = candle.open_time_ms - candle.open_time_ms % length;
+            gathered
+                .entry(open_time_ms)
+                .and_modify(|sum| sum.extend(candle))
+                .or_insert(Candle { open_time_ms, ..*candle });
+        }
+        let mut drawn: Vec<Candle> = Vec::new();
+        for (open_time_ms, candle) in gathered {
+            while let Some(before) = drawn.last()
+                && before.open_time_ms + length < open_time_ms
+            {
+                drawn.push(before.quiet_after(length));
+            }
+            drawn.push(candle);
+        }
+        while let Some(before) = drawn.last()
+            && before.open_time_ms + length <= to_ms
+        {
+            drawn.push(before.quiet_after(length));
+        }
+        drawn.retain(|candle| candle.open_time_ms >= from_ms);
+        drawn
+    }
+
+    /// Prices and volumes of the last 24 hours, as one candle; the reference price before the first trade.
+    pub fn day(&self, now_ms: u64) -> Candle {
+        let from = now_ms.saturating_sub(24 * 60 * MINUTE_MS);
+        let mut days = self.tape.candles.range(from..).map(|(_, candle)| *candle);
+        let Some(first) = days.next() else {
+            let price = self.tape.last_price.unwrap_or(self.spec.reference_price);
+            return Candle {
+                open_time_ms: from,
+                open: price,
+                high: price,
+                low: price,
+                close: price,
+                ..Candle::default()
+            };
+        };
+        let mut day = days.fold(first, |mut sum, candle| {
+            sum.extend(&candle);
+            sum
+        });
+        day.open_time_ms = from;
+        day
+    }
+
+    /// Average price of the last five minutes by volume; the mark price without trades.
+    pub fn average_price(&self, now_ms: u64) -> Decimal {
+        let recent = self.tape.candles.range(now_ms.saturating_sub(5 * MINUTE_MS)..);
+        let (quote, base) = recent.fold((Decimal::ZERO, Decimal::ZERO), |(quote, base), (_, candle)| {
+            (quote + candle.quote_volume, base + candle.volume)
+        });
+        if base.is_positive() { quote.over(base) } else { self.mark() }
     }
 
     /// The public trades of one taker, then the same by price.
@@ -170,7 +269,7 @@ impl Instrument {
         }
         for run in fills.chunk_by(|one, next| one.1 == next.1) {
             self.tape.last_agg_trade_id += 1;
-            outputs.push(Output::AggTrade(AggTrade {
+            let aggregate = AggTrade {
                 symbol: self.spec.symbol.clone(),
                 agg_trade_id: self.tape.last_agg_trade_id,
                 price: run[0].1,
@@ -180,7 +279,46 @@ impl Instrument {
                 buyer_is_maker,
                 trade_time_ms: now_ms,
                 event_time_ms: now_ms,
-            }));
+            };
+            self.remember_aggregate(aggregate.clone());
+            outputs.push(Output::AggTrade(aggregate));
+        }
+    }
+
+    fn remember_aggregate(&mut self, aggregate: AggTrade) {
+        if self.tape.recent_aggregates.len() == RECENT_TRADES {
+            self.tape.recent_aggregates.pop_front();
+        }
+        self.tape.recent_aggregates.push_back(aggregate);
+    }
+}
+
+impl Candle {
+    /// Takes a later candle in.
+    pub fn extend(&mut self, later: &Candle) {
+        if self.trades == 0 {
+            self.first_trade_id = later.first_trade_id;
+        }
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume += later.volume;
+        self.quote_volume += later.quote_volume;
+        self.taker_volume += later.taker_volume;
+        self.taker_quote_volume += later.taker_quote_volume;
+        self.last_trade_id = later.last_trade_id;
+        self.trades += later.trades;
+    }
+
+    /// The next interval, in which nothing traded.
+    fn quiet_after(&self, length_ms: u64) -> Candle {
+        Candle {
+            open_time_ms: self.open_time_ms + length_ms,
+            open: self.close,
+            high: self.close,
+            low: self.close,
+            close: self.close,
+            ..Candle::default()
         }
     }
 }
@@ -223,6 +361,47 @@ impl Liquidity {
             (Liquidity::Recorded(recorded), _) => recorded.consume(taker, offer.price, quantity),
             (Liquidity::Book(_), None) => {}
         }
+    }
+
+    /// Prices and quantities that a taker of `taker` side meets, best first.
+    fn offers(&self, taker: Side) -> Box<dyn Iterator<Item = PriceLevel> + '_> {
+        match self {
+            Liquidity::Book(book) => book.levels(taker.opposite()),
+            Liquidity::Recorded(recorded) => Box::new(recorded.takeable(taker)),
+        }
+    }
+
+    /// What `quantity` would cost (or bring) a taker within `limit`; what is not there counts at the limit.
+    pub fn worth(&self, taker: Side, limit: Decimal, quantity: Decimal) -> Decimal {
+        let mut left = quantity;
+        let mut sum = Decimal::ZERO;
+        for (price, offered) in self.offers(taker) {
+            if !left.is_positive() || !reaches(taker, limit, price) {
+                break;
+            }
+            let part = left.min(offered);
+            sum += price.times(part);
+            left -= part;
+        }
+        sum + limit.times(left)
+    }
+
+    /// How much a taker gets for `quote` within `limit`, from what is there.
+    pub fn quantity_for(&self, taker: Side, limit: Decimal, quote: Decimal) -> Decimal {
+        let mut left = quote;
+        let mut sum = Decimal::ZERO;
+        for (price, offered) in self.offers(taker) {
+            if !left.is_positive() || !reaches(taker, limit, price) {
+                break;
+            }
+            let part = offered.min(left.over(price));
+            sum += part;
+            left -= price.times(part);
+            if part < offered {
+                break;
+            }
+        }
+        sum
     }
 
     /// How much a taker of `taker` side could have at `limit` or better, not counting orders of `except`; stops counting at `wanted`.

@@ -87,6 +87,7 @@ impl Ledger {
             maker_fee: Decimal::ZERO,
             taker_fee: Decimal::ZERO,
             leverage: 1,
+            others: Vec::new(),
         };
         let wallets = std::iter::once(&house)
             .chain(accounts)
@@ -117,9 +118,17 @@ impl Ledger {
         &mut self.wallets[usize::from(account.0)]
     }
 
-    #[cfg(test)]
-    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+    /// The house first.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> + use<> {
         (0..self.wallets.len()).map(|index| AccountId(index as u16))
+    }
+
+    /// Moves money between two wallets; a negative amount the other way.
+    pub fn transfer(&mut self, from: AccountId, to: AccountId, amount: Decimal, now_ms: u64) {
+        self.wallet_mut(from).balance -= amount;
+        let wallet = self.wallet_mut(to);
+        wallet.balance += amount;
+        wallet.update_time_ms = now_ms;
     }
 
     /// Books one side of a fill.

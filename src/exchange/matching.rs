@@ -9,6 +9,7 @@ use super::engine::Exchange;
 use super::instrument::reaches;
 use super::ledger::{Booking, Fill, closable};
 use super::orders::SymbolIndex;
+use super::purses::Exchanged;
 
 /// `er` of `ORDER_TRADE_UPDATE`, the documented numbers ("Event: Order Update", Expiry Reason).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,9 @@ impl Exchange {
             let maker =
                 offer.maker.map_or(self.house_party(taker.side), |resting| self.party(resting, taker.side));
             if let Some(resting) = offer.maker {
-                if resting.account == taker.account && self.prevent_self_trade(&taker, &resting, &mut ended) {
+                if resting.account == taker.account
+                    && self.prevent_self_trade(&taker, &resting, offer.price, &mut ended)
+                {
                     continue;
                 }
                 if self.orders.by_id(resting.order_id).is_some_and(|order| order.reduce_only) {
@@ -155,15 +158,48 @@ impl Exchange {
         }
         self.orders.update(order_id, |order| {
             order.status = status;
+            order.armed = false;
             order.update_time_ms = now_ms;
         });
+        self.disarm(order_id);
         self.report(order_id, execution, expire_reason);
+        self.finish_if_ended(order_id);
+    }
+
+    /// An order that a triggered algo placed takes the algo with it when it ends.
+    fn finish_if_ended(&mut self, order_id: u64) {
+        if let Some(order) = self.orders.by_id(order_id)
+            && order.algo_id != 0
+            && !order.status.is_open()
+        {
+            let order = order.clone();
+            self.finish_algo(&order);
+        }
+    }
+
+    /// The house takes what a liquidation found no counterparty for.
+    pub(super) fn take_over(
+        &mut self,
+        symbol: SymbolIndex,
+        order_id: u64,
+        price: Decimal,
+        quantity: Decimal,
+    ) {
+        let Some(order) = self.orders.by_id(order_id) else { return };
+        let taker = Party {
+            order_id,
+            account: order.account,
+            side: order.side,
+            position_side: order.position_side,
+            maker: false,
+        };
+        self.settle(symbol, [self.house_party(order.side), taker], price, quantity);
     }
 
     /// The part of an order that found nobody and may not rest, or not any longer.
     pub(super) fn expire_unfilled(&mut self, order_id: u64) {
         let Some(order) = self.orders.by_id(order_id) else { return };
-        let reason = match (order.kind, order.time_in_force) {
+        let reason = match (order.kind.triggered(), order.time_in_force) {
             (OrderType::Market, _) => ExpireReason::Market,
             (_, TimeInForce::Ioc) => ExpireReason::ImmediateOrCancel,
             _ => ExpireReason::None,
@@ -174,6 +210,7 @@ impl Exchange {
     /// Tells the owner what became of the order, for everything but trades.
     pub(super) fn report(&mut self, order_id: u64, execution: ExecutionType, expire_reason: ExpireReason) {
         let none = Booking { realized: Decimal::ZERO, commission: Decimal::ZERO };
+        let none = (none, self.commission_asset_of(order_id));
         self.report_trade(order_id, execution, (0, Decimal::ZERO, Decimal::ZERO), false, none, expire_reason);
     }
 
@@ -195,16 +232,7 @@ impl Exchange {
         let trade_id = tape.last_trade_id;
         let notional = price.times(quantity);
         for party in parties {
-            let fill = Fill {
-                symbol,
-                position_side: party.position_side,
-                side: party.side,
-                quantity,
-                notional,
-                maker: party.maker,
-                now_ms,
-            };
-            let booking = self.ledger.book(party.account, fill);
+            let (booking, asset) = self.book(symbol, &party, quantity, notional);
             if party.account == AccountId::HOUSE {
                 continue;
             }
@@ -218,17 +246,20 @@ impl Exchange {
                     OrderStatus::Filled
                 };
             });
-            self.report_account(party.account, symbol, party.position_side);
+            let is_spot = self.is_spot();
+            if !is_spot {
+                self.report_position(party.account, symbol, party.position_side);
+            }
             let trade = (trade_id, price, quantity);
-            self.report_trade(
-                party.order_id,
-                ExecutionType::Trade,
-                trade,
-                party.maker,
-                booking,
-                ExpireReason::None,
-            );
-            self.remember_trade(symbol, &party, trade, notional, booking);
+            let liquidation = self.orders.by_id(party.order_id).is_some_and(Order::is_liquidation);
+            let execution = if liquidation { ExecutionType::Calculated } else { ExecutionType::Trade };
+            let booked = (booking, asset);
+            self.remember_trade(symbol, &party, trade, notional, &booked);
+            self.report_trade(party.order_id, execution, trade, party.maker, booked, ExpireReason::None);
+            self.finish_if_ended(party.order_id);
+            if is_spot {
+                continue;
+            }
             let active = if party.maker { 0 } else { party.order_id };
             self.expire_idle_reduce_only(party.account, symbol, party.position_side, active);
         }
@@ -256,7 +287,13 @@ impl Exchange {
     }
 
     /// True when the two orders may not meet: what had to end has ended.
-    fn prevent_self_trade(&mut self, taker: &Taker, resting: &Resting, ended: &mut bool) -> bool {
+    fn prevent_self_trade(
+        &mut self,
+        taker: &Taker,
+        resting: &Resting,
+        price: Decimal,
+        ended: &mut bool,
+    ) -> bool {
         if taker.account == AccountId::HOUSE {
             return false;
         }
@@ -267,8 +304,13 @@ impl Exchange {
             SelfTradePrevention::ExpireTaker => (false, true),
             SelfTradePrevention::ExpireBoth => (true, true),
         };
-        for (order_id, ends) in [(resting.order_id, end_maker), (taker.order_id, end_taker)] {
+        let quantity = taker.leaves.min(resting.leaves);
+        self.last_prevented_match += 1;
+        for (order_id, counter, ends) in
+            [(resting.order_id, taker.order_id, end_maker), (taker.order_id, resting.order_id, end_taker)]
+        {
             if ends {
+                self.report_prevented(order_id, counter, price, quantity);
                 self.end(
                     order_id,
                     OrderStatus::ExpiredInMatch,
@@ -279,6 +321,22 @@ impl Exchange {
         }
         *ended = end_taker;
         true
+    }
+
+    /// Spot tells what did not trade, before the order ends.
+    fn report_prevented(&mut self, order_id: u64, counter: u64, price: Decimal, quantity: Decimal) {
+        if !self.is_spot() {
+            return;
+        }
+        self.report(order_id, ExecutionType::TradePrevention, ExpireReason::None);
+        let prevented =
+            Prevented { match_id: self.last_prevented_match, quantity, price, counter_order_id: counter };
+        // The report is the last but one: the account's funds follow it.
+        if let Some(Output::Order(_, update)) =
+            self.outbox.iter_mut().rev().find(|output| matches!(output, Output::Order(..)))
+        {
+            update.prevented = Some(prevented);
+        }
     }
 
     fn party(&self, resting: Resting, taker: Side) -> Party {
@@ -310,7 +368,7 @@ impl Exchange {
         party: &Party,
         (trade_id, price, quantity): (u64, Decimal, Decimal),
         notional: Decimal,
-        booking: Booking,
+        (booking, asset): &(Booking, Symbol),
     ) {
         let spec = &self.instruments[symbol.0].spec;
         let trade = UserTrade {
@@ -324,7 +382,7 @@ impl Exchange {
             quote_quantity: notional,
             realized_pnl: booking.realized,
             commission: booking.commission,
-            commission_asset: spec.margin_asset.clone(),
+            commission_asset: asset.clone(),
             maker: party.maker,
             time_ms: self.now_ms(),
         };
@@ -333,9 +391,83 @@ impl Exchange {
         if trades.len() > self.config.history_limit {
             trades.pop_front();
         }
+        if !self.is_spot() {
+            if !booking.realized.is_zero() {
+                let realized = booking.realized;
+                self.remember_income(party.account, symbol, IncomeKind::RealizedPnl, realized, trade_id);
+            }
+            self.remember_income(
+                party.account,
+                symbol,
+                IncomeKind::Commission,
+                -booking.commission,
+                trade_id,
+            );
+        }
     }
 
-    fn report_account(&mut self, account: AccountId, symbol: SymbolIndex, on: PositionSide) {
+    /// Moves the money of one side of a fill; on spot the fee comes off what was received.
+    fn book(
+        &mut self,
+        symbol: SymbolIndex,
+        party: &Party,
+        quantity: Decimal,
+        notional: Decimal,
+    ) -> (Booking, Symbol) {
+        let now_ms = self.now_ms();
+        let spec = &self.instruments[symbol.0].spec;
+        if spec.product == Product::Spot {
+            let fill = Exchanged {
+                side: party.side,
+                base: spec.base_asset.clone(),
+                quote: spec.quote_asset.clone(),
+                quantity,
+                notional,
+                maker: party.maker,
+                now_ms,
+            };
+            let (commission, asset) = self.purses.book(party.account, &fill);
+            return (Booking { realized: Decimal::ZERO, commission }, asset);
+        }
+        let asset = spec.margin_asset.clone();
+        let fill = Fill {
+            symbol,
+            position_side: party.position_side,
+            side: party.side,
+            quantity,
+            notional,
+            maker: party.maker,
+            now_ms,
+        };
+        (self.ledger.book(party.account, fill), asset)
+    }
+
+    fn commission_asset_of(&self, order_id: u64) -> Symbol {
+        let symbol = self.orders.by_id(order_id).and_then(|order| self.symbol_index(&order.symbol));
+        self.instruments[symbol.map_or(0, |symbol| symbol.0)].spec.margin_asset.clone()
+    }
+
+    /// Both assets of a symbol, as the account has them now: after every change of an order on spot.
+    fn report_funds(&mut self, account: AccountId, symbol: SymbolIndex) {
+        let now_ms = self.now_ms();
+        let spec = &self.instruments[symbol.0].spec;
+        let balance = |asset: &Symbol| BalanceUpdate {
+            asset: asset.clone(),
+            wallet: self.purses.balance(account, asset),
+            change: Decimal::ZERO,
+            locked: self.locked(account, asset),
+        };
+        let update = AccountUpdate {
+            event_time_ms: now_ms,
+            transaction_time_ms: now_ms,
+            reason: AccountUpdateReason::Order,
+            balances: vec![balance(&spec.base_asset), balance(&spec.quote_asset)],
+            positions: Vec::new(),
+        };
+        self.outbox.push(Output::Account(account, update));
+    }
+
+    fn report_position(&mut self, account: AccountId, symbol: SymbolIndex, on: PositionSide) {
         let now_ms = self.now_ms();
         let instrument = &self.instruments[symbol.0];
         let wallet = self.ledger.wallet(account);
@@ -348,6 +480,7 @@ impl Exchange {
                 asset: instrument.spec.margin_asset.clone(),
                 wallet: wallet.balance,
                 change: Decimal::ZERO,
+                locked: Decimal::ZERO,
             }],
             positions: vec![PositionUpdate {
                 symbol: instrument.spec.symbol.clone(),
@@ -368,7 +501,7 @@ impl Exchange {
         execution: ExecutionType,
         (trade_id, price, quantity): (u64, Decimal, Decimal),
         maker: bool,
-        booking: Booking,
+        (booking, asset): (Booking, Symbol),
         expire_reason: ExpireReason,
     ) {
         let now_ms = self.now_ms();
@@ -381,23 +514,27 @@ impl Exchange {
                 .map(|open| open.price.times(open.leaves_quantity()))
                 .sum()
         };
-        let traded = execution == ExecutionType::Trade;
+        let traded = matches!(execution, ExecutionType::Trade | ExecutionType::Calculated);
+        let account = order.account;
         let update = OrderUpdate {
             event_time_ms: now_ms,
             transaction_time_ms: now_ms,
             execution,
             last_quantity: quantity,
             last_price: price,
-            commission: traded
-                .then(|| (booking.commission, self.instruments[symbol.0].spec.margin_asset.clone())),
+            commission: traded.then_some((booking.commission, asset)),
             trade_id,
             maker,
             realized_pnl: booking.realized,
             bids_notional: open_notional(Side::Buy),
             asks_notional: open_notional(Side::Sell),
+            prevented: None,
             expire_reason: expire_reason as u32,
             order,
         };
         self.outbox.push(Output::Order(update.order.account, update));
+        if self.is_spot() {
+            self.report_funds(account, symbol);
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! a bug in one end of the wire cannot hide in the other. The same configuration, commands and times give the same outputs.
 //!
 //! ```text
-//!  front (network) --Command--> intake -> filters -> matching -> ledger --Reply / ApiError--> front
+//!  front (network) --Command--> intake -> filters -> matching -> ledger, purses --Reply / ApiError--> front
+//!                                 triggers --^         '-- solvency: funding, liquidation
 //!                                            |
 //!                     market: agents' orders, or a recording with our orders queued into it
 //!                                            |
@@ -21,14 +22,17 @@ pub mod front;
 mod account;
 mod book;
 mod filters;
-mod instrument;
+pub mod instrument;
 mod intake;
 mod ledger;
 mod market;
 mod matching;
 mod orders;
+mod purses;
+pub mod solvency;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 pub use api::*;
 pub use decimal::Decimal;

@@ -105,6 +105,18 @@ impl Orders {
             .map(|(_, order)| order)
     }
 
+    /// Gives an order another client id, under which it is found from now on.
+    pub fn rename(&mut self, order_id: u64, client_order_id: Arc<str>) {
+        let Some((symbol, order)) = self.orders.get_mut(&order_id) else { return };
+        let (symbol, account) = (*symbol, order.account);
+        let old = std::mem::replace(&mut order.client_order_id, client_order_id.clone());
+        order.renamed_from = Some(old.clone());
+        if self.by_client_id.get(&(account, symbol, old.clone())) == Some(&order_id) {
+            self.by_client_id.remove(&(account, symbol, old));
+        }
+        self.by_client_id.insert((account, symbol, client_order_id), order_id);
+    }
+
     fn forget(&mut self, order_id: u64) {
         let Some((symbol, order)) = self.orders.remove(&order_id) else { return };
         let key = (order.account, symbol, order.client_order_id);

@@ -17,12 +17,15 @@ use tokio::sync::oneshot;
 
 use crate::exchange::front::{Authority, Front, FrontConfig, KeyRing, LimitsConfig};
 use crate::exchange::{
-    AccountSpec, AgentsConfig, Decimal, Ending, ExchangeConfig, MarketConfig, RecordingConfig, Speed,
-    SymbolSpec, infer_symbols,
+    AccountSpec, AgentsConfig, Decimal, Ending, ExchangeConfig, MarketConfig, Product, RecordingConfig,
+    Speed, SymbolSpec, infer_symbols,
 };
 
 #[derive(Args, Clone, Debug)]
 pub struct VenueArgs {
+    /// What is traded: usdm (perpetual futures) or spot; one venue has one product, as the exchange has a host for each
+    #[arg(long, default_value = "usdm", value_parser = parse_product)]
+    pub product: Product,
     /// TLS port on loopback for REST and WebSocket; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
@@ -47,18 +50,21 @@ pub struct VenueArgs {
     /// Instruments, separated by commas; without it BTCUSDT for agents, and everything that is in a recording
     #[arg(long, value_delimiter = ',')]
     pub symbols: Vec<String>,
-    /// Start balance of each account, in USDT
+    /// Start balance of each account, in USDT; on spot beside 10 BTC, 100 ETH and 1000 SOL
     #[arg(long, default_value = "100000", allow_negative_numbers = true, value_parser = parse_balance)]
     pub balance: Decimal,
-    /// Request weight allowed per minute and address
-    #[arg(long, default_value_t = LimitsConfig::default().weight_per_minute)]
-    pub weight_limit: u32,
-    /// Orders allowed per 10 seconds and account
-    #[arg(long, default_value_t = LimitsConfig::default().orders_per_10_seconds)]
-    pub order_limit_10s: u32,
-    /// Orders allowed per minute and account
-    #[arg(long, default_value_t = LimitsConfig::default().orders_per_minute)]
-    pub order_limit_1m: u32,
+    /// Request weight allowed per minute and address; the exchange's 2400, on spot 6000
+    #[arg(long)]
+    pub weight_limit: Option<u32>,
+    /// Orders allowed per 10 seconds and account; the exchange's 300, on spot 100
+    #[arg(long)]
+    pub order_limit_10s: Option<u32>,
+    /// Orders allowed per minute and account; the exchange's 1200, on spot not counted
+    #[arg(long)]
+    pub order_limit_1m: Option<u32>,
+    /// Minutes between two fundings; the exchange's 480
+    #[arg(long, default_value_t = 480, value_parser = clap::value_parser!(u64).range(1..))]
+    pub funding_minutes: u64,
     /// Minutes for which a listen key is valid
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub listen_key_minutes: u64,
@@ -81,11 +87,15 @@ pub fn run(args: VenueArgs) -> anyhow::Result<()> {
     let keys = KeyRing::open_or_create(&args.keys)?;
     let authority = Authority::open_or_create(&args.ca_dir)?;
     let exchange = exchange_config(&args, &keys)?;
+    let documented = match args.product {
+        Product::UsdmPerpetual => LimitsConfig::default(),
+        Product::Spot => LimitsConfig::spot(),
+    };
     let limits = LimitsConfig {
-        weight_per_minute: args.weight_limit,
-        orders_per_10_seconds: args.order_limit_10s,
-        orders_per_minute: args.order_limit_1m,
-        ..LimitsConfig::default()
+        weight_per_minute: args.weight_limit.unwrap_or(documented.weight_per_minute),
+        orders_per_10_seconds: args.order_limit_10s.unwrap_or(documented.orders_per_10_seconds),
+        orders_per_minute: args.order_limit_1m.unwrap_or(documented.orders_per_minute),
+        ..documented
     };
     let listen_key_validity = Duration::from_secs(60 * args.listen_key_minutes);
     let damaged = |ending: &Ending| {
@@ -175,17 +185,28 @@ fn exchange_config(args: &VenueArgs, keys: &KeyRing) -> anyhow::Result<ExchangeC
     if last > 1_000 || keys.accounts().first() == Some(&0) {
         bail!("{}: account numbers go from 1 to 1000", args.keys.display());
     }
-    let account = AccountSpec { balance: args.balance, ..AccountSpec::default() };
+    let (product, account) = match args.product {
+        Product::UsdmPerpetual => (ExchangeConfig::default(), AccountSpec::default()),
+        Product::Spot => (ExchangeConfig::spot(), AccountSpec::spot()),
+    };
+    let account = AccountSpec { balance: args.balance, ..account };
     Ok(ExchangeConfig {
         symbols,
         accounts: vec![account; last as usize],
         market,
-        ..ExchangeConfig::default()
+        funding_interval_ms: 60_000 * args.funding_minutes,
+        ..product
     })
 }
 
 fn symbols(args: &VenueArgs) -> anyhow::Result<Vec<SymbolSpec>> {
     let known = match &args.market {
+        Market::Agents { .. } if args.product == Product::Spot => {
+            vec![SymbolSpec::spot_btcusdt(), SymbolSpec::spot_ethusdt(), SymbolSpec::spot_solusdt()]
+        }
+        Market::Recording { .. } if args.product == Product::Spot => {
+            bail!("--market recording plays USD-M recordings; --product spot has agents")
+        }
         Market::Agents { .. } => vec![SymbolSpec::btcusdt(), SymbolSpec::ethusdt(), SymbolSpec::solusdt()],
         Market::Recording { files } => infer_symbols(files)?,
     };
@@ -205,6 +226,14 @@ fn symbols(args: &VenueArgs) -> anyhow::Result<Vec<SymbolSpec>> {
         chosen.push(spec.clone());
     }
     Ok(chosen)
+}
+
+fn parse_product(text: &str) -> Result<Product, String> {
+    match text {
+        "usdm" => Ok(Product::UsdmPerpetual),
+        "spot" => Ok(Product::Spot),
+        _ => Err("expected usdm or spot".into()),
+    }
 }
 
 fn parse_market(text: &str) -> Result<Market, String> {
@@ -322,6 +351,7 @@ mod tests {
             (&["--balance", "-5"], "--balance"),
             (&["--balance", "much"], "--balance"),
             (&["--port", "70000"], "--port"),
+            (&["--product", "options"], "usdm or spot"),
         ] {
             let told = configure(flags).expect_err("refused");
             assert!(told.contains(names), "{flags:?}: {told}");

@@ -4,7 +4,7 @@
 //! (unless `returnRateLimits` is false). Answers come in the order of requests, but for `depth`, which may wait. The private events of
 //! a command go to the private stream, a socket of its own, in the engine's order; which of the two a client sees first is open, as at the exchange.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 
-use super::super::ApiError;
+use super::super::{ApiError, Product};
 use super::answers::{self, Ask, Security};
 use super::faults::How;
 use super::floor::Floor;
@@ -26,6 +26,8 @@ use super::params::{Params, Signed};
 use super::refusal::Refusal;
 use super::shapes::{Version, rate_limit};
 use super::socket::drive;
+use super::spot;
+use super::streams::{Feed, Subscription};
 
 /// Requests are limited by weight; this only stops a flood.
 const MESSAGES_PER_SECOND: u32 = 10_000;
@@ -48,14 +50,23 @@ const METHODS: &[(&str, Ask)] = &[
     ("v2/account.balance", Ask::Balance),
     ("account.position", Ask::PositionRisk(Version::V2)),
     ("v2/account.position", Ask::PositionRisk(Version::V3)),
+    ("algoOrder.place", Ask::PlaceAlgo),
+    ("algoOrder.cancel", Ask::CancelAlgo),
     ("userDataStream.start", Ask::StartListenKey),
     ("userDataStream.ping", Ask::RenewListenKey),
     ("userDataStream.stop", Ask::CloseListenKey),
 ];
 
 /// The method that asks the same, for faults that are ordered by name.
-pub fn method_of(ask: Ask) -> Option<&'static str> {
-    METHODS.iter().find(|(_, asked)| *asked == ask).map(|(name, _)| *name)
+pub fn method_of(product: Product, ask: Ask) -> Option<&'static str> {
+    methods(product).iter().find(|(_, asked)| *asked == ask).map(|(name, _)| *name)
+}
+
+fn methods(product: Product) -> &'static [(&'static str, Ask)] {
+    match product {
+        Product::UsdmPerpetual => METHODS,
+        Product::Spot => spot::METHODS,
+    }
 }
 
 /// One API connection.
@@ -67,6 +78,8 @@ struct Api {
     /// `?returnRateLimits=false` of the connection.
     return_rate_limits: bool,
     session: RefCell<Option<Session>>,
+    /// The number of the next private subscription.
+    last_subscription: Cell<u64>,
 }
 
 #[derive(Clone)]
@@ -102,7 +115,15 @@ pub async fn serve<S>(
     let number = floor.hub.borrow_mut().join(connection.clone());
     let connected_since_ms = floor.now_ms();
     let session = RefCell::new(None);
-    let api = Rc::new(Api { floor, connection, peer, connected_since_ms, return_rate_limits, session });
+    let api = Rc::new(Api {
+        floor,
+        connection,
+        peer,
+        connected_since_ms,
+        return_rate_limits,
+        session,
+        last_subscription: Cell::new(0),
+    });
     drive(socket, &api.floor, &api.connection, MESSAGES_PER_SECOND, |text| api.clone().take(text)).await;
     api.floor.hub.borrow_mut().leave(number);
     api.floor.drained();
@@ -138,6 +159,19 @@ impl Api {
         let result = match request.method.as_str() {
             "session.logon" => self.logon(&params, &signed),
             "session.status" => self.weigh(2).map(|()| self.status()),
+            "userDataStream.subscribe" if self.floor.product == Product::Spot => {
+                self.weigh(2).and_then(|()| self.subscribe(self.session_key()?.account))
+            }
+            "userDataStream.subscribe.signature" if self.floor.product == Product::Spot => self
+                .weigh(2)
+                .and_then(|()| self.authenticate(params.raw("apiKey"), &params, &signed))
+                .and_then(|key| self.subscribe(key.account)),
+            "userDataStream.unsubscribe" if self.floor.product == Product::Spot => {
+                self.weigh(2).and_then(|()| self.unsubscribe(&params))
+            }
+            "session.subscriptions" if self.floor.product == Product::Spot => {
+                self.weigh(2).map(|()| self.subscriptions())
+            }
             "session.logout" => self.weigh(2).map(|()| {
                 self.session.replace(None);
                 self.status()
@@ -154,13 +188,7 @@ impl Api {
                 Ok(admitted) => {
                     let result = answers::answer(&self.floor, admitted.ask, admitted.key, &params);
                     let counted = admitted.key.filter(|_| admitted.ask.is_order()).map(|key| key.account);
-                    return self.answer_as_ordered(
-                        fault,
-                        id,
-                        result.map_err(Refusal::from),
-                        counted,
-                        with_limits,
-                    );
+                    return self.answer_as_ordered(fault, id, result, counted, with_limits);
                 }
                 Err(refusal) => Err(refusal),
             },
@@ -204,7 +232,7 @@ impl Api {
     }
 
     fn admit<'a>(&'a self, method: &str, params: &Params, signed: &Signed) -> Result<Admitted<'a>, Refusal> {
-        let Some(&(_, ask)) = METHODS.iter().find(|(name, _)| *name == method) else {
+        let Some(&(_, ask)) = methods(self.floor.product).iter().find(|(name, _)| *name == method) else {
             self.weigh(1)?;
             return Err(ApiError::with(
                 -1020,
@@ -212,7 +240,7 @@ impl Api {
             )
             .into());
         };
-        self.weigh(ask.weight(params))?;
+        self.weigh(ask.weight(self.floor.product, params))?;
         let key = match ask.security() {
             Security::Open => None,
             Security::Key => Some(match params.raw("apiKey") {
@@ -264,6 +292,33 @@ impl Api {
         Ok(self.floor.identify(Some(&session.api_key))?)
     }
 
+    /// Private events of an account on this connection from now on, once for each account.
+    fn subscribe(&self, account: u32) -> Result<String, Refusal> {
+        let feed = Feed::User { account };
+        let mut subscriptions = self.connection.subscriptions.borrow_mut();
+        if subscriptions.iter().any(|found| found.feed == feed) {
+            let error = ApiError::new(-2035, "Already subscribed to this User Data Stream.");
+            return Err(error.into());
+        }
+        let number = self.last_subscription.get();
+        self.last_subscription.set(number + 1);
+        subscriptions.push(Subscription { name: number.to_string(), symbol: None, feed });
+        Ok(Object::new().plain("subscriptionId", number).close())
+    }
+
+    /// Ends one subscription, or all.
+    fn unsubscribe(&self, params: &Params) -> Result<String, Refusal> {
+        let which = params.integer("subscriptionId")?.map(|number| number.to_string());
+        let mut subscriptions = self.connection.subscriptions.borrow_mut();
+        subscriptions.retain(|found| which.as_ref().is_some_and(|which| found.name != *which));
+        Ok("{}".to_owned())
+    }
+
+    fn subscriptions(&self) -> String {
+        let subscriptions = self.connection.subscriptions.borrow();
+        array(subscriptions.iter().map(|found| Object::new().plain("subscriptionId", &found.name).close()))
+    }
+
     fn status(&self) -> String {
         let session = self.session.borrow();
         let (api_key, since) = match &*session {
@@ -291,6 +346,9 @@ impl Api {
             Err(refusal) => {
                 let mut error =
                     Object::new().plain("code", refusal.error.code).text("msg", &refusal.error.msg);
+                if let Some(data) = &refusal.data {
+                    error = error.plain("data", data);
+                }
                 if let Some(retry_after_ms) = refusal.retry_after_ms {
                     let now = self.floor.now_ms();
                     let data = Object::new()
@@ -320,18 +378,10 @@ impl Api {
             Some(limits.weight_used(now, self.peer)),
         );
         let Some(account) = order_of else { return array([weight]) };
-        let counts = limits.orders_counted(now, account);
-        array([
-            rate_limit(
-                "ORDERS",
-                "SECOND",
-                10,
-                limits.config.orders_per_10_seconds,
-                Some(counts.per_10_seconds),
-            ),
-            rate_limit("ORDERS", "MINUTE", 1, limits.config.orders_per_minute, Some(counts.per_minute)),
-            weight,
-        ])
+        drop(limits);
+        let mut all = self.floor.order_limits(account);
+        all.push(weight);
+        array(all)
     }
 }
 

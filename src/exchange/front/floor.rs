@@ -23,7 +23,7 @@ use super::limits::{Limits, OrderCounts, Over};
 use super::listen_keys::ListenKeys;
 use super::params::{Params, Signed};
 use super::shapes;
-use super::streams::{Feed, Subscription};
+use super::streams::{Address, Feed, Subscription};
 
 pub struct Floor {
     pub config: FrontConfig,
@@ -40,6 +40,7 @@ pub struct Floor {
     clock_offset_ms: Cell<i64>,
     start: Cell<Start>,
     is_recording: bool,
+    pub product: Product,
     shutting_down: Cell<bool>,
 }
 
@@ -60,6 +61,7 @@ const MS: u64 = 1_000_000;
 
 impl Floor {
     pub fn new(config: FrontConfig, keys: KeyRing, exchange: ExchangeConfig) -> anyhow::Result<Rc<Floor>> {
+        let product = exchange.product();
         let is_recording = matches!(exchange.market, MarketConfig::Recording(_));
         let last_now_ns = Cell::new(0);
         let exchange = Exchange::new(exchange, wall_ns(&last_now_ns))?;
@@ -75,6 +77,7 @@ impl Floor {
             faults: Faults::default(),
             start: Cell::new(Start::Idle),
             is_recording,
+            product,
             shutting_down: Cell::new(false),
             config,
         }))
@@ -194,6 +197,28 @@ impl Floor {
         Ok(())
     }
 
+    pub fn next_execution_id(&self) -> u64 {
+        self.hub.borrow_mut().next_execution_id()
+    }
+
+    /// The account's order limits, with what is counted.
+    pub fn order_limits(&self, account: u32) -> Vec<String> {
+        let mut limits = self.limits.borrow_mut();
+        let counts = limits.orders_counted(self.now_ms(), account);
+        let config = &limits.config;
+        [
+            ("SECOND", 10, config.orders_per_10_seconds, counts.per_10_seconds),
+            ("MINUTE", 1, config.orders_per_minute, counts.per_minute),
+            ("DAY", 1, config.orders_per_day, counts.per_day),
+        ]
+        .into_iter()
+        .filter(|(_, _, limit, _)| *limit > 0)
+        .map(|(interval, number, limit, count)| {
+            shapes::rate_limit("ORDERS", interval, number, limit, Some(count))
+        })
+        .collect()
+    }
+
     /// The weight that is allowed per minute just now.
     pub fn weight_limit(&self) -> u32 {
         self.limits.borrow().config.weight_per_minute
@@ -260,7 +285,7 @@ impl Floor {
         if let Some(account) = self.listen_keys.borrow().account(self.now_ms(), name) {
             return Subscription { name: name.to_owned(), symbol: None, feed: Feed::User { account } };
         }
-        Subscription::read(name, connection.address, |symbol| self.hub.borrow().known(symbol))
+        Subscription::read(name, connection.address, self.product, |symbol| self.hub.borrow().known(symbol))
     }
 
     /// Adds streams to a connection (those that it has already count once), and lets a recording begin.
@@ -275,6 +300,7 @@ impl Floor {
         }
         if let Some(line) = &connection.line
             && connection.is_private()
+            && connection.address != Address::Api
         {
             self.faults.is_for(line, Kind::Private);
         }
@@ -368,6 +394,7 @@ impl Floor {
         if hub.next_event().is_some() {
             hub.release_events(Some(Instant::now()));
         }
+        hub.tell_second(now / MS, &self.exchange.borrow());
         drop(hub);
         if let Some(ending) = ending {
             note(&ending);
@@ -380,6 +407,7 @@ impl Floor {
     fn next_wake(&self) -> Option<u64> {
         let market = self.exchange.borrow().next_wake();
         let gathered = self.hub.borrow().next_due_ms().map(|due| due * MS);
+        let second = self.hub.borrow().next_second_ms().map(|due| due * MS);
         let expiry = self.listen_keys.borrow().next_expiry_ms().map(|due| due * MS);
         let settled = match self.start.get() {
             Start::Settling { until_ns } => Some(until_ns),
@@ -389,7 +417,7 @@ impl Floor {
             let rest = due.saturating_duration_since(Instant::now());
             self.now_ns() + rest.as_nanos() as u64
         });
-        [market, gathered, expiry, settled, held].into_iter().flatten().min()
+        [market, gathered, expiry, settled, held, second].into_iter().flatten().min()
     }
 
     /// Playback's back-pressure. A reader that takes nothing at all for too long is cut, so that it cannot hold up the others for ever.

@@ -15,11 +15,15 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::*;
+use super::algos;
 use super::faults::line::Line;
 use super::faults::{Mischief, Target};
+use super::json::array;
 use super::outbox::Outbox;
 use super::shapes::{self, Places};
+use super::spot;
 use super::streams::{Address, Feed, Subscription};
+use super::tickers::{self, Day};
 
 /// One WebSocket, as far as deliveries are concerned.
 pub struct Connection {
@@ -112,10 +116,14 @@ impl Connection {
 pub struct Hub {
     connections: BTreeMap<u64, Rc<Connection>>,
     next_connection: u64,
+    product: Product,
     places: BTreeMap<Symbol, Places>,
     gathering: BTreeMap<(Symbol, u32), Gathered>,
     depth_waiters: BTreeMap<DepthTicket, oneshot::Sender<DepthSnapshot>>,
     ended: Option<Ending>,
+    /// Spot numbers its reports.
+    execution_ids: u64,
+    last_second: u64,
     event_delay: Duration,
     /// Private events whose time has not come yet, oldest first.
     held: VecDeque<Held>,
@@ -147,6 +155,9 @@ impl Hub {
         Self {
             connections: BTreeMap::new(),
             next_connection: 0,
+            product: specs.first().map_or(Product::UsdmPerpetual, |spec| spec.product),
+            execution_ids: 0,
+            last_second: 0,
             places: specs.iter().map(|spec| (spec.symbol.clone(), Places::of(spec))).collect(),
             gathering: BTreeMap::new(),
             depth_waiters: BTreeMap::new(),
@@ -200,20 +211,30 @@ impl Hub {
         match output {
             Output::Recorded(recorded) => self.recorded(&recorded),
             Output::Depth(diff) => {
-                let text = || shapes::depth_update(&diff, self.places(&diff.symbol));
+                let text = || self.depth_text(&diff);
                 self.market(&diff.symbol, |feed| feed == Feed::Depth { every_ms: 0 }, text);
                 self.gather(diff);
             }
             Output::BookTicker(ticker) => {
-                let text = || shapes::book_ticker(&ticker, self.places(&ticker.symbol));
-                self.market(&ticker.symbol, |feed| feed == Feed::BookTicker, text);
+                let text = || match self.product {
+                    Product::UsdmPerpetual => shapes::book_ticker(&ticker, self.places(&ticker.symbol)),
+                    Product::Spot => spot::shapes::book_ticker(&ticker),
+                };
+                let wanted = |feed| matches!(feed, Feed::BookTicker | Feed::AllBookTickers);
+                self.market(&ticker.symbol, wanted, text);
             }
             Output::Trade(trade) => {
-                let text = || shapes::trade(&trade, self.places(&trade.symbol));
+                let text = || match self.product {
+                    Product::UsdmPerpetual => shapes::trade(&trade, self.places(&trade.symbol)),
+                    Product::Spot => spot::shapes::trade(&trade),
+                };
                 self.market(&trade.symbol, |feed| feed == Feed::Trade, text);
             }
             Output::AggTrade(trade) => {
-                let text = || shapes::agg_trade(&trade, self.places(&trade.symbol));
+                let text = || match self.product {
+                    Product::UsdmPerpetual => shapes::agg_trade(&trade, self.places(&trade.symbol)),
+                    Product::Spot => spot::shapes::agg_trade(&trade),
+                };
                 self.market(&trade.symbol, |feed| feed == Feed::AggTrade, text);
             }
             Output::MarkPrice(mark) => {
@@ -221,6 +242,24 @@ impl Hub {
                 let due =
                     |feed| matches!(feed, Feed::MarkPrice { every_s } if second % u64::from(every_s) == 0);
                 self.market(&mark.symbol, due, || shapes::mark_price(&mark));
+            }
+            Output::Order(account, update) if self.product == Product::Spot => {
+                self.execution_ids += 1;
+                let text = spot::shapes::execution_report(&update, self.execution_ids);
+                self.private(account, "executionReport", &text);
+            }
+            Output::Account(account, update) if self.product == Product::Spot => {
+                self.private(account, "outboundAccountPosition", &spot::shapes::account_position(&update));
+            }
+            Output::Algo(account, algo) => {
+                let places = self.places(&algo.order.symbol);
+                let text = algos::event(&algo, algo.update_time_ms, places);
+                self.private(account, "ALGO_UPDATE", &text);
+            }
+            Output::ForceOrder(order) => {
+                let text = || shapes::force_order(&order, self.places(&order.symbol));
+                let wanted = |feed| matches!(feed, Feed::ForceOrder | Feed::AllForceOrders);
+                self.market(&order.symbol, wanted, text);
             }
             Output::Order(account, update) => {
                 let places = self.places(&update.order.symbol);
@@ -303,13 +342,86 @@ impl Hub {
                 continue;
             }
             for subscription in connection.subscriptions.borrow().iter().filter(|found| found.feed == feed) {
-                let framed = if connection.combined.get() {
+                let framed = if connection.address == Address::Api {
+                    format!("{{\"subscriptionId\":{},\"event\":{text}}}", subscription.name)
+                } else if connection.combined.get() {
                     combined(&subscription.name, text)
                 } else {
                     text.to_owned()
                 };
                 connection.outbox.text(framed);
             }
+        }
+    }
+
+    /// The number of spot's next report.
+    pub fn next_execution_id(&mut self) -> u64 {
+        self.execution_ids += 1;
+        self.execution_ids
+    }
+
+    fn depth_text(&self, diff: &DepthDiff) -> String {
+        match self.product {
+            Product::UsdmPerpetual => shapes::depth_update(diff, self.places(&diff.symbol)),
+            Product::Spot => spot::shapes::depth_update(diff),
+        }
+    }
+
+    /// The beginning of the next second, when somebody wants to be told by the second.
+    pub fn next_second_ms(&self) -> Option<u64> {
+        let mut wanted = self.connections.values().filter(|connection| {
+            connection.subscriptions.borrow().iter().any(|found| found.feed.is_by_the_second())
+        });
+        wanted.next().map(|_| (self.last_second + 1) * 1000)
+    }
+
+    /// Candles and tickers, once a second.
+    pub fn tell_second(&mut self, now_ms: u64, exchange: &Exchange) {
+        if self.next_second_ms().is_none_or(|due| due > now_ms) {
+            return;
+        }
+        self.last_second = now_ms / 1000;
+        for connection in self.connections.values() {
+            for subscription in connection.subscriptions.borrow().iter() {
+                let Some(text) = self.second_of(subscription, now_ms, exchange) else { continue };
+                let framed = match connection.combined.get() {
+                    true => combined(&subscription.name, &text),
+                    false => text,
+                };
+                connection.outbox.text(framed);
+            }
+        }
+    }
+
+    fn second_of(&self, subscription: &Subscription, now_ms: u64, exchange: &Exchange) -> Option<String> {
+        let each = |text: &dyn Fn(&Day<'_>) -> String| {
+            let all = exchange.symbols().iter().filter_map(|spec| exchange.instrument(&spec.symbol).ok());
+            Some(array(all.map(|instrument| text(&Day::of(instrument, now_ms)))))
+        };
+        match subscription.feed {
+            Feed::AllTickers => return each(&|day| day.event(self.product)),
+            Feed::AllMiniTickers => return each(&|day| day.mini_event()),
+            Feed::AllMarkPrices { every_s } if self.last_second % u64::from(every_s) == 0 => {
+                let marks = exchange
+                    .symbols()
+                    .iter()
+                    .filter_map(|spec| exchange.mark_price(now_ms * 1_000_000, &spec.symbol).ok());
+                return Some(array(marks.map(|mark| shapes::mark_price(&mark))));
+            }
+            _ => {}
+        }
+        let instrument = exchange.instrument(subscription.symbol.as_deref()?).ok()?;
+        match subscription.feed {
+            Feed::Ticker => Some(Day::of(instrument, now_ms).event(self.product)),
+            Feed::MiniTicker => Some(Day::of(instrument, now_ms).mini_event()),
+            Feed::Kline { interval } => {
+                let length = tickers::length_ms(interval);
+                let candles = instrument.candles(length / 60_000, now_ms.saturating_sub(length), now_ms);
+                let places = Places::of(&instrument.spec);
+                let symbol = &instrument.spec.symbol;
+                candles.last().map(|candle| tickers::kline_event(symbol, candle, interval, now_ms, places))
+            }
+            _ => None,
         }
     }
 
@@ -325,15 +437,10 @@ impl Hub {
         {
             let Some(gathered) = self.gathering.remove(&key) else { return };
             let (symbol, every_ms) = key;
-            let places = self.places(&symbol);
             let mut diff = gathered.diff;
             diff.bids = gathered.bids.into_iter().rev().collect();
             diff.asks = gathered.asks.into_iter().collect();
-            self.market(
-                &symbol,
-                |feed| feed == Feed::Depth { every_ms },
-                || shapes::depth_update(&diff, places),
-            );
+            self.market(&symbol, |feed| feed == Feed::Depth { every_ms }, || self.depth_text(&diff));
             for levels in [5, 10, 20] {
                 let wanted = |feed| feed == Feed::PartialDepth { levels, every_ms };
                 if !self.anyone(&symbol, wanted) {
@@ -341,7 +448,10 @@ impl Hub {
                 }
                 let Some(snapshot) = best(&symbol, levels) else { continue };
                 let top = DepthDiff { bids: snapshot.bids, asks: snapshot.asks, ..diff.clone() };
-                self.market(&symbol, wanted, || shapes::depth_update(&top, places));
+                self.market(&symbol, wanted, || match self.product {
+                    Product::UsdmPerpetual => self.depth_text(&top),
+                    Product::Spot => spot::shapes::partial_depth(&top),
+                });
             }
         }
     }
@@ -386,7 +496,8 @@ impl Hub {
         let mut raw: Option<Utf8Bytes> = None;
         for connection in self.connections.values() {
             for subscription in connection.subscriptions.borrow().iter() {
-                if !wanted(subscription.feed) || subscription.symbol.as_ref() != Some(symbol) {
+                let of_it = subscription.feed.is_of_all() || subscription.symbol.as_ref() == Some(symbol);
+                if !wanted(subscription.feed) || !of_it {
                     continue;
                 }
                 if let Some(make) = text.take() {
@@ -414,7 +525,7 @@ impl Hub {
     }
 
     fn gather(&mut self, diff: DepthDiff) {
-        for every_ms in [100, 250, 500] {
+        for every_ms in [100, 250, 500, 1000] {
             let key = (diff.symbol.clone(), every_ms);
             let wanted = |feed| match feed {
                 Feed::Depth { every_ms: at } | Feed::PartialDepth { every_ms: at, .. } => at == every_ms,

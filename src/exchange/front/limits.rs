@@ -12,7 +12,10 @@ use std::net::IpAddr;
 pub struct LimitsConfig {
     pub weight_per_minute: u32,
     pub orders_per_10_seconds: u32,
+    /// Zero: not counted, as on spot.
     pub orders_per_minute: u32,
+    /// Zero: not counted, as on USD-M.
+    pub orders_per_day: u32,
     /// How many refused requests in one window turn 429 into a ban.
     pub refusals_before_ban: u32,
     pub first_ban_ms: u64,
@@ -25,9 +28,23 @@ impl Default for LimitsConfig {
             weight_per_minute: 2400,
             orders_per_10_seconds: 300,
             orders_per_minute: 1200,
+            orders_per_day: 0,
             refusals_before_ban: 20,
             first_ban_ms: 2 * 60_000,
             longest_ban_ms: 3 * 24 * 3_600_000,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// What `exchangeInfo` states for spot.
+    pub fn spot() -> Self {
+        Self {
+            weight_per_minute: 6000,
+            orders_per_10_seconds: 100,
+            orders_per_minute: 0,
+            orders_per_day: 200_000,
+            ..Self::default()
         }
     }
 }
@@ -48,6 +65,7 @@ pub enum Over {
 pub struct OrderCounts {
     pub per_10_seconds: u32,
     pub per_minute: u32,
+    pub per_day: u32,
 }
 
 pub struct Limits {
@@ -68,6 +86,7 @@ struct Address {
 struct Account {
     ten_seconds: Window,
     minute: Window,
+    day: Window,
 }
 
 /// A count that belongs to one aligned interval.
@@ -79,6 +98,7 @@ struct Window {
 
 const TEN_SECONDS: u64 = 10_000;
 const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
 const MOST_ADDRESSES: usize = 1024;
 
 impl Limits {
@@ -131,6 +151,7 @@ impl Limits {
         let windows = self.accounts.entry(account).or_default();
         windows.ten_seconds.advance(now_ms, TEN_SECONDS);
         windows.minute.advance(now_ms, MINUTE);
+        windows.day.advance(now_ms, DAY);
         if windows.ten_seconds.count >= self.config.orders_per_10_seconds {
             let retry_after_ms = TEN_SECONDS - now_ms % TEN_SECONDS;
             return Err(Over::Orders {
@@ -139,7 +160,14 @@ impl Limits {
                 retry_after_ms,
             });
         }
-        if windows.minute.count >= self.config.orders_per_minute {
+        if self.config.orders_per_day > 0 && windows.day.count >= self.config.orders_per_day {
+            return Err(Over::Orders {
+                limit: self.config.orders_per_day,
+                interval: "DAY",
+                retry_after_ms: DAY - now_ms % DAY,
+            });
+        }
+        if self.config.orders_per_minute > 0 && windows.minute.count >= self.config.orders_per_minute {
             let retry_after_ms = MINUTE - now_ms % MINUTE;
             return Err(Over::Orders {
                 limit: self.config.orders_per_minute,
@@ -149,7 +177,8 @@ impl Limits {
         }
         windows.ten_seconds.count += 1;
         windows.minute.count += 1;
-        Ok(OrderCounts { per_10_seconds: windows.ten_seconds.count, per_minute: windows.minute.count })
+        windows.day.count += 1;
+        Ok(windows.counts())
     }
 
     /// Orders that the account has counted in the current windows.
@@ -157,8 +186,19 @@ impl Limits {
         self.accounts.get_mut(&account).map_or(OrderCounts::default(), |windows| {
             windows.ten_seconds.advance(now_ms, TEN_SECONDS);
             windows.minute.advance(now_ms, MINUTE);
-            OrderCounts { per_10_seconds: windows.ten_seconds.count, per_minute: windows.minute.count }
+            windows.day.advance(now_ms, DAY);
+            windows.counts()
         })
+    }
+}
+
+impl Account {
+    fn counts(&self) -> OrderCounts {
+        OrderCounts {
+            per_10_seconds: self.ten_seconds.count,
+            per_minute: self.minute.count,
+            per_day: self.day.count,
+        }
     }
 }
 
@@ -185,6 +225,7 @@ mod tests {
             weight_per_minute: 10,
             orders_per_10_seconds: 2,
             orders_per_minute: 3,
+            orders_per_day: 0,
             refusals_before_ban: 2,
             first_ban_ms: 120_000,
             longest_ban_ms: 200_000,
@@ -225,21 +266,25 @@ mod tests {
         );
     }
 
+    const fn counts(per_10_seconds: u32, per_minute: u32, per_day: u32) -> OrderCounts {
+        OrderCounts { per_10_seconds, per_minute, per_day }
+    }
+
     #[test]
     fn orders_are_counted_per_account_in_both_windows() {
         let mut limits = limits();
-        assert_eq!(limits.order(1, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
-        assert_eq!(limits.order(2, 7), Ok(OrderCounts { per_10_seconds: 2, per_minute: 2 }));
+        assert_eq!(limits.order(1, 7), Ok(counts(1, 1, 1)));
+        assert_eq!(limits.order(2, 7), Ok(counts(2, 2, 2)));
         assert_eq!(
             limits.order(3, 7),
             Err(Over::Orders { limit: 2, interval: "10 SECOND", retry_after_ms: 9_997 })
         );
-        assert_eq!(limits.order(3, 8), Ok(OrderCounts { per_10_seconds: 1, per_minute: 1 }));
-        assert_eq!(limits.order(10_000, 7), Ok(OrderCounts { per_10_seconds: 1, per_minute: 3 }));
+        assert_eq!(limits.order(3, 8), Ok(counts(1, 1, 1)));
+        assert_eq!(limits.order(10_000, 7), Ok(counts(1, 3, 3)));
         assert_eq!(
             limits.order(20_000, 7),
             Err(Over::Orders { limit: 3, interval: "MINUTE", retry_after_ms: 40_000 })
         );
-        assert_eq!(limits.orders_counted(60_000, 7), OrderCounts::default());
+        assert_eq!(limits.orders_counted(60_000, 7), counts(0, 0, 3));
     }
 }

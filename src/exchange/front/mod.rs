@@ -1,4 +1,4 @@
-//! The embedded venue's front door: Binance USD-M futures as a client sees it, over TLS, HTTP and WebSocket.
+//! The embedded venue's front door: Binance spot or USD-M futures as a client sees it, over TLS, HTTP and WebSocket.
 //!
 //! ```text
 //!  accept (TLS) ── server ──┬─ rest ─────────┐
@@ -15,6 +15,7 @@
 //! 200 ms after the latest subscription; it waits for readers that fall behind by more than `high_water` bytes. In a live (agents') market a reader
 //! that falls behind by more than `outbox_limit` bytes is disconnected instead.
 
+mod algos;
 mod answers;
 mod api_socket;
 mod authority;
@@ -34,9 +35,11 @@ mod rest;
 mod server;
 pub mod shapes;
 mod socket;
+mod spot;
 pub mod streams;
 #[cfg(test)]
 mod tests;
+mod tickers;
 
 use std::cell::Cell;
 use std::future::Future;

@@ -12,6 +12,8 @@ pub struct Refusal {
     pub error: ApiError,
     /// Of 429 and 418.
     pub retry_after_ms: Option<u64>,
+    /// What did happen, where one request asks for two things (JSON).
+    pub data: Option<String>,
 }
 
 impl From<ApiError> for Refusal {
@@ -24,7 +26,7 @@ impl From<ApiError> for Refusal {
             -5000 => 404,
             _ => 400,
         };
-        Refusal { status, error, retry_after_ms: None }
+        Refusal { status, error, retry_after_ms: None, data: None }
     }
 }
 
@@ -42,6 +44,7 @@ impl Refusal {
                     ),
                 ),
                 retry_after_ms: Some(retry_after_ms),
+                data: None,
             },
             Over::Banned { until_ms, retry_after_ms } => Refusal {
                 status: 418,
@@ -53,6 +56,7 @@ impl Refusal {
                     ),
                 ),
                 retry_after_ms: Some(retry_after_ms),
+                data: None,
             },
             Over::Orders { limit, interval, retry_after_ms } => Refusal {
                 status: 429,
@@ -61,6 +65,7 @@ impl Refusal {
                     format!("Too many new orders; current limit is {limit} orders per {interval}."),
                 ),
                 retry_after_ms: Some(retry_after_ms),
+                data: None,
             },
         }
     }

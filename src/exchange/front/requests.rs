@@ -64,35 +64,43 @@ pub fn place(params: &Params) -> Result<(Command, OrderAnswer), ApiError> {
         return Err(ApiError::mandatory("goodTillDate"));
     }
     let order = NewOrder {
+        kind,
+        stop_price: params.decimal("stopPrice")?,
+        client_order_id: params.optional("newClientOrderId")?.map(str::to_owned),
+        ..order_words(params, symbol, side)?
+    };
+    Ok((Command::Place(order), answer))
+}
+
+/// What orders and conditional orders are told in the same words.
+pub fn order_words(params: &Params, symbol: Symbol, side: Side) -> Result<NewOrder, ApiError> {
+    let in_hedge = word(params, "positionSide", PositionSide::from_word, ApiError::POSITION_SIDE_INVALID)?;
+    let prevention = word(
+        params,
+        "selfTradePreventionMode",
+        SelfTradePrevention::from_word,
+        invalid("selfTradePreventionMode"),
+    )?;
+    Ok(NewOrder {
         symbol,
         side,
-        position_side: word(
-            params,
-            "positionSide",
-            PositionSide::from_word,
-            ApiError::POSITION_SIDE_INVALID,
-        )?
-        .unwrap_or(PositionSide::Both),
-        kind,
-        time_in_force,
+        position_side: in_hedge.unwrap_or(PositionSide::Both),
+        kind: OrderType::Limit,
+        time_in_force: word(params, "timeInForce", TimeInForce::from_word, ApiError::INVALID_TIME_IN_FORCE)?,
         quantity: params.decimal("quantity")?,
         price: params.decimal("price")?,
         reduce_only: params.boolean("reduceOnly")?,
-        close_position,
-        stop_price: params.decimal("stopPrice")?,
+        close_position: params.boolean("closePosition")?.unwrap_or(false),
+        quote_quantity: None,
+        stop_price: None,
+        callback_rate: None,
         working_type: word(params, "workingType", WorkingType::from_word, invalid("workingType"))?
             .unwrap_or(WorkingType::ContractPrice),
         price_protect: params.boolean("priceProtect")?.unwrap_or(false),
-        self_trade_prevention: word(
-            params,
-            "selfTradePreventionMode",
-            SelfTradePrevention::from_word,
-            invalid("selfTradePreventionMode"),
-        )?,
-        good_till_date_ms,
-        client_order_id: params.optional("newClientOrderId")?.map(str::to_owned),
-    };
-    Ok((Command::Place(order), answer))
+        self_trade_prevention: prevention,
+        good_till_date_ms: params.integer("goodTillDate")?.unwrap_or(0),
+        client_order_id: None,
+    })
 }
 
 pub fn modify(params: &Params) -> Result<Command, ApiError> {
@@ -108,7 +116,7 @@ pub fn modify(params: &Params) -> Result<Command, ApiError> {
 }
 
 pub fn cancel(params: &Params) -> Result<Command, ApiError> {
-    Ok(Command::Cancel { symbol: symbol(params)?, order: order_ref(params)? })
+    Ok(Command::Cancel { symbol: symbol(params)?, order: order_ref(params)?, name: None })
 }
 
 pub fn cancel_all(params: &Params) -> Result<Command, ApiError> {
@@ -141,9 +149,10 @@ pub fn cancel_batch(params: &Params) -> Result<Vec<Command>, ApiError> {
         }
     };
     match refs {
-        Some(refs) if (1..=2 * MOST_IN_BATCH).contains(&refs.len()) => {
-            Ok(refs.into_iter().map(|order| Command::Cancel { symbol: symbol.clone(), order }).collect())
-        }
+        Some(refs) if (1..=2 * MOST_IN_BATCH).contains(&refs.len()) => Ok(refs
+            .into_iter()
+            .map(|order| Command::Cancel { symbol: symbol.clone(), order, name: None })
+            .collect()),
         _ => Err(invalid(name)),
     }
 }
@@ -193,6 +202,25 @@ pub fn commission_rate(params: &Params) -> Result<Command, ApiError> {
     Ok(Command::CommissionRate { symbol: symbol(params)? })
 }
 
+pub fn countdown(params: &Params) -> Result<Command, ApiError> {
+    let symbol = symbol(params)?;
+    params.mandatory("countdownTime")?;
+    let after_ms = params.integer("countdownTime")?.ok_or_else(|| ApiError::mandatory("countdownTime"))?;
+    Ok(Command::CountdownCancelAll { symbol, after_ms })
+}
+
+pub fn income(params: &Params) -> Result<Command, ApiError> {
+    Ok(Command::Income {
+        symbol: optional_symbol(params)?,
+        kind: word(params, "incomeType", IncomeKind::from_word, invalid("incomeType"))?,
+        window: window(params, "fromId", 100)?,
+    })
+}
+
+pub fn force_orders(params: &Params) -> Result<Command, ApiError> {
+    Ok(Command::ForceOrders { symbol: optional_symbol(params)?, window: window(params, "fromId", 50)? })
+}
+
 pub fn symbol(params: &Params) -> Result<Symbol, ApiError> {
     params.mandatory("symbol")?;
     optional_symbol(params)?.ok_or_else(|| ApiError::mandatory("symbol"))
@@ -220,11 +248,11 @@ pub fn limit(params: &Params, default: u32, greatest: u32) -> Result<u32, ApiErr
     }
 }
 
-fn side(params: &Params) -> Result<Side, ApiError> {
+pub fn side(params: &Params) -> Result<Side, ApiError> {
     Side::from_word(params.mandatory("side")?).ok_or(ApiError::INVALID_SIDE)
 }
 
-fn order_ref(params: &Params) -> Result<OrderRef, ApiError> {
+pub fn order_ref(params: &Params) -> Result<OrderRef, ApiError> {
     if let Some(id) = params.integer("orderId")? {
         return Ok(OrderRef::Id(id));
     }
@@ -237,7 +265,7 @@ fn order_ref(params: &Params) -> Result<OrderRef, ApiError> {
     }
 }
 
-fn window(params: &Params, from: &str, default_limit: u32) -> Result<Window, ApiError> {
+pub fn window(params: &Params, from: &str, default_limit: u32) -> Result<Window, ApiError> {
     let (start_ms, end_ms) = (params.integer("startTime")?, params.integer("endTime")?);
     if let (Some(start), Some(end)) = (start_ms, end_ms)
         && start > end
@@ -248,7 +276,7 @@ fn window(params: &Params, from: &str, default_limit: u32) -> Result<Window, Api
     Ok(Window { from_id: params.integer(from)?, start_ms, end_ms, limit })
 }
 
-fn word<T>(
+pub fn word<T>(
     params: &Params,
     name: &str,
     from_word: fn(&str) -> Option<T>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::http::request::Parts;
 
-use super::super::ApiError;
+use super::super::{ApiError, Product};
 use super::answers::{self, Ask, Security};
 use super::api_socket;
 use super::faults::How;
@@ -19,6 +19,7 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::server::{Answer, NoAnswer, json, number, refused};
 use super::shapes::Version;
+use super::spot;
 
 /// Every endpoint, as documented under "USDⓈ-M Futures".
 const ENDPOINTS: &[(&str, &str, Ask)] = &[
@@ -27,6 +28,13 @@ const ENDPOINTS: &[(&str, &str, Ask)] = &[
     ("GET", "/fapi/v1/exchangeInfo", Ask::ExchangeInfo),
     ("GET", "/fapi/v1/depth", Ask::Depth),
     ("GET", "/fapi/v1/trades", Ask::Trades),
+    ("GET", "/fapi/v1/historicalTrades", Ask::Trades),
+    ("GET", "/fapi/v1/aggTrades", Ask::AggTrades),
+    ("GET", "/fapi/v1/klines", Ask::Klines),
+    ("GET", "/fapi/v1/ticker/24hr", Ask::DayTicker),
+    ("GET", "/fapi/v1/fundingRate", Ask::FundingRates),
+    ("GET", "/fapi/v1/fundingInfo", Ask::FundingInfo),
+    ("GET", "/fapi/v1/openInterest", Ask::OpenInterest),
     ("GET", "/fapi/v1/ticker/bookTicker", Ask::BookTicker),
     ("GET", "/fapi/v1/ticker/price", Ask::PriceTicker),
     ("GET", "/fapi/v2/ticker/price", Ask::PriceTicker),
@@ -53,8 +61,6 @@ const ENDPOINTS: &[(&str, &str, Ask)] = &[
     ("GET", "/fapi/v1/order", Ask::QueryOrder),
     ("GET", "/fapi/v1/openOrder", Ask::OpenOrder),
     ("GET", "/fapi/v1/openOrders", Ask::OpenOrders),
-    ("GET", "/fapi/v1/openAlgoOrders", Ask::OpenAlgoOrders),
-    ("GET", "/fapi/v1/algoOrder", Ask::QueryAlgoOrder),
     ("GET", "/fapi/v1/allOrders", Ask::AllOrders),
     ("GET", "/fapi/v1/userTrades", Ask::UserTrades),
     ("POST", "/fapi/v1/leverage", Ask::SetLeverage),
@@ -63,6 +69,21 @@ const ENDPOINTS: &[(&str, &str, Ask)] = &[
     ("GET", "/fapi/v1/multiAssetsMargin", Ask::MultiAssetsMode),
     ("GET", "/fapi/v1/commissionRate", Ask::CommissionRate),
     ("GET", "/fapi/v1/leverageBracket", Ask::LeverageBracket),
+    ("POST", "/fapi/v1/marginType", Ask::SetMarginType),
+    ("POST", "/fapi/v1/multiAssetsMargin", Ask::SetMultiAssetsMode),
+    ("GET", "/fapi/v1/accountConfig", Ask::AccountConfig),
+    ("GET", "/fapi/v1/symbolConfig", Ask::SymbolConfig),
+    ("GET", "/fapi/v1/income", Ask::Income),
+    ("GET", "/fapi/v1/forceOrders", Ask::ForceOrders),
+    ("GET", "/fapi/v1/adlQuantile", Ask::AdlQuantile),
+    ("GET", "/fapi/v1/rateLimit/order", Ask::OrderCounts),
+    ("POST", "/fapi/v1/countdownCancelAll", Ask::CountdownCancelAll),
+    ("POST", "/fapi/v1/algoOrder", Ask::PlaceAlgo),
+    ("DELETE", "/fapi/v1/algoOrder", Ask::CancelAlgo),
+    ("GET", "/fapi/v1/algoOrder", Ask::QueryAlgo),
+    ("DELETE", "/fapi/v1/algoOpenOrders", Ask::CancelAllAlgos),
+    ("GET", "/fapi/v1/openAlgoOrders", Ask::OpenAlgos),
+    ("GET", "/fapi/v1/allAlgoOrders", Ask::AllAlgos),
 ];
 
 pub async fn serve(
@@ -99,7 +120,12 @@ pub async fn serve(
     if let Some(account) = counted_for {
         let counts = limits.orders_counted(now, account);
         number(answer.headers_mut(), "x-mbx-order-count-10s", u64::from(counts.per_10_seconds));
-        number(answer.headers_mut(), "x-mbx-order-count-1m", u64::from(counts.per_minute));
+        if limits.config.orders_per_minute > 0 {
+            number(answer.headers_mut(), "x-mbx-order-count-1m", u64::from(counts.per_minute));
+        }
+        if limits.config.orders_per_day > 0 {
+            number(answer.headers_mut(), "x-mbx-order-count-1d", u64::from(counts.per_day));
+        }
     }
     Ok(answer)
 }
@@ -110,7 +136,8 @@ fn fault(head: &Parts, floor: &Floor) -> Option<How> {
         return None;
     }
     let whole = format!("{} {}", head.method, head.uri.path());
-    let method = endpoint(&head.method, head.uri.path()).and_then(api_socket::method_of);
+    let method = endpoint(floor.product, &head.method, head.uri.path())
+        .and_then(|ask| api_socket::method_of(floor.product, ask));
     floor.faults.of_request(&[&whole, method.unwrap_or("")])
 }
 
@@ -126,14 +153,14 @@ async fn answer(
         let counted = floor.weigh(peer, weight);
         counted.map_err(|over| Refusal::over(over, floor.weight_limit(), peer))
     };
-    let Some(ask) = endpoint(method, path) else {
+    let Some(ask) = endpoint(floor.product, method, path) else {
         weigh(1)?;
         return Err(ApiError::with(-5000, format!("Path {path}, Method {method} is invalid")).into());
     };
     let body = std::str::from_utf8(body)
         .map_err(|_| ApiError::new(-1100, "Illegal characters found in a parameter."))?;
     let (params, signed) = Params::from_http(head.uri.query().unwrap_or(""), body)?;
-    weigh(ask.weight(&params))?;
+    weigh(ask.weight(floor.product, &params))?;
 
     let api_key = head.headers.get("x-mbx-apikey").and_then(|value| value.to_str().ok());
     let key: Option<&ApiKey> = match ask.security() {
@@ -150,10 +177,14 @@ async fn answer(
     if ask == Ask::Depth {
         return Ok(answers::depth(floor, &params).await?);
     }
-    Ok(answers::answer(floor, ask, key, &params)?)
+    answers::answer(floor, ask, key, &params)
 }
 
-fn endpoint(method: &Method, path: &str) -> Option<Ask> {
-    let found = ENDPOINTS.iter().find(|(verb, at, _)| *at == path && *verb == method.as_str());
+fn endpoint(product: Product, method: &Method, path: &str) -> Option<Ask> {
+    let all = match product {
+        Product::UsdmPerpetual => ENDPOINTS,
+        Product::Spot => spot::ENDPOINTS,
+    };
+    let found = all.iter().find(|(verb, at, _)| *at == path && *verb == method.as_str());
     found.map(|(_, _, ask)| *ask)
 }

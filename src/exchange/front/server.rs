@@ -23,7 +23,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::super::ApiError;
+use super::super::{ApiError, Product};
 use super::faults::Kind;
 use super::faults::line::{Breakable, Line};
 use super::floor::{Floor, note};
@@ -164,7 +164,7 @@ async fn serve(
     line: Option<Arc<Line>>,
     floor: Rc<Floor>,
 ) -> Result<Answer, NoAnswer> {
-    if let Some(door) = Door::of(request.uri().path(), request.uri().query().unwrap_or("")) {
+    if let Some(door) = Door::of(floor.product, request.uri().path(), request.uri().query().unwrap_or("")) {
         return Ok(match upgrade(request, door, peer, line, floor) {
             Ok(answer) => answer,
             Err(refusal) => refused(&refusal),
@@ -181,10 +181,15 @@ async fn serve(
                 -1101,
                 format!("Request body is larger than {LARGEST_BODY} bytes, or broke off."),
             );
-            return Ok(refused(&Refusal { status: 413, error, retry_after_ms: None }));
+            return Ok(refused(&Refusal { status: 413, error, retry_after_ms: None, data: None }));
         }
         Err(_) => {
-            return Ok(refused(&Refusal { status: 408, error: ApiError::TIMEOUT, retry_after_ms: None }));
+            return Ok(refused(&Refusal {
+                status: 408,
+                error: ApiError::TIMEOUT,
+                retry_after_ms: None,
+                data: None,
+            }));
         }
     };
     rest::serve(&head, &body.to_bytes(), peer, line.as_deref(), &floor).await
@@ -202,15 +207,20 @@ enum DoorKind {
 }
 
 impl Door {
-    fn of(path: &str, query: &str) -> Option<Door> {
-        if path == "/ws-fapi/v1" || path == "/ws-fapi/v1/" {
+    fn of(product: Product, path: &str, query: &str) -> Option<Door> {
+        let api = match product {
+            Product::UsdmPerpetual => "/ws-fapi/v1",
+            Product::Spot => "/ws-api/v3",
+        };
+        if path.strip_suffix('/').unwrap_or(path) == api {
             let return_rate_limits = !query.split('&').any(|pair| pair == "returnRateLimits=false");
-            return Some(Door { kind: DoorKind::Api { return_rate_limits }, address: Address::Unified });
+            return Some(Door { kind: DoorKind::Api { return_rate_limits }, address: Address::Api });
         }
         let (address, rest) =
             [("/public", Address::Public), ("/market", Address::Market), ("/private", Address::Private)]
                 .into_iter()
                 .find_map(|(prefix, address)| Some((address, path.strip_prefix(prefix)?)))
+                .filter(|_| product == Product::UsdmPerpetual)
                 .unwrap_or((Address::Unified, path));
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (query, _) = Params::from_http(query, "").ok()?;
@@ -240,7 +250,7 @@ impl Door {
 
 fn unavailable() -> Refusal {
     let error = ApiError::new(-1016, "This service is no longer available.");
-    Refusal { status: 503, error, retry_after_ms: None }
+    Refusal { status: 503, error, retry_after_ms: None, data: None }
 }
 
 /// `%40` is how some clients write the `@` of a stream's name.
@@ -309,8 +319,12 @@ fn accept_key(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
     };
-    let wrong =
-        |text: &'static str| Refusal { status: 400, error: ApiError::new(-1000, text), retry_after_ms: None };
+    let wrong = |text: &'static str| Refusal {
+        status: 400,
+        error: ApiError::new(-1000, text),
+        retry_after_ms: None,
+        data: None,
+    };
     if request.method() != Method::GET
         || !has(header::UPGRADE, "websocket")
         || !has(header::CONNECTION, "upgrade")
@@ -338,7 +352,11 @@ pub(super) fn json(status: u16, body: String) -> Answer {
 }
 
 pub(super) fn refused(refusal: &Refusal) -> Answer {
-    let mut answer = json(refusal.status, shapes::error(&refusal.error));
+    let text = match &refusal.data {
+        None => shapes::error(&refusal.error),
+        Some(data) => shapes::error_with(&refusal.error, data),
+    };
+    let mut answer = json(refusal.status, text);
     if let Some(retry_after_ms) = refusal.retry_after_ms {
         number(answer.headers_mut(), "retry-after", retry_after_ms.div_ceil(1000));
     }

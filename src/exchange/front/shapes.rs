@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::super::solvency::LIQUIDATION_FEE;
 use super::super::*;
 use super::json::{Object, array, string};
 use super::limits::LimitsConfig;
@@ -211,6 +212,59 @@ fn account_position(position: &Position, version: Version, places: Places) -> St
         .close()
 }
 
+pub fn account_config(account: &Account) -> String {
+    Object::new()
+        .plain("feeTier", 0)
+        .plain("canTrade", true)
+        .plain("canDeposit", true)
+        .plain("canWithdraw", true)
+        .plain("dualSidePosition", account.dual_side_position)
+        .plain("updateTime", account.update_time_ms)
+        .plain("multiAssetsMargin", false)
+        .plain("tradeGroupId", -1)
+        .close()
+}
+
+/// One row a symbol, whatever its position sides.
+pub fn symbol_configs(positions: &[Position]) -> String {
+    let firsts = positions.chunk_by(|one, next| one.symbol == next.symbol).map(|side| &side[0]);
+    array(firsts.map(|position| {
+        Object::new()
+            .text("symbol", &position.symbol)
+            .text("marginType", "CROSSED")
+            .plain("isAutoAddMargin", false)
+            .plain("leverage", position.leverage)
+            .quoted("maxNotionalValue", position.max_notional)
+            .close()
+    }))
+}
+
+/// Nobody is ever deleveraged here: the lowest place in the queue.
+pub fn adl_quantiles(positions: &[Position]) -> String {
+    let sides = positions.chunk_by(|one, next| one.symbol == next.symbol);
+    array(sides.map(|sides| {
+        let quantiles = sides
+            .iter()
+            .fold(Object::new(), |out, position| out.plain(position.position_side.as_str(), 0))
+            .close();
+        Object::new().text("symbol", &sides[0].symbol).plain("adlQuantile", quantiles).close()
+    }))
+}
+
+pub fn income(income: &Income) -> String {
+    let trade_id = if income.trade_id == 0 { String::new() } else { income.trade_id.to_string() };
+    Object::new()
+        .text("symbol", &income.symbol)
+        .quoted("incomeType", income.kind)
+        .quoted("income", income.amount.fixed(8))
+        .text("asset", &income.asset)
+        .text("info", if trade_id.is_empty() { income.kind.as_str() } else { &trade_id })
+        .plain("time", income.time_ms)
+        .plain("tranId", income.transaction_id)
+        .text("tradeId", &trade_id)
+        .close()
+}
+
 pub fn balances(balances: &[Balance]) -> String {
     array(balances.iter().map(|asset| {
         Object::with_capacity(320)
@@ -354,7 +408,7 @@ fn symbol(spec: &SymbolSpec) -> String {
         .plain("underlyingSubType", r#"["PoW"]"#)
         .plain("settlePlan", 0)
         .quoted("triggerProtect", "0.0500")
-        .quoted("liquidationFee", "0.012500")
+        .quoted("liquidationFee", LIQUIDATION_FEE.fixed(6))
         .quoted("marketTakeBound", "0.05")
         .plain("maxMoveOrderLimit", 10_000)
         .plain(
@@ -373,7 +427,7 @@ fn symbol(spec: &SymbolSpec) -> String {
                     filters.market_step_size,
                 ),
                 filter("MAX_NUM_ORDERS").plain("limit", filters.max_orders).close(),
-                filter("MAX_NUM_ALGO_ORDERS").plain("limit", 10).close(),
+                filter("MAX_NUM_ALGO_ORDERS").plain("limit", filters.max_algo_orders).close(),
                 filter("MIN_NOTIONAL").quoted("notional", filters.min_notional).close(),
                 filter("PERCENT_PRICE")
                     .quoted("multiplierUp", filters.multiplier_up.fixed(4))
@@ -441,6 +495,33 @@ pub fn premium_index(mark: &MarkPrice, now_ms: u64) -> String {
         .quoted("lastFundingRate", mark.funding_rate.fixed(8))
         .quoted("interestRate", "0.00010000")
         .plain("nextFundingTime", mark.next_funding_time_ms)
+        .plain("time", now_ms)
+        .close()
+}
+
+pub fn funding_rate(funding: &Funding) -> String {
+    Object::new()
+        .text("symbol", &funding.symbol)
+        .quoted("fundingRate", funding.rate.fixed(8))
+        .plain("fundingTime", funding.time_ms)
+        .quoted("markPrice", funding.mark_price.fixed(8))
+        .close()
+}
+
+pub fn funding_info(spec: &SymbolSpec) -> String {
+    Object::new()
+        .text("symbol", &spec.symbol)
+        .quoted("adjustedFundingRateCap", "0.02000000")
+        .quoted("adjustedFundingRateFloor", "-0.02000000")
+        .plain("fundingIntervalHours", 8)
+        .plain("disclaimer", false)
+        .close()
+}
+
+pub fn open_interest(symbol: &str, held: Decimal, now_ms: u64, places: Places) -> String {
+    Object::new()
+        .quoted("openInterest", held.fixed(places.quantity))
+        .text("symbol", symbol)
         .plain("time", now_ms)
         .close()
 }
@@ -572,6 +653,9 @@ pub fn order_update(update: &OrderUpdate, places: Places) -> String {
     if let Some((amount, asset)) = &update.commission {
         out = out.quoted("n", amount.fixed(8)).text("N", asset);
     }
+    if order.kind != order.original_kind && order.original_kind == OrderType::TrailingStopMarket {
+        out = out.quoted("AP", order.stop_price.fixed(places.price));
+    }
     let order = out
         .plain("T", update.transaction_time_ms)
         .plain("t", update.trade_id)
@@ -618,6 +702,24 @@ pub fn trade_lite(update: &OrderUpdate, places: Places) -> String {
         .plain("t", update.trade_id)
         .plain("i", order.order_id)
         .close()
+}
+
+/// `forceOrder`: a liquidation, as everybody hears of it.
+pub fn force_order(order: &Order, places: Places) -> String {
+    let inner = Object::with_capacity(240)
+        .text("s", &order.symbol)
+        .quoted("S", order.side)
+        .quoted("o", order.kind)
+        .quoted("f", order.time_in_force)
+        .quoted("q", order.original_quantity.fixed(places.quantity))
+        .quoted("p", order.price.fixed(places.price))
+        .quoted("ap", order.average_price().fixed(places.price))
+        .quoted("X", order.status)
+        .quoted("l", order.executed_quantity.fixed(places.quantity))
+        .quoted("z", order.executed_quantity.fixed(places.quantity))
+        .plain("T", order.update_time_ms)
+        .close();
+    Object::new().text("e", "forceOrder").plain("E", order.update_time_ms).plain("o", inner).close()
 }
 
 pub fn account_update(update: &AccountUpdate, places: impl Fn(&str) -> Places) -> String {
@@ -675,6 +777,10 @@ pub fn server_shutdown(now_ms: u64) -> String {
 }
 
 // ------------------------------------------------------------------------------------------------ refusals
+
+pub fn error_with(error: &ApiError, data: &str) -> String {
+    Object::new().plain("code", error.code).text("msg", &error.msg).plain("data", data).close()
+}
 
 pub fn error(error: &ApiError) -> String {
     Object::new().plain("code", error.code).text("msg", &error.msg).close()

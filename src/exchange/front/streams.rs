@@ -4,7 +4,8 @@
 //! means nothing is accepted and stays silent. `/public` serves depth and best prices, `/market` the rest, `/private` the account, and the former
 //! unified address everything; `@trade`, which today's documents do not place, is served on both public addresses.
 
-use super::super::{StreamKind, Symbol};
+use super::super::{Product, StreamKind, Symbol};
+use super::tickers;
 
 /// Which part of the exchange an address reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Address {
     Public,
     Market,
     Private,
+    /// The WebSocket API's own connection, which on spot carries private events.
+    Api,
 }
 
 /// What a stream carries.
@@ -33,6 +36,22 @@ pub enum Feed {
     MarkPrice {
         every_s: u32,
     },
+    /// Candles of one length, by its number in [`tickers::INTERVALS`].
+    Kline {
+        interval: usize,
+    },
+    Ticker,
+    MiniTicker,
+    /// Liquidations.
+    ForceOrder,
+    /// The same of every symbol on one stream.
+    AllBookTickers,
+    AllTickers,
+    AllMiniTickers,
+    AllMarkPrices {
+        every_s: u32,
+    },
+    AllForceOrders,
     /// An account's private events.
     User {
         account: u32,
@@ -53,13 +72,21 @@ pub struct Subscription {
 
 impl Subscription {
     /// Reads a market stream's name. `known` finds the venue's symbol for an upper-case text.
-    pub fn read(name: &str, address: Address, known: impl Fn(&str) -> Option<Symbol>) -> Subscription {
+    pub fn read(
+        name: &str,
+        address: Address,
+        product: Product,
+        known: impl Fn(&str) -> Option<Symbol>,
+    ) -> Subscription {
         let silent = Subscription { name: name.to_owned(), symbol: None, feed: Feed::Silent };
+        if let Some(feed) = feed_of_all(name).filter(|feed| address.serves(*feed)) {
+            return Subscription { feed, ..silent };
+        }
         let Some((symbol, rest)) = name.split_once('@') else { return silent };
         if symbol.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return silent;
         }
-        let (Some(symbol), Some(feed)) = (known(&symbol.to_ascii_uppercase()), feed(rest)) else {
+        let (Some(symbol), Some(feed)) = (known(&symbol.to_ascii_uppercase()), feed(rest, product)) else {
             return silent;
         };
         if !address.serves(feed) {
@@ -75,10 +102,21 @@ impl Address {
             Address::Unified => true,
             Address::Public => matches!(
                 feed,
-                Feed::Depth { .. } | Feed::PartialDepth { .. } | Feed::BookTicker | Feed::Trade
+                Feed::Depth { .. }
+                    | Feed::PartialDepth { .. }
+                    | Feed::BookTicker
+                    | Feed::AllBookTickers
+                    | Feed::Trade
             ),
-            Address::Market => matches!(feed, Feed::AggTrade | Feed::Trade | Feed::MarkPrice { .. }),
-            Address::Private => matches!(feed, Feed::User { .. }),
+            Address::Market => !matches!(
+                feed,
+                Feed::Depth { .. }
+                    | Feed::PartialDepth { .. }
+                    | Feed::BookTicker
+                    | Feed::AllBookTickers
+                    | Feed::User { .. }
+            ),
+            Address::Private | Address::Api => matches!(feed, Feed::User { .. }),
         }
     }
 }
@@ -86,6 +124,31 @@ impl Address {
 impl Feed {
     pub fn is_market(self) -> bool {
         !matches!(self, Feed::User { .. } | Feed::Silent)
+    }
+
+    /// Whether it is of every symbol.
+    pub fn is_of_all(self) -> bool {
+        matches!(
+            self,
+            Feed::AllBookTickers
+                | Feed::AllTickers
+                | Feed::AllMiniTickers
+                | Feed::AllMarkPrices { .. }
+                | Feed::AllForceOrders
+        )
+    }
+
+    /// Whether it is told once a second rather than when something happens.
+    pub fn is_by_the_second(self) -> bool {
+        matches!(
+            self,
+            Feed::Kline { .. }
+                | Feed::Ticker
+                | Feed::MiniTicker
+                | Feed::AllTickers
+                | Feed::AllMiniTickers
+                | Feed::AllMarkPrices { .. }
+        )
     }
 
     /// Whether a recording's messages of `kind` belong on this stream. A recording has one depth stream, and it serves every speed.
@@ -101,7 +164,20 @@ impl Feed {
     }
 }
 
-fn feed(rest: &str) -> Option<Feed> {
+/// Streams of all symbols.
+fn feed_of_all(name: &str) -> Option<Feed> {
+    Some(match name {
+        "!bookTicker" => Feed::AllBookTickers,
+        "!ticker@arr" => Feed::AllTickers,
+        "!miniTicker@arr" => Feed::AllMiniTickers,
+        "!markPrice@arr" => Feed::AllMarkPrices { every_s: 3 },
+        "!markPrice@arr@1s" => Feed::AllMarkPrices { every_s: 1 },
+        "!forceOrder@arr" => Feed::AllForceOrders,
+        _ => return None,
+    })
+}
+
+fn feed(rest: &str, product: Product) -> Option<Feed> {
     let (kind, speed) = match rest.split_once('@') {
         Some((kind, speed)) => (kind, Some(speed)),
         None => (rest, None),
@@ -110,11 +186,19 @@ fn feed(rest: &str) -> Option<Feed> {
         ("aggTrade", None) => Some(Feed::AggTrade),
         ("trade", None) => Some(Feed::Trade),
         ("bookTicker", None) => Some(Feed::BookTicker),
+        ("ticker", None) => Some(Feed::Ticker),
+        ("miniTicker", None) => Some(Feed::MiniTicker),
+        ("forceOrder", None) if product == Product::UsdmPerpetual => Some(Feed::ForceOrder),
+        ("markPrice", _) if product == Product::Spot => None,
         ("markPrice", None) => Some(Feed::MarkPrice { every_s: 3 }),
         ("markPrice", Some("1s")) => Some(Feed::MarkPrice { every_s: 1 }),
         (kind, speed) => {
+            if let (Some(length), None) = (kind.strip_prefix("kline_"), speed) {
+                return tickers::interval(length).map(|interval| Feed::Kline { interval });
+            }
             let levels = kind.strip_prefix("depth")?;
             let every_ms = match speed {
+                None | Some("1000ms") if product == Product::Spot => 1000,
                 None | Some("250ms" | "250") => 250,
                 Some("0ms") if levels.is_empty() => 0,
                 Some("100ms") => 100,
@@ -135,7 +219,8 @@ mod tests {
     use super::*;
 
     fn read(name: &str, address: Address) -> Feed {
-        Subscription::read(name, address, |symbol| (symbol == "BTCUSDT").then(|| symbol.into())).feed
+        let known = |symbol: &str| (symbol == "BTCUSDT").then(|| symbol.into());
+        Subscription::read(name, address, Product::UsdmPerpetual, known).feed
     }
 
     #[test]

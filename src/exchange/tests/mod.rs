@@ -85,7 +85,7 @@ impl Desk {
     fn cancel(&mut self, account: AccountId, order: &Order) -> Result<Order, ApiError> {
         self.order(
             account,
-            Command::Cancel { symbol: order.symbol.clone(), order: OrderRef::Id(order.order_id) },
+            Command::Cancel { symbol: order.symbol.clone(), order: OrderRef::Id(order.order_id), name: None },
         )
     }
 
@@ -136,6 +136,8 @@ fn word(output: &Output) -> String {
             format!("{} {} {}", account.0, update.execution, update.order.status)
         }
         Output::Account(account, _) => format!("{} account", account.0),
+        Output::Algo(account, algo) => format!("{} algo {}", account.0, algo.status),
+        Output::ForceOrder(_) => "force".to_owned(),
         Output::DepthReady(_, _) => "depth ready".to_owned(),
         Output::Ended(ending) => format!("ended {ending}"),
     }

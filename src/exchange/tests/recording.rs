@@ -116,7 +116,7 @@ fn quotes_at_the_touch_of_a_real_recording_are_filled_on_both_sides_and_money_is
 }
 
 fn cancel_of(order: &Order) -> Command {
-    Command::Cancel { symbol: order.symbol.clone(), order: OrderRef::Id(order.order_id) }
+    Command::Cancel { symbol: order.symbol.clone(), order: OrderRef::Id(order.order_id), name: None }
 }
 
 /// A recording read in the simplest way there is.

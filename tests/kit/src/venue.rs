@@ -14,7 +14,7 @@ use linchpin::exchange::front::shapes::{self, OrderAnswer, Places, Version};
 use linchpin::exchange::front::streams::{Address, Feed, Subscription};
 use linchpin::exchange::{
     AccountId, AgentsConfig, ApiError, Command, Decimal, DepthReply, DepthSnapshot, Exchange, ExchangeConfig,
-    ExecutionType, MarketConfig, Order, Output, Reply, Symbol, UserTrade, Window,
+    ExecutionType, MarketConfig, Order, Output, Product, Reply, Symbol, UserTrade, Window,
 };
 use linchpin::net::websocket::{Closed, Phase, SendError};
 use serde::Deserialize;
@@ -351,7 +351,12 @@ impl Venue {
                 let text = shapes::account_update(&update, |symbol| self.places(symbol));
                 self.tell_account(text);
             }
-            Output::MarkPrice(_) | Output::Recorded(_) | Output::DepthReady(..) | Output::Ended(_) => {}
+            Output::MarkPrice(_)
+            | Output::Recorded(_)
+            | Output::DepthReady(..)
+            | Output::Ended(_)
+            | Output::Algo(..)
+            | Output::ForceOrder(_) => {}
         }
     }
 
@@ -457,7 +462,8 @@ impl Venue {
         assert_eq!(wanted.method, "SUBSCRIBE");
         let known: Vec<Symbol> = self.exchange.symbols().iter().map(|spec| spec.symbol.clone()).collect();
         let find = |symbol: &str| known.iter().find(|known| &***known == symbol).cloned();
-        let streams = wanted.params.iter().map(|name| Subscription::read(name, address, find));
+        let streams =
+            wanted.params.iter().map(|name| Subscription::read(name, address, Product::UsdmPerpetual, find));
         let streams: Vec<Subscription> = streams.collect();
         if let Some(link) = self.links.get_mut(&number) {
             link.subscriptions.extend(streams);

@@ -382,6 +382,7 @@ impl How {
             status: *status,
             error: ApiError::with(*code, msg.clone()),
             retry_after_ms: *retry_after_ms,
+            data: None,
         })
     }
 }
