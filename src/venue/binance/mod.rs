@@ -26,4 +26,6 @@ mod usdm;
 pub mod wire;
 
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod recordings;

@@ -202,3 +202,145 @@ fn a_listen_key_that_would_break_out_of_its_url_is_refused() {
         Ok(Nanos::from_millis(1_499_827_319_559))
     );
 }
+
+#[test]
+fn spots_documented_filters_become_a_definition() {
+    let filters = r#"[{"filterType":"PRICE_FILTER","minPrice":"0.00000100","maxPrice":"100000.00000000","tickSize":"0.00000100"},{"filterType":"PERCENT_PRICE_BY_SIDE","bidMultiplierUp":"1.2","bidMultiplierDown":"0.2","askMultiplierUp":"5","askMultiplierDown":"0.8","avgPriceMins":1},{"filterType":"LOT_SIZE","minQty":"0.00100000","maxQty":"100000.00000000","stepSize":"0.00100000"},{"filterType":"NOTIONAL","minNotional":"10.00000000","applyMinToMarket":false,"maxNotional":"10000.00000000","applyMaxToMarket":false,"avgPriceMins":5},{"filterType":"ICEBERG_PARTS","limit":10},{"filterType":"MARKET_LOT_SIZE","minQty":"0.00000000","maxQty":"800.12345678","stepSize":"0.00000000"},{"filterType":"MAX_NUM_ORDERS","maxNumOrders":25},{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":5},{"filterType":"MAX_POSITION","maxPosition":"10.00000000"},{"filterType":"TRAILING_DELTA","minTrailingAboveDelta":10,"maxTrailingAboveDelta":2000,"minTrailingBelowDelta":10,"maxTrailingBelowDelta":2000},{"filterType":"NEWLY_INVENTED","anything":[1]}]"#;
+    let body = format!(
+        r#"{{"rateLimits":[],"symbols":[{{"symbol":"ETHBTC","status":"BREAK","baseAsset":"ETH","quoteAsset":"BTC","quotePrecision":8,"filters":{filters}}}]}}"#
+    );
+    let symbols = [(InstrumentId(0), "ETHBTC")];
+    let mut hydrator = Hydrator::default();
+    let directory = hydrator.directory(VenueId(0), Product::Spot, &symbols, body.as_bytes()).unwrap();
+    let grid = directory.listings()[0].definition;
+    assert_eq!((grid.tick.mantissa, grid.tick.decimals, grid.tick.text_decimals), (1, 6, 8));
+    assert_eq!((grid.lot.mantissa, grid.lot.decimals, grid.lot.text_decimals), (1, 3, 8));
+    assert_eq!((grid.min_price, grid.max_price), (Price::new(1), Price::new(100_000_000_000)));
+    assert_eq!((grid.min_quantity, grid.max_quantity), (Quantity::new(1), Quantity::new(100_000_000)));
+    assert_eq!(grid.max_market_quantity, Quantity::new(800_123), "never more than the venue takes");
+    assert_eq!(grid.min_notional, 10_00000000);
+    assert_eq!((grid.percent_up, grid.percent_down), (12_000, 8_000), "the narrower of the two sides");
+    assert_eq!(grid.status, InstrumentStatus::Halted);
+}
+
+/// A venue of scripted answers: `(what the target holds, body)`, in this order.
+fn converse(product: Product, ask: &crate::core::record::Ask, script: &[(&str, &str)]) -> Vec<Event> {
+    let directory = directory(product);
+    let (mut hydrator, mut events) = (Hydrator::default(), Vec::new());
+    let mut conversation = Conversation::of(&directory, ask, ASK.as_of).unwrap();
+    let mut script = script.iter();
+    while let Some(request) = conversation.next_request() {
+        let (part, body) = script.next().unwrap_or_else(|| panic!("not expected: {request:?}"));
+        let target = request.target(None, 0, None);
+        assert!(target.contains(part), "{target}, not {part}");
+        conversation.on_body(&mut hydrator, &directory, body.as_bytes().to_vec(), ASK.now);
+    }
+    assert!(script.next().is_none(), "not all was asked");
+    let _ = conversation.finish(&mut hydrator, &directory, ASK.now, &mut events);
+    events
+}
+
+fn about(scope: HydrationScope) -> crate::core::record::Ask {
+    crate::core::record::Ask {
+        number: 3,
+        venue: VenueId(0),
+        scope,
+        instrument: InstrumentId(0),
+        client_order_id: ClientOrderId::from_text(b"ours-1"),
+        venue_order_id: VenueOrderId(0),
+    }
+}
+
+const NOT_THERE: &str = r#"{"code":-2013,"msg":"Order does not exist."}"#;
+const ALGO_ROW: &str = r#"{"algoId":5,"clientAlgoId":"ours-1","algoType":"CONDITIONAL","orderType":"STOP_MARKET","symbol":"BTCUSDT","side":"SELL","positionSide":"BOTH","timeInForce":"GTC","quantity":"0.014","algoStatus":"NEW","actualOrderId":"","triggerPrice":"60000.0","price":"0","closePosition":false,"reduceOnly":true,"updateTime":7}"#;
+const ORDER_ROW: &str = r#"{"symbol":"BTCUSDT","orderId":77,"clientOrderId":"theirs","status":"FILLED","type":"MARKET","origType":"STOP_MARKET","side":"SELL","positionSide":"BOTH","timeInForce":"GTC","price":"0","origQty":"0.014","executedQty":"0.014","reduceOnly":true,"updateTime":9}"#;
+const TRADE_ROWS: &str = r#"[{"symbol":"BTCUSDT","id":4,"orderId":77,"side":"SELL","price":"59999.9","qty":"0.014","commission":"0.5","commissionAsset":"USDT","time":8,"maker":false,"positionSide":"BOTH"}]"#;
+
+#[test]
+fn a_conditional_order_is_found_where_it_waits_and_what_it_became_is_told_under_its_own_id() {
+    let order = about(HydrationScope::Order);
+    let usd_m = Product::LinearPerpetual;
+    let by_our_id = "/fapi/v1/order?symbol=BTCUSDT&origClientOrderId=ours-1";
+    let waits = converse(
+        usd_m,
+        &order,
+        &[(by_our_id, NOT_THERE), ("/fapi/v1/algoOrder?clientAlgoId=ours-1", ALGO_ROW)],
+    );
+    assert_eq!(phases(&waits), [HydrationPhase::Begin, HydrationPhase::End]);
+    let report = |event: &Event| if let Body::Order(report) = event.body { Some(report) } else { None };
+    let reports = |events: &[Event]| -> Vec<OrderReport> { events.iter().filter_map(report).collect() };
+    let [waiting] = reports(&waits)[..] else { panic!("{waits:?}") };
+    assert_eq!(
+        (waiting.venue_order_id.0, waiting.status, waiting.kind),
+        (0, VenueStatus::New, OrderKind::StopMarket)
+    );
+
+    let triggered = ALGO_ROW.replace(r#""NEW","actualOrderId":"""#, r#""FINISHED","actualOrderId":"77""#);
+    let became = converse(
+        usd_m,
+        &order,
+        &[
+            (by_our_id, NOT_THERE),
+            ("clientAlgoId=ours-1", &triggered),
+            ("/fapi/v1/order?symbol=BTCUSDT&orderId=77", ORDER_ROW),
+            ("/fapi/v1/userTrades?symbol=BTCUSDT&orderId=77", TRADE_ROWS),
+        ],
+    );
+    let [trade, state] = reports(&became)[..] else { panic!("{became:?}") };
+    let ours = ClientOrderId::from_text(b"ours-1");
+    assert_eq!((trade.client_order_id, trade.trade_id, trade.fee), (ours, 4, 50_000_000));
+    assert_eq!(
+        (state.client_order_id, state.venue_order_id.0, state.status),
+        (ours, 77, VenueStatus::Filled)
+    );
+    assert!(state.flags.has(ReportFlags::TRIGGERED));
+}
+
+#[test]
+fn an_order_that_nobody_knows_is_not_found_and_one_that_cannot_be_read_failed() {
+    let order = about(HydrationScope::Order);
+    let usd_m = Product::LinearPerpetual;
+    let nowhere = converse(
+        usd_m,
+        &order,
+        &[("origClientOrderId=ours-1", NOT_THERE), ("clientAlgoId=ours-1", NOT_THERE)],
+    );
+    assert_eq!(phases(&nowhere), [HydrationPhase::NotFound]);
+    let spot = converse(Product::Spot, &order, &[("/api/v3/order?symbol=BTCUSDT", NOT_THERE)]);
+    assert_eq!(phases(&spot), [HydrationPhase::NotFound], "spot has no second place to look at");
+    for script in [
+        &[("origClientOrderId", r#"{"code":-1001,"msg":"Internal error."}"#)][..],
+        &[("origClientOrderId", NOT_THERE), ("clientAlgoId", r#"{"code":-1003,"msg":"Too many requests."}"#)],
+        &[("origClientOrderId", ORDER_ROW), ("userTrades", r#"[{"symbol":"BTCUSDT"}]"#)],
+        &[("origClientOrderId", "<html>")],
+    ] {
+        let events = converse(usd_m, &order, script);
+        assert_eq!(phases(&events), [HydrationPhase::Failed], "{script:?}");
+    }
+}
+
+#[test]
+fn an_account_of_usd_m_has_its_waiting_orders_and_spots_has_none() {
+    let account = about(HydrationScope::Account);
+    let waiting = format!("[{ALGO_ROW}]");
+    let events = converse(
+        Product::LinearPerpetual,
+        &account,
+        &[
+            ("/fapi/v3/account", "[]"),
+            ("/fapi/v3/positionRisk", "[]"),
+            ("/fapi/v1/openOrders", "[]"),
+            ("/fapi/v1/openAlgoOrders", &waiting),
+        ],
+    );
+    assert_eq!(phases(&events), [HydrationPhase::Begin, HydrationPhase::End]);
+    assert!(events.iter().any(|e| matches!(e.body, Body::Order(r) if r.kind == OrderKind::StopMarket)));
+    let balances = r#"{"balances":[{"asset":"BTC","free":"1","locked":"0.5"}]}"#;
+    let spot =
+        converse(Product::Spot, &account, &[("/api/v3/account", balances), ("/api/v3/openOrders", "[]")]);
+    let told = |event: &Event| matches!(event.body, Body::Balance(b) if b.wallet == 150_000_000 && b.available == 100_000_000);
+    assert!(spot.iter().any(told));
+    let order = about(HydrationScope::Order);
+    let nameless = crate::core::record::Ask { client_order_id: ClientOrderId::NONE, ..order };
+    assert!(Conversation::of(&directory(Product::Spot), &nameless, ASK.as_of).is_err());
+}
