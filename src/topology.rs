@@ -9,8 +9,8 @@
 //! ```
 //! `RINGS` is the list; `docs/ARCHITECTURE.md` is printed from it.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use crate::config::{Cpu, Layout, Rings, Threads, Wait};
@@ -21,23 +21,25 @@ use crate::core::turn::Core;
 use crate::journal::Writer;
 use crate::journal::snapshot::Shelf;
 use crate::kill_flag::KillFlag;
-use crate::kill_gate::{GateControl, GateState, KillGate};
+use crate::kill_gate::{GateCheck, GateControl, GateState, KillGate};
 use crate::net::tls::TlsClient;
 use crate::net::websocket::WebSocketOptions;
-use crate::ring::ring;
+use crate::ring::{Consumer, Producer, ring};
 use crate::sys::clock::Clock;
 use crate::sys::cpu;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::{CoreCounters, HostCounters, JournalCounters, Owned, Registry};
 use crate::telemetry::hops::{Hop, HopHistograms};
 use crate::telemetry::live::LiveReader;
-use crate::telemetry::log::LogBuilder;
+use crate::telemetry::log::{LogBuilder, Logger};
 use crate::threads::Pass;
+use crate::threads::connection::Upkeep;
 use crate::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInlets, VenueOutlets};
 use crate::threads::operator::{Asked, Operator, OperatorOptions, OperatorWiring};
+use crate::threads::paper::PaperLoop;
 use crate::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
-use crate::threads::requester::{Requester, RequesterWiring, Rest};
-use crate::threads::sender::{Sender, SenderEnd, SenderOptions, SenderWiring};
+use crate::threads::requester::{Requester, RequesterOptions, RequesterWiring, Rest};
+use crate::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
 use crate::threads::wait::{Waiter, Waiting};
 use crate::threads::world::NetDial;
 use crate::venue::Directory;
@@ -54,7 +56,8 @@ pub struct RingRow {
     pub when_full: &'static str,
 }
 
-/// Every ring of one venue's threads; `operator_core` is one for all venues.
+/// Every ring of one venue's threads; `operator_core` and `core_operator` are one for all venues. With several venues their names end in the
+/// venue's: `receiver_core.spot`.
 pub const RINGS: &[RingRow] = &[
     RingRow {
         name: "receiver_core",
@@ -91,6 +94,24 @@ pub const RINGS: &[RingRow] = &[
         carries: "wishes for snapshots and listen keys",
         depth: |_| SMALL,
         when_full: "the wish is made again after its timeout",
+    },
+    RingRow {
+        name: "sender_requester",
+        carries: "wishes to have the venue's clock measured",
+        depth: |_| SMALL,
+        when_full: "the wish is made again in the next pass",
+    },
+    RingRow {
+        name: "requester_sender",
+        carries: "how far off our clock is",
+        depth: |_| SMALL,
+        when_full: "it is measured again after its interval",
+    },
+    RingRow {
+        name: "sender_paper",
+        carries: "requests of a DRY_RUN",
+        depth: |rings| rings.core_sender,
+        when_full: "the request's line is lost, and the log says so",
     },
     RingRow {
         name: "requester_receiver",
@@ -167,19 +188,26 @@ impl std::fmt::Display for Seats {
 
 /// What one venue's threads are made of.
 pub struct VenueParts {
+    pub name: String,
     pub directory: Arc<Directory>,
     pub feed: MarketFeed,
     pub private: PrivateStream,
     pub entry: OrderEntry,
     pub rest: Rest<Clock>,
     pub market_dial: NetDial,
-    pub private_dial: NetDial,
-    pub order_dial: NetDial,
+    /// `None`: there is no account.
+    pub private_dial: Option<NetDial>,
+    pub orders: Orders,
     pub split_paths: bool,
-    pub dry_run: bool,
-    /// The pause after a first failed connection, and the longest.
-    pub reconnect: (Nanos, Nanos),
-    pub seed: u64,
+    pub upkeep: Upkeep,
+    pub clock_every: Nanos,
+}
+
+/// Where a venue's requests go.
+pub enum Orders {
+    Venue(NetDial),
+    /// DRY_RUN: into a file of this folder.
+    Paper(PathBuf),
 }
 
 /// What the operator's thread is made of.
@@ -206,27 +234,29 @@ pub struct Shared<'a> {
 /// A run: its threads, and the ends that the main thread holds.
 pub struct Running {
     pub gate: GateControl,
-    pub tick_to_trade: LiveReader,
+    /// By venue.
+    pub tick_to_trade: Vec<LiveReader>,
     core: JoinHandle<CoreEnd>,
     io: Vec<JoinHandle<IoEnd>>,
-    requester: JoinHandle<()>,
-    operator: JoinHandle<()>,
+    /// Requesters, the operator, and what else is cold.
+    cold: Vec<JoinHandle<()>>,
     stop: StopFlag,
 }
 
 /// What the threads left behind.
 pub struct Ended {
     pub core: CoreEnd,
-    pub receiver: Option<ReceiverEnd>,
-    pub sender: Option<SenderEnd>,
+    /// By venue; without those of a thread that died.
+    pub receivers: Vec<ReceiverEnd>,
+    pub senders: Vec<SenderEnd>,
     /// A thread that panicked; the gate was shut by it.
-    pub died: Option<&'static str>,
+    pub died: Option<String>,
 }
 
 #[derive(Default)]
 struct IoEnd {
-    receiver: Option<ReceiverEnd>,
-    sender: Option<SenderEnd>,
+    receivers: Vec<ReceiverEnd>,
+    senders: Vec<SenderEnd>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -235,7 +265,9 @@ pub enum RunError {
     #[error("rings.{ring} = {depth} is too few: at least {least} are needed for these instruments")]
     RingTooSmall { ring: &'static str, depth: usize, least: usize },
     #[error("cannot start the thread {name}: {source}")]
-    Thread { name: &'static str, source: std::io::Error },
+    Thread { name: String, source: std::io::Error },
+    #[error("cannot make the file of the dry run's requests: {0}")]
+    Paper(std::io::Error),
     #[error("the {0} thread panicked; the gate is shut")]
     Panicked(&'static str),
 }
@@ -247,233 +279,333 @@ pub fn start(
     core: Core,
     journal: Writer,
     first: &[Event],
-    parts: VenueParts,
+    venues: Vec<VenueParts>,
     people: OperatorParts,
     shared: Shared<'_>,
 ) -> Result<Running, RunError> {
-    let Shared { clock, registry, log, initial_gate, snapshots, snapshot_every } = shared;
-    let depth =
-        |name: &str| RINGS.iter().find(|row| row.name == name).map_or(SMALL, |row| (row.depth)(depths));
-    let (to_core_market, from_receiver) = ring("receiver_core", depth("receiver_core"));
-    let (to_sender, from_core) = ring("core_sender", depth("core_sender"));
-    let (to_core_orders, from_sender) = ring("sender_core", depth("sender_core"));
-    let (to_requester, asks) = ring("core_requester", depth("core_requester"));
-    let (to_core_read, from_requester) = ring("requester_core", depth("requester_core"));
-    let (wishes, wants) = ring("receiver_requester", SMALL);
-    let (replies, replied) = ring("requester_receiver", SMALL);
-    let (said, from_operator) = ring("operator_core", depth("operator_core"));
-    let (to_operator, told) = ring("core_operator", depth("core_operator"));
-
-    let least = Receiver::<Clock, NetDial>::least_depth(&parts.feed, &parts.private);
-    if depths.receiver_core < least {
-        return Err(RunError::RingTooSmall { ring: "receiver_core", depth: depths.receiver_core, least });
+    for parts in &venues {
+        let least = Receiver::<Clock, NetDial>::least_depth(&parts.feed, &parts.private);
+        if depths.receiver_core < least {
+            return Err(RunError::RingTooSmall { ring: "receiver_core", depth: depths.receiver_core, least });
+        }
     }
-    let (gate, check) = KillGate::new(initial_gate);
+    let Shared { clock, registry, log, initial_gate, snapshots, snapshot_every } = shared;
+    let (gate, checks) = KillGate::for_senders(initial_gate, venues.len());
     let stop = StopFlag::new();
-    let operator_clock = clock.clone();
-    let (sender_hops, tick_to_trade) = HopHistograms::with_live(Hop::TickToTrade);
-    let venue = parts.directory.venue();
-
+    let mut house = House {
+        depths,
+        several: venues.len() > 1,
+        waiting: seats.waiting,
+        registry,
+        log,
+        clock: clock.clone(),
+        gate: gate.clone(),
+        stop: stop.clone(),
+    };
+    let (said, from_operator) = house.ring("operator_core", "");
+    let (to_operator, told) = house.ring("core_operator", "");
+    let (mut inlets, mut outlets) = (Vec::new(), Vec::new());
+    let (mut receivers, mut senders, mut requesters, mut papers) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut tick_to_trade = Vec::new();
+    for (parts, check) in venues.into_iter().zip(checks) {
+        let built = house.build(parts, check)?;
+        inlets.push(built.inlets);
+        outlets.push(built.outlets);
+        receivers.push((built.name.clone(), built.receiver));
+        senders.push((built.name.clone(), built.sender));
+        requesters.push((built.name.clone(), built.requester));
+        papers.extend(built.paper.map(|paper| (built.name, paper)));
+        tick_to_trade.push(built.tick_to_trade);
+    }
     let core_wiring = CoreWiring {
-        inlets: Inlets {
-            operator: from_operator,
-            venues: vec![VenueInlets {
-                sender: from_sender,
-                requester: from_requester,
-                receiver: from_receiver,
-            }],
-        },
+        inlets: Inlets { operator: from_operator, venues: inlets },
         operator: to_operator,
-        outlets: vec![VenueOutlets { sender: to_sender, requester: to_requester }],
+        outlets,
         gate: gate.clone(),
         hops: HopHistograms::new(),
         counters: registry.block::<CoreCounters>("core_loop"),
         journal_counters: registry.block::<JournalCounters>("core_loop"),
     };
-    let mut core_loop = CoreLoop::new(core, journal, core_wiring, clock.clone())
+    let mut core_loop = CoreLoop::new(core, journal, core_wiring, clock)
         .saving(snapshots, snapshot_every.unwrap_or(Nanos::MAX));
     first.iter().for_each(|event| core_loop.take(event));
 
-    let receiver = Receiver::new(
-        ReceiverOptions {
-            venue,
-            split_paths: parts.split_paths,
-            patience: PATIENCE,
-            reconnect: parts.reconnect,
-            seed: parts.seed,
-        },
-        parts.feed,
-        parts.private,
-        parts.market_dial,
-        parts.private_dial,
-        ReceiverWiring {
-            events: to_core_market,
-            wants: wishes,
-            answers: replied,
-            counters: registry.block("receiver"),
-            log: log.lane("receiver"),
-        },
-        clock.clone(),
-    );
-    let sender = Sender::new(
-        SenderOptions { venue, dry_run: parts.dry_run, reconnect: parts.reconnect, seed: parts.seed },
-        parts.entry,
-        parts.order_dial,
-        SenderWiring {
-            dispatches: from_core,
-            events: to_core_orders,
-            gate: check,
-            gate_control: gate.clone(),
-            hops: sender_hops,
-            counters: registry.block("sender"),
-            log: log.lane("sender"),
-        },
-        clock.clone(),
-    );
-    let requester = Requester::new(
-        parts.directory,
-        parts.rest,
-        RequesterWiring {
-            asks,
-            wants,
-            events: to_core_read,
-            answers: replies,
-            counters: registry.block("requester"),
-            log: log.lane("requester"),
-        },
-        clock,
-    );
-
-    let host = |name: &str| registry.block::<HostCounters>(name);
-    let core = {
-        let host = host("core_loop");
-        spawn(
-            "core_loop",
-            seats.core,
-            seats.waiting,
-            host,
-            gate.clone(),
-            core_loop,
-            CoreLoop::pass,
-            || false,
-            CoreLoop::finish,
-        )?
+    // The core ends by its own word, when it has been told to stop.
+    let core = house.spawn("core_loop", seats.core, core_loop, CoreLoop::pass, || false, CoreLoop::finish)?;
+    let io = house.start_io(&seats, receivers, senders)?;
+    let mut cold = Vec::new();
+    for (venue, requester) in requesters {
+        let name = house.named("requester", &venue);
+        cold.push(house.spawn_cold(name, requester, Requester::pass, drop)?);
+    }
+    for (venue, paper) in papers {
+        let name = house.named("paper", &venue);
+        let finish = |paper: PaperLoop| {
+            if let Some(error) = paper.finish() {
+                eprintln!("linchpin: the dry run's requests could not all be written: {error}");
+            }
+        };
+        cold.push(house.spawn_cold(name, paper, PaperLoop::pass, finish)?);
+    }
+    let wiring = OperatorWiring {
+        said,
+        told,
+        gate: gate.clone(),
+        asked: people.asked,
+        flag: people.flag,
+        wants_stop: people.wants_stop,
+        log: house.lane("operator", ""),
     };
-    let io = start_io(seats, receiver, sender, registry, &gate, &stop)?;
-    let requester = {
-        let flag = stop.clone();
-        let done = move || flag.is_raised();
-        spawn(
-            "requester",
-            Cpu::Any,
-            Waiting::Park,
-            host("requester"),
-            gate.clone(),
-            requester,
-            Requester::pass,
-            done,
-            drop,
-        )?
-    };
-    let operator = {
-        let people = Operator::new(
-            people.options,
-            people.names,
-            OperatorWiring {
-                said,
-                told,
-                gate: gate.clone(),
-                asked: people.asked,
-                flag: people.flag,
-                wants_stop: people.wants_stop,
-                log: log.lane("operator"),
-            },
-            operator_clock,
-        );
-        let flag = stop.clone();
-        let done = move || flag.is_raised();
-        // It waits for people by itself, and never longer than for the core's next word.
-        let waiting = Waiting::Spin;
-        let host = host("operator");
-        spawn(
-            "operator",
-            Cpu::Any,
-            waiting,
-            host,
-            gate.clone(),
-            people,
-            Operator::pass,
-            done,
-            Operator::finish,
-        )?
-    };
-    Ok(Running { operator, gate, tick_to_trade, core, io, requester, stop })
+    let operator = Operator::new(people.options, people.names, wiring, house.clock.clone());
+    // It waits for people by itself, and never longer than for the core's next word.
+    let seat = Seat { name: "operator", cpu: Cpu::Any, waiting: Waiting::Spin };
+    let host = registry.block("operator");
+    let stopped = house.stopped();
+    cold.push(spawn(seat, host, gate.clone(), operator, Operator::pass, stopped, Operator::finish)?);
+    Ok(Running { gate, tick_to_trade, core, io, cold, stop })
 }
 
-/// Receiver and sender: on one thread, or on one each.
-fn start_io(
-    seats: Seats,
+/// What is built for every venue in the same way.
+struct House<'a> {
+    depths: &'a Rings,
+    several: bool,
+    waiting: Waiting,
+    registry: &'a Registry,
+    log: &'a mut LogBuilder,
+    clock: Clock,
+    gate: GateControl,
+    stop: StopFlag,
+}
+
+/// One venue's loops and the core's ends of its rings.
+struct Built {
+    name: String,
+    inlets: VenueInlets,
+    outlets: VenueOutlets,
     receiver: Receiver<Clock, NetDial>,
     sender: Sender<Clock, NetDial>,
-    registry: &Registry,
-    gate: &GateControl,
-    stop: &StopFlag,
-) -> Result<Vec<JoinHandle<IoEnd>>, RunError> {
-    let stopped = |stop: &StopFlag| {
-        let stop = stop.clone();
-        move || stop.is_raised()
-    };
-    if !seats.merged {
-        let on_receiver = registry.block("receiver");
-        let on_sender = registry.block("sender");
-        let one = spawn(
-            "receiver",
-            seats.receiver,
-            seats.waiting,
-            on_receiver,
-            gate.clone(),
-            receiver,
-            Receiver::pass,
-            stopped(stop),
-            |receiver| IoEnd { receiver: Some(close_receiver(receiver).finish()), sender: None },
-        )?;
-        let other = spawn(
-            "sender",
-            seats.sender,
-            seats.waiting,
-            on_sender,
-            gate.clone(),
-            sender,
-            Sender::pass,
-            stopped(stop),
-            |sender| IoEnd { receiver: None, sender: Some(close_sender(sender).finish()) },
-        )?;
-        return Ok(vec![one, other]);
+    requester: Requester<Clock, Rest<Clock>>,
+    paper: Option<PaperLoop>,
+    tick_to_trade: LiveReader,
+}
+
+impl House<'_> {
+    fn build(&mut self, parts: VenueParts, check: GateCheck) -> Result<Built, RunError> {
+        let name = parts.name;
+        let at = name.as_str();
+        let (to_core_market, from_receiver) = self.ring("receiver_core", at);
+        let (to_sender, from_core) = self.ring("core_sender", at);
+        let (to_core_orders, from_sender) = self.ring("sender_core", at);
+        let (to_requester, asks) = self.ring("core_requester", at);
+        let (to_core_read, from_requester) = self.ring("requester_core", at);
+        let (wishes, wants) = self.ring("receiver_requester", at);
+        let (replies, replied) = self.ring("requester_receiver", at);
+        let (sender_wishes, sender_wants) = self.ring("sender_requester", at);
+        let (tuner, tunings) = self.ring("requester_sender", at);
+        let (hops, tick_to_trade) = HopHistograms::with_live(Hop::TickToTrade);
+        let venue = parts.directory.venue();
+        let has_account = parts.private_dial.is_some();
+        let receiver = Receiver::new(
+            ReceiverOptions {
+                venue,
+                split_paths: parts.split_paths,
+                patience: PATIENCE,
+                upkeep: parts.upkeep,
+            },
+            parts.feed,
+            parts.private,
+            parts.market_dial,
+            parts.private_dial,
+            ReceiverWiring {
+                events: to_core_market,
+                wants: wishes,
+                answers: replied,
+                counters: self.registry.block(self.named("receiver", at)),
+                log: self.lane("receiver", at),
+            },
+            self.clock.clone(),
+        );
+        let (door, paper) = match parts.orders {
+            Orders::Venue(dial) => (Door::Venue(dial), None),
+            Orders::Paper(folder) => {
+                let (to_paper, papers) = self.ring("sender_paper", at);
+                let file =
+                    if self.several { format!("dry_run.{name}.jsonl") } else { "dry_run.jsonl".into() };
+                let paper = PaperLoop::create(&folder.join(file), papers).map_err(RunError::Paper)?;
+                (Door::Paper(to_paper), Some(paper))
+            }
+        };
+        let sender = Sender::new(
+            SenderOptions { venue, upkeep: parts.upkeep },
+            parts.entry,
+            door,
+            SenderWiring {
+                dispatches: from_core,
+                events: to_core_orders,
+                tunings,
+                wishes: sender_wishes,
+                gate: check,
+                gate_control: self.gate.clone(),
+                hops,
+                counters: self.registry.block(self.named("sender", at)),
+                log: self.lane("sender", at),
+            },
+            self.clock.clone(),
+        );
+        let requester = Requester::new(
+            RequesterOptions { clock_every: parts.clock_every, has_account },
+            parts.directory,
+            parts.rest,
+            RequesterWiring {
+                asks,
+                wants,
+                sender_wants,
+                events: to_core_read,
+                answers: replies,
+                tunings: tuner,
+                counters: self.registry.block(self.named("requester", at)),
+                log: self.lane("requester", at),
+            },
+            self.clock.clone(),
+        );
+        let inlets = VenueInlets { sender: from_sender, requester: from_requester, receiver: from_receiver };
+        let outlets = VenueOutlets { sender: to_sender, requester: to_requester };
+        Ok(Built { name, inlets, outlets, receiver, sender, requester, paper, tick_to_trade })
     }
-    let both = spawn(
-        "io",
-        seats.receiver,
-        seats.waiting,
-        registry.block("io"),
-        gate.clone(),
-        (receiver, sender),
-        // Out before in: a dispatch never waits behind a burst of market data.
-        |(receiver, sender)| sender.pass().and(receiver.pass()).and(sender.pass()),
-        stopped(stop),
-        |(receiver, sender)| IoEnd {
-            receiver: Some(close_receiver(receiver).finish()),
-            sender: Some(close_sender(sender).finish()),
-        },
-    )?;
-    Ok(vec![both])
+
+    /// Receivers and senders: all on one thread, or on one each.
+    fn start_io(
+        &self,
+        seats: &Seats,
+        receivers: Vec<(String, Receiver<Clock, NetDial>)>,
+        senders: Vec<(String, Sender<Clock, NetDial>)>,
+    ) -> Result<Vec<JoinHandle<IoEnd>>, RunError> {
+        if seats.merged {
+            let all = IoLoops {
+                receivers: receivers.into_iter().map(|(_, receiver)| receiver).collect(),
+                senders: senders.into_iter().map(|(_, sender)| sender).collect(),
+            };
+            let stopped = self.stopped();
+            return Ok(vec![self.spawn(
+                "io",
+                seats.receiver,
+                all,
+                IoLoops::pass,
+                stopped,
+                IoLoops::finish,
+            )?]);
+        }
+        let mut threads = Vec::new();
+        for (at, (venue, receiver)) in receivers.into_iter().enumerate() {
+            let (name, seat) = (self.named("receiver", &venue), first_only(seats.receiver, at));
+            let finish =
+                |receiver| IoEnd { receivers: vec![close_receiver(receiver).finish()], senders: Vec::new() };
+            threads.push(self.spawn(name, seat, receiver, Receiver::pass, self.stopped(), finish)?);
+        }
+        for (at, (venue, sender)) in senders.into_iter().enumerate() {
+            let (name, seat) = (self.named("sender", &venue), first_only(seats.sender, at));
+            let finish =
+                |sender| IoEnd { receivers: Vec::new(), senders: vec![close_sender(sender).finish()] };
+            threads.push(self.spawn(name, seat, sender, Sender::pass, self.stopped(), finish)?);
+        }
+        Ok(threads)
+    }
+
+    fn ring<T>(&self, name: &'static str, venue: &str) -> (Producer<T>, Consumer<T>) {
+        let row = RINGS.iter().find(|row| row.name == name);
+        ring(self.named(name, venue), row.map_or(SMALL, |row| (row.depth)(self.depths)))
+    }
+
+    fn lane(&mut self, name: &'static str, venue: &str) -> Logger {
+        let name = self.named(name, venue);
+        self.log.lane(name)
+    }
+
+    /// A name that tells venues apart where there are several. It lives as long as the process, as the threads and their counters do.
+    fn named(&self, name: &'static str, venue: &str) -> &'static str {
+        if self.several && !venue.is_empty() {
+            Box::leak(format!("{name}.{venue}").into_boxed_str())
+        } else {
+            name
+        }
+    }
+
+    fn stopped(&self) -> impl Fn() -> bool + Send + 'static {
+        let stop = self.stop.clone();
+        move || stop.is_raised()
+    }
+
+    fn spawn_cold<L: Send + 'static>(
+        &self,
+        name: &'static str,
+        this: L,
+        pass: impl Fn(&mut L) -> Pass + Send + 'static,
+        finish: impl FnOnce(L) + Send + 'static,
+    ) -> Result<JoinHandle<()>, RunError> {
+        let host = self.registry.block(name);
+        let seat = Seat { name, cpu: Cpu::Any, waiting: Waiting::Park };
+        spawn(seat, host, self.gate.clone(), this, pass, self.stopped(), finish)
+    }
+
+    fn spawn<L: Send + 'static, E: Send + 'static>(
+        &self,
+        name: &'static str,
+        cpu: Cpu,
+        this: L,
+        pass: impl Fn(&mut L) -> Pass + Send + 'static,
+        stopped: impl Fn() -> bool + Send + 'static,
+        finish: impl FnOnce(L) -> E + Send + 'static,
+    ) -> Result<JoinHandle<E>, RunError> {
+        let host = self.registry.block(name);
+        let seat = Seat { name, cpu, waiting: self.waiting };
+        spawn(seat, host, self.gate.clone(), this, pass, stopped, finish)
+    }
+}
+
+/// A CPU of the configuration is for the first venue's thread; those of further venues float.
+fn first_only(cpu: Cpu, at: usize) -> Cpu {
+    if at == 0 { cpu } else { Cpu::Any }
+}
+
+/// All receivers and senders on one thread.
+struct IoLoops {
+    receivers: Vec<Receiver<Clock, NetDial>>,
+    senders: Vec<Sender<Clock, NetDial>>,
+}
+
+impl IoLoops {
+    /// Out before in: a dispatch never waits behind a burst of market data.
+    #[inline]
+    fn pass(&mut self) -> Pass {
+        let mut all = self.send();
+        for at in 0..self.receivers.len() {
+            if let Some(receiver) = self.receivers.get_mut(at) {
+                all = all.and(receiver.pass());
+            }
+            all = all.and(self.send());
+        }
+        all
+    }
+
+    #[inline]
+    fn send(&mut self) -> Pass {
+        self.senders.iter_mut().fold(Pass::Idle, |all, sender| all.and(sender.pass()))
+    }
+
+    fn finish(self) -> IoEnd {
+        IoEnd {
+            receivers: self.receivers.into_iter().map(|one| close_receiver(one).finish()).collect(),
+            senders: self.senders.into_iter().map(|one| close_sender(one).finish()).collect(),
+        }
+    }
 }
 
 impl Running {
     /// The core has taken its last turn, or a thread has died.
     pub fn has_ended(&self) -> bool {
         self.core.is_finished()
-            || self.requester.is_finished()
-            || self.operator.is_finished()
+            || self.cold.iter().any(JoinHandle::is_finished)
             || self.io.iter().any(JoinHandle::is_finished)
     }
 
@@ -494,22 +626,23 @@ impl Running {
         let mut end = IoEnd::default();
         let mut died = None;
         for thread in self.io {
+            let name = thread.thread().name().unwrap_or("receiver or sender").to_owned();
             match thread.join() {
                 Ok(part) => {
-                    end.receiver = part.receiver.or(end.receiver);
-                    end.sender = part.sender.or(end.sender);
+                    end.receivers.extend(part.receivers);
+                    end.senders.extend(part.senders);
                 }
-                Err(_) => died = Some("receiver or sender"),
+                Err(_) => died = Some(name),
             }
         }
-        if self.requester.join().is_err() {
-            died = Some("requester");
-        }
-        if self.operator.join().is_err() {
-            died = Some("operator");
+        for thread in self.cold {
+            let name = thread.thread().name().unwrap_or("requester").to_owned();
+            if thread.join().is_err() {
+                died = Some(name);
+            }
         }
         let core = core.map_err(|_| RunError::Panicked("core_loop"))?;
-        Ok(Ended { core, receiver: end.receiver, sender: end.sender, died })
+        Ok(Ended { core, receivers: end.receivers, senders: end.senders, died })
     }
 }
 
@@ -524,12 +657,16 @@ impl Drop for ShutOnPanic {
     }
 }
 
-/// One thread: pinned, named, passing until its loop is done or it is told to stop.
-#[allow(clippy::too_many_arguments, reason = "one row of the table has this many columns")]
-fn spawn<L: Send + 'static, E: Send + 'static>(
+/// Where a thread sits, and how it waits there.
+struct Seat {
     name: &'static str,
-    seat: Cpu,
+    cpu: Cpu,
     waiting: Waiting,
+}
+
+/// One thread: pinned, named, passing until its loop is done or it is told to stop.
+fn spawn<L: Send + 'static, E: Send + 'static>(
+    seat: Seat,
     host: Owned<HostCounters>,
     gate: GateControl,
     mut this: L,
@@ -537,6 +674,7 @@ fn spawn<L: Send + 'static, E: Send + 'static>(
     stopped: impl Fn() -> bool + Send + 'static,
     finish: impl FnOnce(L) -> E + Send + 'static,
 ) -> Result<JoinHandle<E>, RunError> {
+    let Seat { name, cpu: seat, waiting } = seat;
     let body = move || {
         let _guard = ShutOnPanic(gate);
         if let Cpu::Number(cpu) = seat {
@@ -571,7 +709,7 @@ fn spawn<L: Send + 'static, E: Send + 'static>(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
-        .map_err(|source| RunError::Thread { name, source })
+        .map_err(|source| RunError::Thread { name: name.to_owned(), source })
 }
 
 /// Close handshakes may take so long.

@@ -391,6 +391,69 @@ fn a_disk_that_takes_no_more_shuts_the_gate_and_what_was_not_recorded_never_happ
     assert!(placed.is_subset(&recorded), "the venue got what the journal does not know");
 }
 
+// ------------------------------------------------------------------------------------------------ sender_requester, requester_sender
+
+/// Every request is refused for its time, and nobody measures: the wish stands until there is room for it.
+#[test]
+fn sender_requester_full_keeps_the_wish_for_the_next_pass() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = Plan::healthy(13);
+    plan.small_rings = 1;
+    plan.clock_every = Nanos::from_secs(3600);
+    let mut world = trading(&plan, folder.path());
+    world.stall(Part::Requester);
+    world.venue.borrow_mut().faults.time_refused = 10_000;
+    world.run_for(Nanos::from_secs(5));
+    let asked = world.counted().requester.rest_requests;
+    assert!(world.counted().core.rejects.total() > 2, "more refusals than the ring has room for wishes");
+    world.venue.borrow_mut().faults.time_refused = 0;
+    world.wake(Part::Requester);
+    world.run_for(Nanos::from_secs(2));
+    assert!(world.counted().requester.rest_requests > asked, "the clock was measured in the end");
+    assert!(world.drain());
+    world.finish();
+    whole(folder.path());
+}
+
+#[test]
+fn requester_sender_full_is_made_up_for_by_the_next_measurement() {
+    let mut lone = LoneSender::new(64, 64);
+    let tuning = |offset_millis| linchpin::threads::requester::Tuning { offset_millis };
+    let taken = (0..10).filter(|offset| lone.tuner.push(tuning(*offset)).is_ok()).count();
+    assert_eq!(taken, 4, "the ring's depth");
+    lone.sender.pass();
+    assert!(lone.tuner.push(tuning(11)).is_ok(), "one pass empties it");
+}
+
+// ------------------------------------------------------------------------------------------------ sender_paper
+
+#[test]
+fn sender_paper_full_loses_lines_and_no_refusal() {
+    let (to_paper, mut papers) = linchpin::ring::ring("sender_paper", 4);
+    let mut lone = LoneSender::on_paper(64, 64, to_paper);
+    lone.sender.pass();
+    for number in 1..=6 {
+        assert!(lone.hand(number));
+    }
+    lone.sender.pass();
+    let mut told = Vec::new();
+    while let Some(event) = lone.events.pop() {
+        if let Body::NotSent(not_sent) = event.body {
+            assert_eq!(not_sent.reason, linchpin::core::event::NotSentReason::DryRun);
+            told.push(not_sent.dispatch);
+        }
+    }
+    assert_eq!(told, [1, 2, 3, 4, 5, 6], "the core hears of each");
+    let mut kept = Vec::new();
+    while let Some(paper) = papers.pop() {
+        let text = String::from_utf8(paper.request().to_vec()).expect("text");
+        assert!(text.contains("\"method\":\"order.place\"") && text.contains("\"signature\":\""), "{text}");
+        kept.push(paper.dispatch);
+    }
+    assert_eq!(kept, [1, 2, 3, 4]);
+    assert!(lone.venue.borrow().counts.api_sent == 0 && lone.venue.borrow().placed_ids().is_empty());
+}
+
 // ------------------------------------------------------------------------------------------------ helpers
 
 /// A world that has come so far that orders of ours are accepted.

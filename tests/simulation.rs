@@ -31,6 +31,38 @@ fn a_session_trades_with_the_agents_and_its_replay_is_identical() {
     assert_eq!(seen.hydrations_asked, 1);
 }
 
+/// Every connection is replaced many times over, and nobody notices: no break, no gap, no doubt, no second hydration.
+#[test]
+fn connections_that_grow_old_are_replaced_without_a_break() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = Plan::healthy(21);
+    plan.max_age = Nanos::from_secs(15);
+    let mut world = World::new(&plan, folder.path());
+    assert!(world.run_until(Nanos::from_secs(30), |world| world.is_trading()));
+    let links = |world: &World| world.state().control.closed_gate(linchpin::core::id::VenueId(0));
+    let end = world.clock_millis() + 180_000;
+    while world.clock_millis() < end {
+        world.step();
+        assert_eq!(links(&world), None, "a gate closed");
+    }
+    let counted = world.counted();
+    assert!(counted.receiver.renewals > 20, "{:?}", counted.receiver);
+    assert!(counted.sender.renewals > 5, "{:?}", counted.sender);
+    assert!(counted.receiver.private_twice > 0, "the two private connections were read side by side");
+    assert_eq!(counted.receiver.reconnects, 0);
+    let (ours, theirs) = world.books().expect("the book is whole");
+    assert_eq!(ours, theirs);
+    assert!(world.drain());
+    let (ours, theirs) = world.positions();
+    assert_eq!(ours, theirs);
+    let remains = world.finish();
+    assert_eq!(remains.outrages, Vec::<String>::new());
+    assert_eq!((remains.receiver.feed.gaps, remains.receiver.feed.resyncs), (0, 0));
+    assert!(remains.venue.fills > 0);
+    let seen = audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(seen.hydrations_asked, 1);
+}
+
 #[test]
 fn two_runs_of_one_seed_give_the_same_bytes_and_two_seeds_do_not() {
     let run = |plan: Plan| {

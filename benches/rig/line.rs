@@ -173,6 +173,9 @@ impl FeedOutput for ToCore {
     fn drop_connection(&mut self, connection: usize, reason: LinkReason) {
         panic!("the feed gave up connection {connection}: {reason:?}");
     }
+    fn renew_connection(&mut self, connection: usize) {
+        panic!("the venue announced the end of connection {connection}");
+    }
 }
 
 /// As `threads::sender` sees it.

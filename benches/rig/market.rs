@@ -200,6 +200,9 @@ impl FeedOutput for Heard {
     fn drop_connection(&mut self, connection: usize, reason: LinkReason) {
         panic!("the feed gave up connection {connection}: {reason:?}");
     }
+    fn renew_connection(&mut self, connection: usize) {
+        panic!("the venue announced the end of connection {connection}");
+    }
 }
 
 /// Where the synthetic bid walks, in ticks.

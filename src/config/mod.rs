@@ -25,6 +25,7 @@ mod tests;
 mod text;
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -43,6 +44,7 @@ pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_perce
 use crate::journal;
 use crate::net::Endpoint;
 use crate::venue::binance::feed::{DepthSpeed, FeedConfig, PathStyle, TradeStream};
+use crate::venue::binance::wire;
 use text::words;
 
 /// The manual, and what runs without a file.
@@ -109,11 +111,11 @@ impl Config {
     }
 
     /// Gives every embedded venue the addresses of the process that was started for it. They belong to this run, not to the
-    /// configuration: neither `resolved_text` nor `hash` shows them.
-    pub fn connect_embedded(&mut self, addresses: &Addresses) {
+    /// configuration: neither `resolved_text` nor `hash` shows them. It serves TLS on this `port` of this machine.
+    pub fn connect_embedded(&mut self, port: NonZeroU16) {
         for venue in &mut self.venues {
             if let Endpoints::Embedded(known) = &mut venue.endpoints {
-                *known = Some(addresses.clone());
+                *known = Addresses::embedded(venue.dialect, port);
             }
         }
     }
@@ -385,14 +387,14 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Of the embedded venue that serves TLS on `port` of this machine; `None` for port 0, which is no port.
-    pub fn embedded(port: u16) -> Option<Self> {
+    /// Of the embedded venue, which speaks every dialect on one port.
+    fn embedded(dialect: Dialect, port: NonZeroU16) -> Option<Self> {
         let at = |scheme: &str, path: &str| format!("{scheme}://127.0.0.1:{port}{path}").parse().ok();
         Some(Self {
             rest: at("https", "")?,
             market: at("wss", "")?,
             private: at("wss", "")?,
-            order_entry: at("wss", "/ws-fapi/v1")?,
+            order_entry: at("wss", wire::Dialect::of(dialect.product()).websocket_api)?,
         })
     }
 }
@@ -405,6 +407,10 @@ pub struct Connection {
     pub silence_timeout: Nanos,
     pub reconnect_first: Nanos,
     pub reconnect_longest: Nanos,
+    /// An open connection so old is replaced by a younger one.
+    pub max_connection_age: Nanos,
+    /// The venue's clock is measured this often.
+    pub clock_interval: Nanos,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -352,6 +352,9 @@ fn connection(section: &Section<'_>) -> Connection {
         silence_timeout: section.span("silence_timeout", second..=hour),
         reconnect_first: section.span("reconnect_first", Nanos::from_millis(10)..=Nanos::from_secs(60)),
         reconnect_longest: section.span("reconnect_longest", Nanos::from_millis(10)..=hour),
+        max_connection_age: section
+            .span("max_connection_age", Nanos::from_secs(10)..=Nanos::from_secs(24 * 3600)),
+        clock_interval: section.span("clock_interval", second..=hour),
     };
     if connection.ping_interval.is_some_and(|interval| interval >= connection.silence_timeout) {
         section.wrong(

@@ -142,6 +142,8 @@ impl Venue {
         out.span("silence_timeout", connection.silence_timeout);
         out.span("reconnect_first", connection.reconnect_first);
         out.span("reconnect_longest", connection.reconnect_longest);
+        out.span("max_connection_age", connection.max_connection_age);
+        out.span("clock_interval", connection.clock_interval);
         out.table("[venue.key]");
         let source = |source: &super::Source| toml_text(&source.to_string());
         let none = || "\"none\"".to_owned();

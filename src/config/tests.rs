@@ -479,7 +479,7 @@ fn the_embedded_venues_addresses_are_filled_in_and_belong_to_the_run_alone() {
     let mut config = demo();
     assert_eq!(config.venues[0].addresses(), None);
     let (text, hash) = (config.resolved_text(), config.hash());
-    config.connect_embedded(&Addresses::embedded(4321).unwrap());
+    config.connect_embedded(4321.try_into().unwrap());
     let addresses = config.venues[0].addresses().unwrap();
     assert_eq!(addresses.rest.to_string(), "https://127.0.0.1:4321/");
     assert_eq!(addresses.order_entry.to_string(), "wss://127.0.0.1:4321/ws-fapi/v1");

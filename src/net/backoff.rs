@@ -27,6 +27,11 @@ impl Backoff {
         self.next_at
     }
 
+    /// Somebody asks for a longer pause than ours: a venue's Retry-After.
+    pub fn not_before(&mut self, at: u64) {
+        self.next_at = self.next_at.max(at);
+    }
+
     /// It worked: the next failure waits as little as the first. Call it when the connection has proved itself, not when it
     /// was merely accepted, or a venue that accepts and closes is hammered.
     pub fn succeeded(&mut self) {
@@ -104,6 +109,16 @@ mod tests {
         backoff.succeeded();
         assert!(backoff.is_due(0) && backoff.failures() == 0);
         assert!(backoff.failed(1_000) <= 1_100);
+    }
+
+    #[test]
+    fn a_longer_pause_than_ours_is_kept_and_a_shorter_one_changes_nothing() {
+        let mut backoff = Backoff::new(100, 10_000, 1);
+        let ours = backoff.failed(0);
+        backoff.not_before(ours - 1);
+        assert_eq!(backoff.next_at(), ours);
+        backoff.not_before(60_000);
+        assert!(!backoff.is_due(59_999) && backoff.is_due(60_000));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The demo's venue: the embedded venue as a child process that ends with its parent.
 
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroU16;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::config::{Addresses, Config, Demo, Market};
+use crate::config::{Config, Demo, Market};
 use crate::sys::signal::StopFlag;
 use crate::venue::binance::sign::{Credentials, Signer};
 
@@ -21,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 pub(super) struct Venue {
     child: Child,
-    pub addresses: Addresses,
+    pub port: NonZeroU16,
     pub ca_file: PathBuf,
     pub keys_file: PathBuf,
     /// Further lines of its stdout.
@@ -58,8 +59,7 @@ impl Venue {
             let why = if words.is_empty() { "it said nothing" } else { words };
             bail!("the embedded venue did not start: {}", why.trim_start_matches("linchpin: "));
         };
-        let addresses = Addresses::embedded(ready.port).context("the embedded venue serves on port 0")?;
-        Ok(Self { child, addresses, ca_file: ready.ca, keys_file: ready.keys, told, log })
+        Ok(Self { child, port: ready.port, ca_file: ready.ca, keys_file: ready.keys, told, log })
     }
 
     /// The demo account's key, of the kind that logs a session on.
@@ -126,7 +126,7 @@ struct DemoKey {
 }
 
 struct Ready {
-    port: u16,
+    port: NonZeroU16,
     ca: PathBuf,
     keys: PathBuf,
 }
@@ -144,7 +144,12 @@ impl Ready {
 
 fn arguments(demo: &Demo, config: &Config) -> Vec<String> {
     let home = &config.run.home;
-    let symbols: Vec<&str> = config.instruments.iter().map(|instrument| instrument.symbol.as_str()).collect();
+    let mut symbols: Vec<&str> = Vec::new();
+    for instrument in &config.instruments {
+        if !symbols.contains(&instrument.symbol.as_str()) {
+            symbols.push(&instrument.symbol);
+        }
+    }
     let mut arguments = vec![
         format!("--ca-dir={}", home.join("ca").display()),
         format!("--keys={}", home.join("venue-keys.toml").display()),

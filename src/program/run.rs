@@ -5,6 +5,7 @@
 //!   -> trade, one status line -> drain -> stop, seal -> summary -> replay
 //! ```
 
+mod directories;
 mod folder;
 mod open;
 mod people;
@@ -12,11 +13,12 @@ mod sum_up;
 mod trade;
 mod venue;
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+use self::directories::Directories;
 use self::folder::SessionFolder;
 use self::people::People;
 use super::demo::Venue as DemoVenue;
@@ -27,26 +29,19 @@ use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Registry as Counters;
 use crate::telemetry::log::{LogWriter, Logger};
 use crate::topology::Running;
-use crate::venue::Directory;
 
 pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> {
     let stop = StopFlag::on_signals().context("cannot listen to signals")?;
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
     config.check_kinds(&strategies.kinds())?;
-    if config.venues.len() != 1 {
-        let found = config.venues.len();
-        return Err(Failure::Usage(anyhow::anyhow!(
-            "this build runs one venue at a time; the configuration has {found}"
-        )));
-    }
     check_files(&config).map_err(Failure::Usage)?;
     let folder = SessionFolder::create(&config.run.home)?;
-    let session = begin(config, folder, &stop, strategies, args.reset_kill.as_deref()).map_err(|error| {
-        match stop.is_raised() {
-            true => Failure::Interrupted,
-            false => Failure::Failed(error),
-        }
-    })?;
+    let place = folder.path.clone();
+    let session =
+        begin_or_stop(config, folder, &stop, strategies, args.reset_kill.clone()).map_err(|error| {
+            folder::put_away(&place, &error);
+            if stop.is_raised() { Failure::Interrupted } else { Failure::Failed(error) }
+        })?;
     session.trade(&stop, strategies)
 }
 
@@ -57,13 +52,45 @@ struct Session {
     demo: Option<DemoVenue>,
     clock: Clock,
     counters: Counters,
-    directory: Arc<Directory>,
+    directories: Directories,
     running: Running,
     people: People,
     log: Logger,
     log_writer: LogWriter,
     begun: Instant,
 }
+
+/// Begins on a thread of its own: a question to a venue may hang for long, and a raised `stop` is heard at once all the same. What
+/// is left of the start then ends with the process.
+fn begin_or_stop(
+    config: Config,
+    folder: SessionFolder,
+    stop: &StopFlag,
+    strategies: &Registry,
+    reset_kill: Option<String>,
+) -> anyhow::Result<Session> {
+    let (tell, told) = mpsc::channel();
+    let (heard, known) = (stop.clone(), strategies.clone());
+    let starter = move || {
+        let _ = tell.send(begin(config, folder, &heard, &known, reset_kill.as_deref()));
+    };
+    std::thread::Builder::new().name("start".into()).spawn(starter).context("cannot start a thread")?;
+    loop {
+        match told.recv_timeout(LOOK_EVERY) {
+            Ok(begun) => return begun,
+            Err(mpsc::RecvTimeoutError::Timeout) if !stop.is_raised() => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                // It may be about to look at `stop` itself, and to clean up behind it.
+                return told.recv_timeout(GRACE).unwrap_or_else(|_| bail!("stopped"));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("the start has panicked"),
+        }
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a start that hears of the end by itself may take for it.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Everything up to the threads. Not one order can leave before it is done.
 fn begin(
@@ -76,7 +103,7 @@ fn begin(
     let mut demo = None;
     if config.needs_embedded() {
         let venue = DemoVenue::start(&config, &folder.path, stop)?;
-        config.connect_embedded(&venue.addresses);
+        config.connect_embedded(venue.port);
         demo = Some(venue);
     }
     Session::open(config, folder, demo, stop, strategies, reset_kill)

@@ -119,7 +119,9 @@ blocks! {
         sheds: Counter, "times", "Times that the ring to the core was full for so long that every book was given up.";
         lost: Counter, "events", "Events that found no room in spite of everything; the books they belong to are given up.";
         resyncs: Counter, "resyncs", "Books that were built anew from a snapshot.";
-        reconnects: Counter, "connections", "Connections made after the first.";
+        reconnects: Counter, "connections", "Connections that were lost, and made again.";
+        renewals: Counter, "connections", "Connections that grew old and were replaced while they were still open.";
+        private_twice: Counter, "messages", "Private messages that came on both connections while one was replaced.";
     }
 
     /// What the core does. Owner: the core thread, which publishes its gauges about every millisecond.
@@ -160,6 +162,7 @@ blocks! {
         socket_writes: Counter, "writes", "Writes that took bytes.";
         socket_bytes: Counter, "bytes", "Bytes written to sockets, as they are on the wire.";
         kill_gate_refusals: Counter, "requests", "Requests that the kill gate stopped.";
+        renewals: Counter, "connections", "Connections that grew old and were replaced while they were still open.";
         not_sent: ByNotSentReason<Counter>, "requests", "Requests that were never begun; the core is told of each.";
     }
 

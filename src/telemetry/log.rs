@@ -61,6 +61,7 @@ log_events! {
     Heartbeat         "heartbeat"          Info  "The periodic read-back from a venue.";
     OrderRejected     "order_rejected"     Warn  "A venue refused a request.";
     OrderNotSent      "order_not_sent"     Warn  "A request was never begun.";
+    ClockSkew         "clock_skew"         Warn  "The venue's clock and ours have moved apart, or together again.";
     BadMessage        "bad_message"        Warn  "A message of a venue was not understood.";
     RingFull          "ring_full"          Warn  "A ring was full.";
     JournalRoll       "journal_roll"       Info  "The journal goes on in the next segment.";

@@ -3,9 +3,11 @@
 //!
 //! Loops take their world (clock, sockets, disk) as parameters, see `world`.
 
+pub mod connection;
 pub mod core_loop;
 pub mod doors;
 pub mod operator;
+pub mod paper;
 pub mod receiver;
 pub mod requester;
 pub mod sender;

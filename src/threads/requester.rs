@@ -1,7 +1,8 @@
 //! The requester: the cold path. It asks the venue over REST what the core or the receiver must know at a trust boundary,
 //! and hands the answers on as events (to the core) or as bodies (to the receiver's feed). It may block; nobody waits for it.
 //!
-//! It holds no type that can place an order: read requests and listen keys are all that it can make.
+//! It holds no type that can place an order: read requests and listen keys are all that it can make. It also keeps the time: the venue's
+//! clock against ours, measured at an interval and whenever the venue has refused a request for its time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,11 +25,23 @@ use crate::venue::binance::hydrate::{
 };
 use crate::venue::binance::sign::Credentials;
 
-/// What the receiver asks for.
+/// What the receiver and the sender ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    Snapshot { instrument: InstrumentId, limit: u16 },
+    Snapshot {
+        instrument: InstrumentId,
+        limit: u16,
+    },
     ListenKey,
+    /// Measure the venue's clock now.
+    Clock,
+}
+
+/// What the sender gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// The venue's clock minus ours.
+    pub offset_millis: i64,
 }
 
 /// What the receiver gets: `None` where it could not be had.
@@ -40,6 +53,12 @@ pub enum Answer {
 
 /// How long a listen key is used before it is renewed; the venue lets it live twice as long.
 const KEY_RENEWAL: Nanos = Nanos::from_secs(30 * 60);
+/// When a renewal that found no answer is tried again.
+const KEY_RENEWAL_AGAIN: Nanos = Nanos::from_secs(60);
+/// Questions wait for the end of a pause that the venue asked for, up to this long; beyond it they fail at once, in words.
+const LONGEST_WAIT: Nanos = Nanos::from_secs(10);
+/// A pause where the venue gives none with its 429 or 418. (USD-M "General Info / IP Limits" promises a Retry-After header.)
+const PAUSE_UNSAID: Nanos = Nanos::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
@@ -51,6 +70,10 @@ pub enum RestError {
     Address { path: &'static str, error: EndpointError },
     #[error("{path} needs an API key, and the configuration gives none")]
     NoKey { path: &'static str },
+    #[error(
+        "{path}: not asked, because the venue wants no request for {seconds} s more (it answered 429 or 418)"
+    )]
+    Paused { path: &'static str, seconds: u64 },
 }
 
 /// One request and its body. `Rest` is the real one; the simulator has its own.
@@ -59,6 +82,10 @@ pub trait Read {
     fn read(&mut self, request: &RestRequest) -> Result<Vec<u8>, RestError>;
     /// The venue's time now, as far as it is known.
     fn venue_time(&self) -> Nanos;
+    /// The venue's clock minus ours, from now on.
+    fn set_clock_offset(&mut self, millis: i64);
+    /// Until when the venue wants no request.
+    fn paused_until(&self) -> Nanos;
 }
 
 /// REST at one venue: signs, corrects the clock, keeps the connection.
@@ -71,26 +98,25 @@ pub struct Rest<C: Clock> {
     offset_millis: i64,
     /// Milliseconds for which a signed request stays valid; `None` leaves the venue's default.
     recv_window: Option<u32>,
+    /// The venue wants no request before then.
+    paused_until: Nanos,
 }
 
 impl<C: Clock> Rest<C> {
     pub fn new(client: HttpClient, base: Endpoint, credentials: Option<Arc<Credentials>>, clock: C) -> Self {
-        Self { client, base, credentials, clock, offset_millis: 0, recv_window: None }
+        Self {
+            client,
+            base,
+            credentials,
+            clock,
+            offset_millis: 0,
+            recv_window: None,
+            paused_until: Nanos::ZERO,
+        }
     }
 
     pub fn with_recv_window(self, millis: u32) -> Self {
         Self { recv_window: Some(millis), ..self }
-    }
-
-    /// Measures the venue's clock against ours, half the round trip taken off. Returns the offset in milliseconds.
-    pub fn measure_clock(&mut self, requests: Requests, hydrator: &mut Hydrator) -> anyhow::Result<i64> {
-        let before = self.clock.now();
-        let body = self.read(&requests.time())?;
-        let after = self.clock.now();
-        let middle = before + Nanos::new(after.since(before).raw() / 2);
-        let venue = hydrator.server_time(&body)?;
-        self.offset_millis = venue.as_millis() as i64 - middle.as_millis() as i64;
-        Ok(self.offset_millis)
     }
 
     pub fn offset_millis(&self) -> i64 {
@@ -104,6 +130,10 @@ impl<C: Clock> Read for Rest<C> {
         let credentials = self.credentials.as_deref();
         if request.security != Security::Open && credentials.is_none() {
             return Err(RestError::NoKey { path });
+        }
+        let wait = self.paused_until.since(self.clock.now());
+        if wait > Nanos::ZERO {
+            return Err(RestError::Paused { path, seconds: wait.raw().div_ceil(Nanos::from_secs(1).raw()) });
         }
         let target = request.target(credentials, self.venue_time().as_millis(), self.recv_window);
         let endpoint = self.base.with_path(&target).map_err(|error| RestError::Address { path, error })?;
@@ -121,6 +151,11 @@ impl<C: Clock> Read for Rest<C> {
         match response.status {
             200..=299 | 400 | 404 => Ok(response.body),
             status => {
+                if matches!(status, 418 | 429) {
+                    let asked = response.header("Retry-After").and_then(|text| text.trim().parse().ok());
+                    let pause = asked.map_or(PAUSE_UNSAID, Nanos::from_secs);
+                    self.paused_until = self.paused_until.later(self.clock.now() + pause);
+                }
                 let body = String::from_utf8_lossy(&response.body).chars().take(300).collect();
                 Err(RestError::Status { path, status, body })
             }
@@ -131,19 +166,56 @@ impl<C: Clock> Read for Rest<C> {
         let ours = self.clock.now().as_millis() as i64;
         Nanos::from_millis(u64::try_from(ours + self.offset_millis).unwrap_or(0))
     }
+
+    fn set_clock_offset(&mut self, millis: i64) {
+        self.offset_millis = millis;
+    }
+
+    fn paused_until(&self) -> Nanos {
+        self.paused_until
+    }
+}
+
+/// The venue's clock against ours, half the round trip taken off: in milliseconds, and how long the question took. It is set, and used from
+/// here on.
+pub fn measure_clock<C: Clock, R: Read>(
+    rest: &mut R,
+    clock: &C,
+    requests: Requests,
+    hydrator: &mut Hydrator,
+) -> anyhow::Result<(i64, Nanos)> {
+    let before = clock.now();
+    let body = rest.read(&requests.time())?;
+    let took = clock.now().since(before);
+    let middle = before + Nanos::new(took.raw() / 2);
+    let offset = hydrator.server_time(&body)?.as_millis() as i64 - middle.as_millis() as i64;
+    rest.set_clock_offset(offset);
+    Ok((offset, took))
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct RequesterOptions {
+    /// The venue's clock is measured this often.
+    pub clock_every: Nanos,
+    /// Without one every account is read back as empty: there is none (DRY_RUN without a key).
+    pub has_account: bool,
 }
 
 pub struct RequesterWiring {
     pub asks: Consumer<Ask>,
     pub wants: Consumer<Want>,
+    /// The sender's wishes.
+    pub sender_wants: Consumer<Want>,
     pub events: Producer<Event>,
     pub answers: Producer<Answer>,
+    pub tunings: Producer<Tuning>,
     pub counters: Owned<RequesterCounters>,
     pub log: Logger,
 }
 
 pub struct Requester<C: Clock, R: Read> {
     clock: C,
+    options: RequesterOptions,
     directory: Arc<Directory>,
     requests: Requests,
     hydrator: Hydrator,
@@ -153,12 +225,24 @@ pub struct Requester<C: Clock, R: Read> {
     backlog: VecDeque<Event>,
     unanswered: VecDeque<Answer>,
     renew_key_at: Nanos,
+    measure_at: Nanos,
+    /// The quickest answer to the question for the time so far: a slow one says little.
+    quickest: Nanos,
 }
 
 impl<C: Clock, R: Read> Requester<C, R> {
-    pub fn new(directory: Arc<Directory>, rest: R, wiring: RequesterWiring, clock: C) -> Self {
+    pub fn new(
+        options: RequesterOptions,
+        directory: Arc<Directory>,
+        rest: R,
+        wiring: RequesterWiring,
+        clock: C,
+    ) -> Self {
         Self {
+            measure_at: clock.now() + options.clock_every,
+            quickest: Nanos::MAX,
             clock,
+            options,
             requests: Requests::of(directory.product()),
             directory,
             hydrator: Hydrator::default(),
@@ -175,12 +259,21 @@ impl<C: Clock, R: Read> Requester<C, R> {
         if !self.hand_on() {
             return Pass::Idle;
         }
-        if let Some(ask) = self.wiring.asks.pop() {
+        let now = self.clock.now();
+        let pause = self.rest.paused_until().since(now);
+        if pause > Nanos::ZERO && pause <= LONGEST_WAIT {
+            return Pass::Idle;
+        }
+        if let Some(want) = self.wiring.sender_wants.pop() {
+            self.answer_receiver(want);
+        } else if let Some(ask) = self.wiring.asks.pop() {
             self.answer_core(&ask);
         } else if let Some(want) = self.wiring.wants.pop() {
             self.answer_receiver(want);
-        } else if self.clock.now() >= self.renew_key_at {
+        } else if now >= self.renew_key_at {
             self.renew_key();
+        } else if now >= self.measure_at {
+            self.measure_clock();
         } else {
             return Pass::Idle;
         }
@@ -229,6 +322,11 @@ impl<C: Clock, R: Read> Requester<C, R> {
 
     /// As many requests as the venue needs for one question.
     fn converse(&mut self, ask: &Ask, as_of: Nanos) -> Result<(), CallError> {
+        if !self.options.has_account && ask.scope == HydrationScope::Account {
+            let bracket = hydrate::Ask { request: ask.number, as_of, now: self.clock.now() };
+            self.backlog.extend(hydrate::no_account(&self.directory, bracket));
+            return Ok(());
+        }
         let directory = Arc::clone(&self.directory);
         let mut conversation = Conversation::of(&directory, ask, as_of)?;
         while let Some(request) = conversation.next_request() {
@@ -264,6 +362,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
                 Answer::Snapshot { instrument, body }
             }
             Want::ListenKey => Answer::ListenKey(self.listen_key(Method::Post)),
+            Want::Clock => return self.measure_clock(),
         };
         self.unanswered.push_back(answer);
     }
@@ -283,18 +382,66 @@ impl<C: Clock, R: Read> Requester<C, R> {
         }
     }
 
-    /// A key that cannot be renewed expires, which its stream tells; then the receiver asks for another.
+    /// A renewal without an answer is tried again long before the key ends. One that the venue refuses means that the key has ended already:
+    /// the receiver gets another, and moves over to it.
     fn renew_key(&mut self) {
-        self.renew_key_at = self.clock.now() + KEY_RENEWAL;
         self.wiring.counters.key_renewals.one();
-        if let Some(request) = self.requests.listen_key(Method::Put)
-            && let Err(error) = self.call(&request)
-        {
-            self.say("listen key renewal", &error);
+        let Some(request) = self.requests.listen_key(Method::Put) else {
+            self.renew_key_at = Nanos::MAX;
+            return;
+        };
+        let renewed = self.call(&request).and_then(|body| Ok(self.hydrator.renewed(&body)?));
+        match renewed {
+            Ok(()) => self.renew_key_at = self.clock.now() + KEY_RENEWAL,
+            Err(error @ CallError::Hydrate(_)) => {
+                self.say("listen key renewal", &error);
+                let key = self.listen_key(Method::Post);
+                self.unanswered.push_back(Answer::ListenKey(key));
+            }
+            Err(error) => {
+                self.renew_key_at = self.clock.now() + KEY_RENEWAL_AGAIN;
+                self.say("listen key renewal", &error);
+            }
         }
     }
 
+    /// Tells the sender how far off our clock is. An answer that took much longer than others is not believed, but not for ever: the
+    /// network may have become slower for good.
+    fn measure_clock(&mut self) {
+        self.measure_at = self.clock.now() + self.options.clock_every;
+        self.wiring.counters.rest_requests.one();
+        let before = self.rest.venue_time().as_millis() as i64 - self.clock.now().as_millis() as i64;
+        match measure_clock(&mut self.rest, &self.clock, self.requests, &mut self.hydrator) {
+            Ok((_, took)) if took.raw() / 4 > self.quickest.raw() => {
+                self.rest.set_clock_offset(before);
+                self.quickest = Nanos::new(self.quickest.raw().saturating_mul(2));
+            }
+            Ok((offset_millis, took)) => {
+                self.quickest = self.quickest.earlier(took);
+                let _ = self.wiring.tunings.push(Tuning { offset_millis });
+                if offset_millis.abs_diff(before) >= CLOCK_JUMP {
+                    let text = format_args!(
+                        "the venue's clock is {offset_millis} ms ahead of ours (it was {before} ms)"
+                    );
+                    say(&mut self.wiring.log, self.clock.now(), Level::Warn, LogEvent::ClockSkew, text);
+                }
+            }
+            Err(error) => {
+                self.wiring.counters.rest_failures.one();
+                let text = format_args!("the venue's time: {error:#}");
+                say(&mut self.wiring.log, self.clock.now(), Level::Warn, LogEvent::Hydration, text);
+            }
+        }
+    }
+
+    /// A question that the venue refused for its time is asked again, once, with the right one.
     fn call(&mut self, request: &RestRequest) -> Result<Vec<u8>, CallError> {
+        self.wiring.counters.rest_requests.one();
+        let body = self.rest.read(request)?;
+        if request.security != Security::Signed || !hydrate::is_refused_for_time(&body) {
+            return Ok(body);
+        }
+        self.measure_clock();
         self.wiring.counters.rest_requests.one();
         Ok(self.rest.read(request)?)
     }
@@ -310,6 +457,9 @@ impl<C: Clock, R: Read> Requester<C, R> {
         );
     }
 }
+
+/// A clock that moved by so many milliseconds between two measurements is worth a line in the log.
+const CLOCK_JUMP: u64 = 100;
 
 #[derive(Debug, thiserror::Error)]
 enum CallError {

@@ -2,28 +2,35 @@
 //! session of one venue, both directions of it, so the answers come back here too.
 //!
 //! Promises: the kill gate is asked immediately before every write; a dispatch that was not written is told to the core as
-//! `NotSent`, one that may have been written is never told so; nothing is sent twice.
+//! `NotSent`, one that may have been written is never told so; nothing is sent twice. In DRY_RUN there is no dial: the last request is written
+//! to paper, and nothing here could send it.
 //! Hot.
+
+mod output;
+mod session;
 
 use std::collections::VecDeque;
 
+use self::output::Output;
+use self::session::{LOGON_PATIENCE, Session, Stage};
 use crate::core::dispatch::{Dispatch, DispatchFlags};
-use crate::core::event::{Body, Control, Event, KillMode, NotSent, NotSentReason, RequestKind, Source};
+use crate::core::event::{Event, NotSentReason, RequestKind};
 use crate::core::id::VenueId;
 use crate::core::time::Nanos;
-use crate::kill_gate::{GateCheck, GateControl, GateState, Write};
-use crate::net::backoff::Backoff;
-use crate::net::websocket::{Closed, Phase, SendError};
+use crate::kill_gate::{GateCheck, GateControl, Write};
+use crate::net::websocket::{Closed, SendError};
 use crate::ring::{Consumer, Producer};
 use crate::telemetry::counters::{Owned, SenderCounters};
 use crate::telemetry::hops::{Hop, HopHistograms};
 use crate::telemetry::log::{Level, LogEvent, Logger};
+use crate::threads::connection::{Upkeep, reason_of};
 use crate::threads::core_loop::Handed;
-use crate::threads::receiver::reason_of;
+use crate::threads::paper::Paper;
+use crate::threads::requester::{Tuning, Want};
 use crate::threads::world::{Clock, Dial, Socket};
 use crate::threads::{Pass, say};
-use crate::venue::EventSink;
 use crate::venue::binance::orders::{Answer, EncodeError, OrderCounters, OrderEntry};
+use crate::venue::binance::wire::announces_shutdown;
 
 /// Answers read, and dispatches sent, in one pass.
 const BURST: usize = 32;
@@ -33,16 +40,23 @@ const REMEMBERED: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub struct SenderOptions {
     pub venue: VenueId,
-    /// The whole chain runs; the final request is logged instead of written.
-    pub dry_run: bool,
-    /// The pause after a first failed connection, and the longest.
-    pub reconnect: (Nanos, Nanos),
-    pub seed: u64,
+    pub upkeep: Upkeep,
+}
+
+/// Where requests go.
+pub enum Door<D> {
+    Venue(D),
+    /// DRY_RUN: the whole chain runs, and its end is a line in a file.
+    Paper(Producer<Paper>),
 }
 
 pub struct SenderWiring {
     pub dispatches: Consumer<Handed>,
     pub events: Producer<Event>,
+    /// How far off our clock is, as the requester has measured it.
+    pub tunings: Consumer<Tuning>,
+    /// To have it measured again.
+    pub wishes: Producer<Want>,
     pub gate: GateCheck,
     pub gate_control: GateControl,
     pub hops: HopHistograms,
@@ -52,30 +66,18 @@ pub struct SenderWiring {
 
 pub struct Sender<C: Clock, D: Dial> {
     clock: C,
-    options: SenderOptions,
     entry: OrderEntry,
-    dial: D,
-    socket: Option<D::Socket>,
-    backoff: Backoff,
-    was_open: bool,
+    session: Session<D>,
+    paper: Option<Producer<Paper>>,
     dispatches: Consumer<Handed>,
+    tunings: Consumer<Tuning>,
+    wishes: Producer<Want>,
     gate: GateCheck,
     frame: Vec<u8>,
     out: Output<C>,
     /// When each request was written: a row is a dispatch's number modulo the table.
     written: Vec<(u64, Nanos)>,
     stopping: bool,
-}
-
-/// The ring to the core. What does not fit waits here, in order, and from then on only cancels go out.
-struct Output<C: Clock> {
-    clock: C,
-    ring: Producer<Event>,
-    backlog: VecDeque<Event>,
-    gate: GateControl,
-    hops: HopHistograms,
-    counters: Owned<SenderCounters>,
-    log: Logger,
 }
 
 pub struct SenderEnd {
@@ -86,56 +88,18 @@ pub struct SenderEnd {
     pub ring_full: (&'static str, u64),
 }
 
-impl<C: Clock> EventSink for Output<C> {
-    #[inline]
-    fn event(&mut self, mut event: Event) {
-        let now = self.clock.now();
-        event.ringed = u32::try_from(now.since(event.received).raw()).unwrap_or(u32::MAX);
-        if !self.backlog.is_empty() {
-            self.backlog.push_back(event);
-        } else if let Err(full) = self.ring.push(event) {
-            // About our orders: only cancels go out from here on, and the core learns that it is killed.
-            let _ = self.gate.tighten(GateState::CancelOnly);
-            say(
-                &mut self.log,
-                now,
-                Level::Error,
-                LogEvent::RingFull,
-                format_args!("sender_core is full: only cancels"),
-            );
-            let kill = Control::trip(KillMode::Cancel);
-            self.backlog.push_back(Event::new(now, Source::Sender, Body::Control(kill)));
-            self.backlog.push_back(full.0);
-        }
-    }
-}
-
-impl<C: Clock> Output<C> {
-    fn flush_backlog(&mut self) {
-        while let Some(event) = self.backlog.pop_front() {
-            if let Err(full) = self.ring.push(event) {
-                self.backlog.push_front(full.0);
-                return;
-            }
-        }
-    }
-
-    #[cold]
-    fn not_sent(&mut self, dispatch: &Dispatch, reason: NotSentReason) {
-        self.counters.not_sent.of(reason).one();
-        let body = Body::NotSent(NotSent {
-            client_order_id: dispatch.client_order_id,
-            dispatch: dispatch.number,
-            request: dispatch.request,
-            reason,
-        });
-        let now = self.clock.now();
-        self.event(Event::new(now, Source::Sender, body).on(dispatch.venue, dispatch.instrument));
-    }
-}
-
 impl<C: Clock, D: Dial> Sender<C, D> {
-    pub fn new(options: SenderOptions, entry: OrderEntry, dial: D, wiring: SenderWiring, clock: C) -> Self {
+    pub fn new(
+        options: SenderOptions,
+        entry: OrderEntry,
+        door: Door<D>,
+        wiring: SenderWiring,
+        clock: C,
+    ) -> Self {
+        let (dial, paper) = match door {
+            Door::Venue(dial) => (Some(dial), None),
+            Door::Paper(paper) => (None, Some(paper)),
+        };
         Self {
             out: Output {
                 clock: clock.clone(),
@@ -145,15 +109,15 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 hops: wiring.hops,
                 counters: wiring.counters,
                 log: wiring.log,
+                clock_doubted: false,
             },
             clock,
-            options,
             entry,
-            dial,
-            socket: None,
-            backoff: Backoff::new(options.reconnect.0.raw(), options.reconnect.1.raw(), options.seed),
-            was_open: false,
+            session: Session::new(dial, &options.upkeep),
+            paper,
             dispatches: wiring.dispatches,
+            tunings: wiring.tunings,
+            wishes: wiring.wishes,
             gate: wiring.gate,
             frame: Vec::with_capacity(OrderEntry::MOST_BYTES),
             written: vec![(0, Nanos::ZERO); REMEMBERED],
@@ -167,21 +131,24 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         let mut moved = self.send_waiting();
         let now = self.clock.now();
         self.out.flush_backlog();
-        moved |= self.pass_socket(now);
+        if self.session.is_offline() {
+            self.open_offline(now);
+        } else {
+            for at in 0..Session::<D>::PLACES {
+                moved |= self.pass_place(at, now);
+            }
+            self.go_on_with_change(now);
+        }
         if self.entry.poll(now, &mut self.out) {
-            say(
-                &mut self.out.log,
-                now,
-                Level::Error,
-                LogEvent::Disconnected,
-                format_args!("order entry: no answer to the logon"),
-            );
-            if let Some(socket) = self.socket.as_mut() {
+            let text = format_args!("order entry: no answer to the logon");
+            say(&mut self.out.log, now, Level::Error, LogEvent::Disconnected, text);
+            if let Some(socket) = self.session.socket() {
                 socket.close(now);
             }
         }
+        self.tune();
         // Only when nothing is half-written: what the new gate forbids has then surely not left after this.
-        if self.socket.as_ref().is_none_or(|socket| socket.is_flushed()) {
+        if self.session.is_flushed() {
             let _ = self.gate.confirm();
         }
         Pass::busy_if(moved)
@@ -190,14 +157,11 @@ impl<C: Clock, D: Dial> Sender<C, D> {
     /// Closes the session; the loop may be dropped when `is_closed`.
     pub fn stop(&mut self) {
         self.stopping = true;
-        let now = self.clock.now();
-        if let Some(socket) = self.socket.as_mut() {
-            socket.close(now);
-        }
+        self.session.close(self.clock.now());
     }
 
     pub fn is_closed(&self) -> bool {
-        self.socket.as_ref().is_none_or(|socket| socket.ending().is_some())
+        self.session.is_closed()
     }
 
     pub fn finish(mut self) -> SenderEnd {
@@ -215,7 +179,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         let mut moved = false;
         for _ in 0..BURST {
             // At most one message is ever half-written: the next one waits in the ring until the socket has taken it.
-            if self.socket.as_ref().is_some_and(|socket| !socket.is_flushed()) {
+            if !self.session.is_flushed() {
                 break;
             }
             let Some(handed) = self.dispatches.pop() else { break };
@@ -247,21 +211,12 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         }
         let encoded = self.clock.now();
         self.out.hops.record(Hop::Encode, encoded.since(taken).raw());
-        if self.options.dry_run {
-            self.entry.withdraw(dispatch.number);
-            let text = String::from_utf8_lossy(&self.frame);
-            say(&mut self.out.log, taken, Level::Info, LogEvent::OrderNotSent, format_args!("{text}"));
-            return self.out.not_sent(dispatch, NotSentReason::DryRun);
-        }
-        let Some(socket) = self.socket.as_mut() else {
-            self.entry.withdraw(dispatch.number);
-            return self.out.not_sent(dispatch, NotSentReason::LinkDown);
-        };
         if self.gate.permit(risk_of(dispatch)).is_err() {
             self.entry.withdraw(dispatch.number);
             self.out.counters.kill_gate_refusals.one();
             return self.out.not_sent(dispatch, NotSentReason::KillGate);
         }
+        let Some(socket) = self.session.socket() else { return self.keep_on_paper(dispatch, taken) };
         match socket.send_text(&self.frame) {
             Ok(()) => {
                 let written = self.clock.now();
@@ -284,47 +239,63 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         }
     }
 
+    /// There is no connection: in DRY_RUN this is the end of the way, else the link is down.
+    #[cold]
+    fn keep_on_paper(&mut self, dispatch: &Dispatch, now: Nanos) {
+        self.entry.withdraw(dispatch.number);
+        let Some(paper) = self.paper.as_mut() else {
+            return self.out.not_sent(dispatch, NotSentReason::LinkDown);
+        };
+        if paper.push(Paper::new(dispatch, now, &self.frame)).is_err() {
+            let text =
+                format_args!("{}: the paper's ring is full, its request is lost", dispatch.client_order_id);
+            say(&mut self.out.log, now, Level::Warn, LogEvent::RingFull, text);
+        }
+        self.out.not_sent(dispatch, NotSentReason::DryRun);
+    }
+
+    /// DRY_RUN: the session counts as open, so that everything before it runs. Each request is signed for itself.
+    fn open_offline(&mut self, now: Nanos) {
+        if !self.entry.is_ready() && !self.stopping {
+            self.entry.on_open(now, &mut self.frame, &mut self.out);
+        }
+    }
+
     #[inline]
-    fn pass_socket(&mut self, now: Nanos) -> bool {
-        let Some(socket) = self.socket.as_mut() else { return self.dial(now) };
-        let phase = socket.poll(now);
-        if phase == Phase::Open && !self.was_open {
-            self.was_open = true;
-            say(
-                &mut self.out.log,
-                now,
-                Level::Info,
-                LogEvent::Connected,
-                format_args!("order entry is open"),
-            );
-            if self.entry.on_open(now, &mut self.frame, &mut self.out)
-                && let Err(error) = socket.send_text(&self.frame)
-            {
-                say(
-                    &mut self.out.log,
-                    now,
-                    Level::Error,
-                    LogEvent::Disconnected,
-                    format_args!("logon: {error}"),
-                );
-                socket.close(now);
-            }
+    fn pass_place(&mut self, at: usize, now: Nanos) -> bool {
+        let is_chosen = self.session.is_chosen(at);
+        let Some(connection) = self.session.at(at) else { return false };
+        if connection.socket.is_none() {
+            return self.dial(at, now);
+        }
+        if connection.poll(now) {
+            self.opened(at, now);
         }
         let mut moved = false;
         for _ in 0..BURST {
             if self.out.ring.room() < OrderEntry::MOST_EVENTS_PER_MESSAGE {
                 return moved;
             }
-            let Some(socket) = self.socket.as_mut() else { return moved };
+            let Some(connection) = self.session.at(at) else { return moved };
+            let Some(socket) = connection.socket.as_mut() else { return moved };
             match socket.read(now) {
                 Ok(Some(message)) => {
                     moved = true;
-                    // A venue that accepts and says nothing has not been reached.
-                    self.backoff.succeeded();
                     let clock = &self.clock;
                     let received = Nanos::new(message.received_at);
                     let read =
                         self.entry.on_message(message.payload, received, || clock.now(), &mut self.out);
+                    let ends_soon = matches!(read, Ok(Answer::Other)) && announces_shutdown(message.payload);
+                    if let Err(error) = &read {
+                        let text = String::from_utf8_lossy(message.payload);
+                        let text = format_args!("{error}: {text}");
+                        say(&mut self.out.log, now, Level::Error, LogEvent::BadMessage, text);
+                    }
+                    // A venue that accepts and says nothing has not been reached.
+                    connection.proved();
+                    if ends_soon {
+                        connection.is_ending_soon(now);
+                    }
                     match read {
                         Ok(Answer::Request { dispatch }) => {
                             if let Some((number, written)) = self.written.get(row(dispatch))
@@ -333,35 +304,17 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                                 self.out.hops.record(Hop::ResponseTime, received.since(*written).raw());
                             }
                         }
-                        Ok(Answer::LoggedOn) => {}
-                        Ok(Answer::LogonFailed { code }) => {
-                            say(
-                                &mut self.out.log,
-                                now,
-                                Level::Error,
-                                LogEvent::Disconnected,
-                                format_args!("order entry: the venue refused the logon (code {code})"),
-                            );
-                            if let Some(socket) = self.socket.as_mut() {
-                                socket.close(now);
-                            }
+                        Ok(Answer::LoggedOn) if !is_chosen => {
+                            self.move_over(now);
+                            return true;
                         }
-                        Ok(Answer::Late | Answer::Other) => {}
-                        Err(error) => {
-                            let text = String::from_utf8_lossy(message.payload);
-                            say(
-                                &mut self.out.log,
-                                now,
-                                Level::Error,
-                                LogEvent::BadMessage,
-                                format_args!("{error}: {text}"),
-                            );
-                        }
+                        Ok(Answer::LogonFailed { code }) => self.logon_failed(at, code, now),
+                        Ok(Answer::LoggedOn | Answer::Late | Answer::Other) | Err(_) => {}
                     }
                 }
                 Ok(None) => return moved,
                 Err(closed) => {
-                    self.closed(&closed, now);
+                    self.closed(at, &closed, now);
                     return true;
                 }
             }
@@ -369,36 +322,108 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         moved
     }
 
-    fn dial(&mut self, now: Nanos) -> bool {
-        if self.stopping || !self.backoff.is_due(now.raw()) {
+    fn dial(&mut self, at: usize, now: Nanos) -> bool {
+        if self.stopping {
             return false;
         }
-        match self.dial.dial(self.entry.path(), now) {
-            Ok(socket) => self.socket = Some(socket),
-            Err(error) => {
-                say(
-                    &mut self.out.log,
-                    now,
-                    Level::Error,
-                    LogEvent::Reconnect,
-                    format_args!("order entry: {error}"),
-                );
-                self.backoff.failed(now.raw());
-            }
-        }
-        true
+        self.session.dial(at, self.entry.path(), now).unwrap_or_else(|error| {
+            let text = format_args!("order entry: {error}");
+            say(&mut self.out.log, now, Level::Error, LogEvent::Reconnect, text);
+            true
+        })
     }
 
     #[cold]
-    fn closed(&mut self, closed: &Closed, now: Nanos) {
-        self.socket = None;
-        let level = if self.stopping { Level::Info } else { Level::Warn };
-        say(&mut self.out.log, now, level, LogEvent::Disconnected, format_args!("order entry: {closed}"));
-        if !self.stopping {
-            self.backoff.failed(now.raw());
+    fn opened(&mut self, at: usize, now: Nanos) {
+        let text = format_args!("order entry is open");
+        say(&mut self.out.log, now, Level::Info, LogEvent::Connected, text);
+        let logs_on = if self.session.is_chosen(at) {
+            self.entry.on_open(now, &mut self.frame, &mut self.out)
+        } else {
+            self.entry.begin_handover(now, &mut self.frame)
+        };
+        if logs_on {
+            let Some(socket) = self.session.at(at).and_then(|connection| connection.socket.as_mut()) else {
+                return;
+            };
+            if let Err(error) = socket.send_text(&self.frame) {
+                let text = format_args!("logon: {error}");
+                say(&mut self.out.log, now, Level::Error, LogEvent::Disconnected, text);
+                socket.close(now);
+            }
         }
-        if std::mem::take(&mut self.was_open) {
-            self.entry.on_closed(reason_of(closed), now, &mut self.out);
+        match (self.session.is_chosen(at), logs_on) {
+            (true, _) => {}
+            (false, true) => self.session.stage = Stage::LoggingOn { until: now + LOGON_PATIENCE },
+            // Nothing to wait for: every request carries its own signature.
+            (false, false) => self.move_over(now),
+        }
+    }
+
+    #[cold]
+    fn logon_failed(&mut self, at: usize, code: i32, now: Nanos) {
+        let text = format_args!("order entry: the venue refused the logon (code {code})");
+        say(&mut self.out.log, now, Level::Error, LogEvent::Disconnected, text);
+        if let Some(connection) = self.session.at(at) {
+            connection.close(now);
+        }
+    }
+
+    #[cold]
+    fn move_over(&mut self, now: Nanos) {
+        self.session.move_over(now);
+        self.out.counters.renewals.one();
+        let text = format_args!("order entry: the younger connection takes over");
+        say(&mut self.out.log, now, Level::Info, LogEvent::Reconnect, text);
+    }
+
+    /// Begins the change to a younger connection when it is due, and ends what takes too long.
+    #[inline]
+    fn go_on_with_change(&mut self, now: Nanos) {
+        match self.session.stage {
+            Stage::Alone if self.session.is_due_for_change(now) && !self.stopping => {
+                self.session.stage = Stage::Opening;
+            }
+            Stage::LoggingOn { until } if now >= until => {
+                self.entry.end_handover();
+                self.session.drop_other(now);
+            }
+            Stage::Draining { until } if now >= until => self.session.drop_other(now),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn closed(&mut self, at: usize, closed: &Closed, now: Nanos) {
+        let level = if self.stopping { Level::Info } else { Level::Warn };
+        let text = format_args!("order entry: {closed}");
+        say(&mut self.out.log, now, level, LogEvent::Disconnected, text);
+        let is_chosen = self.session.is_chosen(at);
+        let Some(connection) = self.session.at(at) else { return };
+        let was_open = if self.stopping { connection.gone() } else { connection.lost(closed, now) };
+        if is_chosen {
+            self.entry.end_handover();
+            self.session.drop_other(now);
+            if was_open {
+                self.entry.on_closed(reason_of(closed), now, &mut self.out);
+            }
+        } else {
+            // Draining: what it still owed runs out of time. Opening or logging on: tried again, while the old one lives.
+            self.entry.end_handover();
+            self.session.stage = Stage::Alone;
+        }
+    }
+
+    /// Our requests carry the venue's time as the requester last measured it.
+    #[inline]
+    fn tune(&mut self) {
+        if !self.tunings.is_empty() {
+            while let Some(tuning) = self.tunings.pop() {
+                self.entry.set_clock_offset(tuning.offset_millis);
+            }
+        }
+        if self.out.clock_doubted && self.wishes.push(Want::Clock).is_ok() {
+            self.out.clock_doubted = false;
         }
     }
 

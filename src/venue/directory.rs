@@ -14,7 +14,11 @@ pub struct Directory {
     listings: Vec<Listing>,
     /// Indices into `listings`, ordered by symbol.
     by_symbol: Vec<usize>,
+    /// Indices into `listings`, by the instrument's number; `NOWHERE` for one of another venue.
+    by_id: Vec<u16>,
 }
+
+const NOWHERE: u16 = u16::MAX;
 
 /// One instrument as this venue lists it.
 #[derive(Clone, Debug)]
@@ -57,7 +61,21 @@ impl Directory {
     pub const MAX_ASSETS: usize = 255;
 
     pub fn new(venue: VenueId, product: Product) -> Self {
-        Self { venue, product, assets: Vec::new(), listings: Vec::new(), by_symbol: Vec::new() }
+        Self {
+            venue,
+            product,
+            assets: Vec::new(),
+            listings: Vec::new(),
+            by_symbol: Vec::new(),
+            by_id: Vec::new(),
+        }
+    }
+
+    /// Begins with the assets of another venue: a session's venues number them alike.
+    #[must_use]
+    pub fn sharing_assets_of(mut self, other: &Directory) -> Self {
+        self.assets.clone_from(&other.assets);
+        self
     }
 
     /// The asset's number; a name not seen before gets the next one. At boot only.
@@ -98,7 +116,12 @@ impl Directory {
             symbol: symbol.into(),
             stream_symbol: symbol.to_lowercase().into(),
         });
-        self.by_symbol.push(self.listings.len() - 1);
+        let row = self.listings.len() - 1;
+        self.by_symbol.push(row);
+        if self.by_id.len() <= id.index() {
+            self.by_id.resize(id.index() + 1, NOWHERE);
+        }
+        self.by_id[id.index()] = row as u16;
         let listings = &self.listings;
         self.by_symbol.sort_by(|a, b| {
             listings.get(*a).map(Listing::symbol).cmp(&listings.get(*b).map(Listing::symbol))
@@ -118,12 +141,9 @@ impl Directory {
     pub fn listings(&self) -> &[Listing] {
         &self.listings
     }
+    #[inline]
     pub fn of(&self, id: InstrumentId) -> Option<&Listing> {
-        // The configuration numbers instruments densely, so the row is nearly always the number.
-        match self.listings.get(id.index()) {
-            Some(listing) if listing.id == id => Some(listing),
-            _ => self.listings.iter().find(|listing| listing.id == id),
-        }
+        self.by_id.get(id.index()).and_then(|row| self.listings.get(usize::from(*row)))
     }
     pub fn asset(&self, name: &[u8]) -> Option<AssetId> {
         self.assets.iter().position(|known| known.as_bytes() == name).map(|at| AssetId(at as u8))
@@ -235,6 +255,30 @@ pub(crate) mod tests {
             directory.list(InstrumentId(3), "btc\"usdt", grid),
             Err(DirectoryError::NotASymbol(_))
         ));
+    }
+
+    #[test]
+    fn an_instrument_is_found_by_its_number_whatever_venue_has_those_before_it() {
+        let mut directory = Directory::new(VenueId(1), Product::Spot);
+        let grid = definition("0.10", "0.001", Product::Spot);
+        for number in [7, 200, 3] {
+            directory.list(InstrumentId(number), &format!("S{number}"), grid).unwrap();
+        }
+        for number in 0..=InstrumentId::NONE.0.min(300) {
+            let found = directory.of(InstrumentId(number)).map(|listing| listing.id.0);
+            assert_eq!(found, [3, 7, 200].contains(&number).then_some(number));
+        }
+        assert!(directory.of(InstrumentId::NONE).is_none());
+    }
+
+    #[test]
+    fn venues_that_share_assets_number_them_alike() {
+        let usdm = directory(Product::LinearPerpetual);
+        let mut spot = Directory::new(VenueId(1), Product::Spot).sharing_assets_of(&usdm);
+        assert_eq!(spot.intern_asset("USDT").unwrap(), usdm.asset(b"USDT").unwrap());
+        let new = spot.intern_asset("XRP").unwrap();
+        assert!(usdm.asset_name(new).is_none());
+        assert!(usdm.sharing_assets_of(&spot).asset_name(new).is_some());
     }
 
     #[test]

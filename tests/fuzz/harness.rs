@@ -90,6 +90,7 @@ pub fn feed(text: &[u8]) {
         fn send(&mut self, _connection: usize, _text: &str) {}
         fn want_snapshot(&mut self, _instrument: InstrumentId, _limit: u16) {}
         fn drop_connection(&mut self, _connection: usize, _reason: LinkReason) {}
+        fn renew_connection(&mut self, _connection: usize) {}
     }
     let directory = Arc::new(directory(Product::LinearPerpetual));
     let Ok(mut feed) = MarketFeed::new(directory, FeedConfig::default()) else { return };

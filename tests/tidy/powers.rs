@@ -114,7 +114,7 @@ const POWERS: &[Power] = &[
         rooms: &[
             "src/net/",
             "src/threads/sender.rs",
-            "src/threads/receiver.rs",
+            "src/threads/receiver",
             "src/threads/requester.rs",
             // The wire that those three are handed: it passes on what they send.
             "src/threads/world.rs",

@@ -43,6 +43,16 @@ impl SessionFolder {
     }
 }
 
+/// A start that failed leaves no folder that looks like a session: one without a journal goes, and one with a journal says what happened.
+pub(super) fn put_away(session: &Path, why: &anyhow::Error) {
+    if crate::journal::journal_folder(session).exists() {
+        let _ = std::fs::write(session.join("START_FAILED.txt"), format!("{why:#}\n"));
+    } else {
+        // What it holds is the embedded venue's words, which the error repeats.
+        let _ = std::fs::remove_dir_all(session);
+    }
+}
+
 /// A tag lasts so long: 2^25 of them are 388 days.
 const TAG_TICK: u64 = 1_000_000_000;
 

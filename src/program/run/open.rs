@@ -1,34 +1,29 @@
 //! Everything up to the threads: read what the venue lists, build core and journal, start. Not one order can leave before it
 //! is done.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-
+use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::people::{People, earlier_kill};
-use super::{Session, names, venue};
+use super::venue::{Reached, not_stopped};
+use super::{Session, names};
 use crate::config::Config;
-use crate::core::instrument::InstrumentDefinition;
+use crate::core::id::VenueId;
 use crate::core::record::{RECORDS_VERSION, RecordKind};
-use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::snapshot::Shelf;
 use crate::journal::{SessionHeader, Writer};
 use crate::kill_gate::GateState;
-use crate::net::http::{HttpClient, HttpOptions};
 use crate::program::Registry;
 use crate::program::demo::Venue as DemoVenue;
 use crate::replay::Opening;
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Registry as Counters;
-use crate::telemetry::log::{LogBuilder, LogEvent, LogOptions, LogRecord, ShortText};
-use crate::threads::requester::Rest;
+use crate::telemetry::log::{Level, LogBuilder, LogEvent, LogOptions, LogRecord, Logger, ShortText};
 use crate::topology::{Seats, Shared, start};
 use crate::venue::Directory;
-use crate::venue::binance::hydrate::{Hydrator, Requests};
 
 /// Which program wrote a journal: its version, and what it was built with.
 const BUILD: &str = if cfg!(debug_assertions) {
@@ -49,53 +44,44 @@ impl Session {
     ) -> anyhow::Result<Self> {
         let clock = Clock::new();
         let counters = Counters::new();
-        let venue = &config.venues[0];
-        let tls = venue::trust(venue, demo.as_ref())?;
-        let credentials = venue::credentials(venue, demo.as_ref())?;
-        let addresses = venue.addresses().context("the venue has no addresses")?;
-        let http = HttpClient::new(Some(&tls), HttpOptions::default());
-        let mut rest = Rest::new(http, addresses.rest.clone(), Some(credentials.clone()), clock.clone())
-            .with_recv_window(venue.recv_window_millis());
-        let mut hydrator = Hydrator::default();
-        let requests = Requests::of(venue.dialect.product());
-        let offset =
-            rest.measure_clock(requests, &mut hydrator).context("cannot ask the venue for its time")?;
-        not_stopped(stop)?;
-        venue::check_key(venue, &mut rest, requests, &mut hydrator)?;
-        not_stopped(stop)?;
-        let directory = Arc::new(venue::read_directory(&config, &mut rest, requests, &mut hydrator)?);
+        let mut venues = Vec::new();
+        let mut read: Vec<Directory> = Vec::new();
+        for at in 0..config.venues.len() {
+            let mut venue = Reached::new(VenueId(at as u8), &config, demo.as_ref(), &clock, stop)?;
+            let directory = venue.directory(&config, read.last())?;
+            read.push(directory);
+            venues.push(venue);
+            not_stopped(stop)?;
+        }
+        let directories = Directories::new(read);
 
-        let definitions: Vec<InstrumentDefinition> =
-            directory.listings().iter().map(|listing| listing.definition).collect();
+        let definitions = directories.definitions();
         let (flag, killed) = earlier_kill(&config, &clock, reset_kill)?;
         let mut core_configuration = config.core(&definitions, folder.tag)?;
         core_configuration.killed = killed.is_some();
         let core = Core::new(core_configuration, strategies.make(&config, &definitions)?);
-        let journal = open_journal(&config, &folder, &directory, killed.is_some(), reset_kill)?;
+        let journal = open_journal(&config, &folder, &directories, killed.is_some(), reset_kill)?;
         let snapshots = Shelf::spawn(&folder.path, room_for_state(&core, &config))?;
-        let mut first = Vec::new();
-        hydrator.definitions(&directory, Nanos::new(clock.now()), &mut first);
 
         let options = LogOptions { file: Some(folder.path.join("log.jsonl")), ..LogOptions::default() };
         let mut log_lanes = LogBuilder::new(options, &counters);
         let mut log = log_lanes.lane("main");
-        log.log(
-            LogRecord::new(clock.now(), LogEvent::ColdStart)
-                .with("clock_offset_ms", offset)
-                .with("instruments", definitions.len() as u64),
-        );
+        let mut first = Vec::new();
+        let mut parts = Vec::new();
+        for ((at, venue), directory) in venues.into_iter().enumerate().zip(directories.each()) {
+            venue.definitions(directory, &mut first);
+            log.log(
+                LogRecord::new(clock.now(), LogEvent::ColdStart)
+                    .with("venue", at as u64)
+                    .with("clock_offset_ms", venue.clock_offset)
+                    .with("instruments", directory.listings().len() as u64),
+            );
+            if venue.is_without_account() {
+                warn_of_no_account(&config.venues[at].name, clock.now(), &mut log);
+            }
+            parts.push(venue.into_parts(directory, &folder.path, folder.created)?);
+        }
         let seats = Seats::of(&config.threads, crate::sys::cpu::available().len(), demo.is_some());
-        let parts = venue::parts(
-            venue,
-            &tls,
-            credentials,
-            &directory,
-            rest,
-            offset,
-            &clock,
-            &config,
-            folder.created,
-        )?;
         let shared = Shared {
             clock: clock.clone(),
             registry: &counters,
@@ -114,7 +100,7 @@ impl Session {
                     .with("who", ShortText::new(&killed.who)),
             );
         }
-        let (people, operator) = People::open(&config, &folder, &directory, flag, killed)?;
+        let (people, operator) = People::open(&config, &folder, &directories, flag, killed)?;
         let running = start(seats, &config.rings, core, journal, &first, parts, operator, shared)?;
         let log_writer = log_lanes.start()?;
         Ok(Self {
@@ -123,7 +109,7 @@ impl Session {
             demo,
             clock,
             counters,
-            directory,
+            directories,
             running,
             people,
             log,
@@ -141,15 +127,17 @@ fn room_for_state(core: &Core, config: &Config) -> usize {
     core.saved_size() + config.core.order_rows as usize * ROW + config.instruments.len() * BOOK
 }
 
-/// A first Ctrl-C before there is a session to drain.
-fn not_stopped(stop: &StopFlag) -> anyhow::Result<()> {
-    if stop.is_raised() { bail!("stopped") } else { Ok(()) }
+/// Loudly, because an empty account that is believed is a fiction: right for looking at a market, wrong for anything else.
+fn warn_of_no_account(venue: &str, now: u64, log: &mut Logger) {
+    let text = "no key: the account is taken to be empty, its private stream to be up, and no order could ever leave";
+    complain!("linchpin: DRY_RUN at \"{venue}\": {text}");
+    log.log(LogRecord::new(now, LogEvent::ColdStart).at(Level::Warn).with("text", ShortText::new(text)));
 }
 
 fn open_journal(
     config: &Config,
     folder: &SessionFolder,
-    directory: &Directory,
+    directories: &Directories,
     killed: bool,
     kill_reset: Option<&str>,
 ) -> anyhow::Result<Writer> {
@@ -166,8 +154,8 @@ fn open_journal(
         records: RECORDS_VERSION,
         configuration: config.resolved_text(),
         run_tag: String::from_utf8_lossy(&folder.tag).into_owned(),
-        symbols: directory.listings().iter().map(|listing| listing.symbol().to_owned()).collect(),
-        assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+        symbols: directories.symbols().into_iter().map(str::to_owned).collect(),
+        assets: directories.assets().into_iter().map(str::to_owned).collect(),
         killed,
         kill_reset: kill_reset.map(str::to_owned),
     };

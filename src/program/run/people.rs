@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, json};
 
+use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::names;
 use crate::config::{Config, ControlSocket, Mode};
@@ -23,7 +24,6 @@ use crate::telemetry::utc::Utc;
 use crate::threads::doors::{DoorError, UnixDoor};
 use crate::threads::operator::{Asked, MOST_WAITING, OperatorOptions, What};
 use crate::topology::OperatorParts;
-use crate::venue::Directory;
 
 /// The main thread's way to the operator's thread, and the door through which people come to it.
 pub(super) struct People {
@@ -60,7 +60,7 @@ impl People {
     pub(super) fn open(
         config: &Config,
         folder: &SessionFolder,
-        directory: &Directory,
+        directories: &Directories,
         flag: KillFlag,
         killed: Option<Killed>,
     ) -> anyhow::Result<(Self, OperatorParts)> {
@@ -73,7 +73,7 @@ impl People {
                 session: folder.path.display().to_string(),
                 about: about(config, folder),
             },
-            names: names_of(config, directory),
+            names: names_of(config, directories),
             flag,
             asked: from_people,
             wants_stop: wants_stop.clone(),
@@ -135,13 +135,13 @@ fn about(config: &Config, folder: &SessionFolder) -> Map<String, serde_json::Val
     }
 }
 
-fn names_of(config: &Config, directory: &Directory) -> Names {
+fn names_of(config: &Config, directories: &Directories) -> Names {
     Names {
         venues: config.venues.iter().map(|venue| venue.name.clone()).collect(),
         strategies: config.strategies.iter().map(|strategy| strategy.name.clone()).collect(),
-        instruments: directory
+        instruments: directories
             .listings()
-            .iter()
+            .into_iter()
             .zip(&config.instruments)
             .map(|(listing, instrument)| Named {
                 symbol: listing.symbol().to_owned(),
@@ -149,6 +149,6 @@ fn names_of(config: &Config, directory: &Directory) -> Names {
                 definition: listing.definition,
             })
             .collect(),
-        assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+        assets: directories.assets().into_iter().map(str::to_owned).collect(),
     }
 }

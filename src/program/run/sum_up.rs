@@ -1,5 +1,6 @@
 //! What a session came to, gathered from what its threads left behind and from the counters.
 
+use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::names;
 use crate::config::Config;
@@ -8,17 +9,17 @@ use crate::telemetry::hops::HopHistograms;
 use crate::telemetry::status::{Holding, Pnl};
 use crate::telemetry::summary::{Fills, Orders, Summary};
 use crate::topology::Ended;
-use crate::venue::Directory;
 
 pub(super) fn sum_up(
     config: &Config,
     folder: &SessionFolder,
     counted: &Snapshot,
-    directory: &Directory,
+    directories: &Directories,
     ended: &Ended,
 ) -> Summary {
     let done = ended.core.core.state().execution.counters;
-    let feed = ended.receiver.as_ref().map(|receiver| receiver.feed).unwrap_or_default();
+    let gaps = ended.receivers.iter().map(|receiver| receiver.feed.gaps).sum();
+    let resyncs = ended.receivers.iter().map(|receiver| receiver.feed.resyncs).sum();
     let requests = |kind: &str| {
         let sent = counted.sender.requests_sent.named();
         sent.into_iter().find(|(name, _)| name == kind).map_or(0, |(_, count)| count)
@@ -43,11 +44,11 @@ pub(super) fn sum_up(
             maker: counted.core.maker_fills,
             taker: done.fills.saturating_sub(counted.core.maker_fills),
         },
-        positions: holdings(counted, directory),
-        pnl: vec![pnl(counted, directory)],
+        positions: holdings(counted, directories),
+        pnl: vec![pnl(counted, directories)],
         incidents: counted.core.incidents.named(),
-        gaps: feed.gaps,
-        resyncs: feed.resyncs,
+        gaps,
+        resyncs,
         reconnects: counted.receiver.reconnects,
         ring_full: full_rings(ended),
         log_dropped: counted.log.dropped,
@@ -58,8 +59,8 @@ pub(super) fn sum_up(
 
 /// The rings that a push found full, and how often.
 fn full_rings(ended: &Ended) -> Vec<(String, u64)> {
-    let receiver = ended.receiver.iter().map(|receiver| receiver.ring_full);
-    let sender = ended.sender.iter().map(|sender| sender.ring_full);
+    let receiver = ended.receivers.iter().map(|receiver| receiver.ring_full);
+    let sender = ended.senders.iter().map(|sender| sender.ring_full);
     let all = ended.core.ring_full.iter().copied().chain(receiver).chain(sender);
     all.filter(|(_, hits)| *hits > 0).map(|(name, hits)| (name.to_owned(), hits)).collect()
 }
@@ -67,17 +68,13 @@ fn full_rings(ended: &Ended) -> Vec<(String, u64)> {
 pub(super) fn all_hops(ended: &Ended) -> HopHistograms {
     let mut all = HopHistograms::new();
     all.merge(&ended.core.hops);
-    if let Some(receiver) = &ended.receiver {
-        all.merge(&receiver.hops);
-    }
-    if let Some(sender) = &ended.sender {
-        all.merge(&sender.hops);
-    }
+    ended.receivers.iter().for_each(|receiver| all.merge(&receiver.hops));
+    ended.senders.iter().for_each(|sender| all.merge(&sender.hops));
     all
 }
 
-pub(super) fn holdings(counted: &Snapshot, directory: &Directory) -> Vec<Holding> {
-    let shown = directory.listings().iter().take(crate::telemetry::counters::SHOWN_INSTRUMENTS);
+pub(super) fn holdings(counted: &Snapshot, directories: &Directories) -> Vec<Holding> {
+    let shown = directories.listings().into_iter().take(crate::telemetry::counters::SHOWN_INSTRUMENTS);
     shown
         .map(|listing| Holding {
             symbol: listing.symbol().to_owned(),
@@ -87,13 +84,13 @@ pub(super) fn holdings(counted: &Snapshot, directory: &Directory) -> Vec<Holding
         .collect()
 }
 
-pub(super) fn pnl(counted: &Snapshot, directory: &Directory) -> Pnl {
-    let quote = directory.listings().first().map(|listing| listing.definition.quote);
+pub(super) fn pnl(counted: &Snapshot, directories: &Directories) -> Pnl {
+    let quote = directories.listings().first().map(|listing| listing.definition.quote);
     Pnl {
         realised: counted.core.realised,
         unrealised: counted.core.unrealised,
         fees: counted.core.fees,
         decimals: 2,
-        asset: quote.and_then(|asset| directory.asset_name(asset)).unwrap_or("").to_owned(),
+        asset: quote.and_then(|asset| directories.asset_name(asset)).unwrap_or("").to_owned(),
     }
 }

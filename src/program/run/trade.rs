@@ -14,6 +14,7 @@ use crate::program::demo::Venue as DemoVenue;
 use crate::program::{Failure, Registry, replay};
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Snapshot;
+use crate::telemetry::live::{LiveReader, Recent};
 use crate::telemetry::log::{LogEvent, LogRecord, ShortText};
 use crate::telemetry::report::{LatencyReport, write_files};
 use crate::telemetry::status::{GateView, Status, StatusPrinter};
@@ -31,7 +32,7 @@ impl Session {
             "linchpin {} session, {} on {}; Ctrl-C drains and stops\nsession {}",
             self.config.mode,
             names(self.config.strategies.iter().map(|strategy| strategy.name.as_str())),
-            names(self.directory.listings().iter().map(|listing| listing.symbol())),
+            names(self.directories.symbols().into_iter()),
             self.folder.path.display()
         );
         if let Some(killed) = &self.people.killed {
@@ -60,7 +61,7 @@ impl Session {
             demo,
             clock,
             counters,
-            directory,
+            directories,
             running,
             people,
             mut log,
@@ -78,7 +79,7 @@ impl Session {
             complain!("linchpin: {error}");
         }
         drop(demo);
-        let mut summary = sum_up(&config, &folder, &counters.snapshot(), &directory, &ended);
+        let mut summary = sum_up(&config, &folder, &counters.snapshot(), &directories, &ended);
         summary.duration = traded;
         summary.ended = why.text().to_owned();
         summary.host = gaps;
@@ -183,16 +184,22 @@ impl Session {
         }
     }
 
+    /// Of the venue that was sent the most.
+    fn recent_latency(&mut self) -> Option<Recent> {
+        let each = self.running.tick_to_trade.iter_mut().filter_map(LiveReader::recent);
+        each.max_by_key(|recent| recent.count)
+    }
+
     fn status(&mut self, now: &Snapshot, before: &Snapshot, span: Duration) -> Status {
         let events = now.core.turns.saturating_sub(before.core.turns);
         Status {
             elapsed_seconds: self.begun.elapsed().as_secs(),
             events_per_second: (events as f64 / span.as_secs_f64().max(1e-3)) as u64,
-            tick_to_trade: self.running.tick_to_trade.recent(),
+            tick_to_trade: self.recent_latency(),
             open_orders: now.core.open_orders.max(0) as u64,
             fills: now.core.fills,
-            positions: holdings(now, &self.directory),
-            pnl: pnl(now, &self.directory),
+            positions: holdings(now, &self.directories),
+            pnl: pnl(now, &self.directories),
             gates: self
                 .config
                 .venues

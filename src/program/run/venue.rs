@@ -1,27 +1,180 @@
-//! Opening a venue: whom to trust, which key signs, what it lists, and the parts that its threads are made of. Everything here
-//! reads; not one order can leave.
+//! Opening a venue: whom to trust, which key signs, how far off its clock is, what it lists, and the parts that its threads are made of.
+//! Everything here reads; not one order can leave.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::config::{Config, Venue};
+use crate::config::{Addresses, Config, Mode, Paths, Venue};
+use crate::core::event::Event;
 use crate::core::id::{InstrumentId, VenueId};
-use crate::core::instrument::Product;
+use crate::core::time::Nanos;
+use crate::net::http::{HttpClient, HttpOptions};
 use crate::net::tls::{TlsClient, TlsTrust};
 use crate::program::demo::Venue as DemoVenue;
 use crate::sys::clock::Clock;
-use crate::threads::requester::{Read, Rest};
-use crate::topology::{VenueParts, dial, socket_options};
+use crate::sys::signal::StopFlag;
+use crate::threads::connection::Upkeep;
+use crate::threads::requester::{Read, Rest, measure_clock};
+use crate::topology::{Orders, VenueParts, dial, socket_options};
 use crate::venue::Directory;
 use crate::venue::binance::feed::MarketFeed;
 use crate::venue::binance::hydrate::{Hydrator, Requests};
 use crate::venue::binance::orders::{OrderEntry, OrderEntryConfig};
 use crate::venue::binance::private::PrivateStream;
-use crate::venue::binance::sign::Credentials;
+use crate::venue::binance::sign::{Credentials, Signer};
+
+/// A venue that has been reached and has taken the account's key.
+pub(super) struct Reached<'a> {
+    id: VenueId,
+    venue: &'a Venue,
+    mode: Mode,
+    addresses: &'a Addresses,
+    tls: TlsClient,
+    /// `None`: DRY_RUN without an account.
+    credentials: Option<Arc<Credentials>>,
+    rest: Rest<Clock>,
+    requests: Requests,
+    hydrator: Hydrator,
+    pub clock_offset: i64,
+    clock: Clock,
+}
+
+impl<'a> Reached<'a> {
+    /// Reaches the venue over REST. A raised `stop` ends it between two questions.
+    pub fn new(
+        id: VenueId,
+        config: &'a Config,
+        demo: Option<&DemoVenue>,
+        clock: &Clock,
+        stop: &StopFlag,
+    ) -> anyhow::Result<Self> {
+        let venue = config.venues.get(id.index()).context("no such venue")?;
+        let tls = trust(venue, demo)?;
+        let credentials = credentials(id, venue, config.mode, demo)?;
+        let addresses = venue.addresses().context("the venue has no addresses")?;
+        let http = HttpClient::new(Some(&tls), HttpOptions::default());
+        let rest = Rest::new(http, addresses.rest.clone(), credentials.clone(), clock.clone())
+            .with_recv_window(venue.recv_window_millis());
+        let requests = Requests::of(venue.dialect.product());
+        let mut reached = Self {
+            id,
+            venue,
+            mode: config.mode,
+            addresses,
+            tls,
+            credentials,
+            rest,
+            requests,
+            hydrator: Hydrator::default(),
+            clock_offset: 0,
+            clock: clock.clone(),
+        };
+        reached
+            .set_clock()
+            .with_context(|| format!("cannot ask the venue \"{}\" for its time", venue.name))?;
+        not_stopped(stop)?;
+        if reached.credentials.is_some() {
+            reached.check_key()?;
+            not_stopped(stop)?;
+        }
+        Ok(reached)
+    }
+
+    fn set_clock(&mut self) -> anyhow::Result<()> {
+        let measured = measure_clock(&mut self.rest, &self.clock, self.requests, &mut self.hydrator)?;
+        self.clock_offset = measured.0;
+        Ok(())
+    }
+
+    /// A key that the venue does not know, or whose signatures it does not take, is found here and in words, and not by links
+    /// that never open.
+    fn check_key(&mut self) -> anyhow::Result<()> {
+        let refused = || format!("venue \"{}\" does not take the account's key (venue.key)", self.venue.name);
+        let body = self.rest.read(&self.requests.account()).with_context(refused)?;
+        self.hydrator.account_answers(&body).with_context(refused)
+    }
+
+    /// What it lists of the configured instruments, its assets numbered as those of the venues before it.
+    pub fn directory(&mut self, config: &Config, before: Option<&Directory>) -> anyhow::Result<Directory> {
+        let ours = config.instruments.iter().enumerate().filter(|(_, one)| VenueId(one.venue) == self.id);
+        let symbols: Vec<(InstrumentId, &str)> =
+            ours.map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str())).collect();
+        let body = self.rest.read(&self.requests.exchange_info());
+        let body =
+            body.with_context(|| format!("cannot read the filters of the venue \"{}\"", self.venue.name))?;
+        let empty = Directory::new(self.id, self.venue.dialect.product());
+        let empty = before.map_or(empty.clone(), |before| empty.sharing_assets_of(before));
+        Ok(self.hydrator.list(empty, &symbols, &body)?)
+    }
+
+    /// The definitions as the core's first events.
+    pub fn definitions(&self, directory: &Directory, first: &mut Vec<Event>) {
+        self.hydrator.definitions(directory, Nanos::new(self.clock.now()), first);
+    }
+
+    /// Everything that its threads are made of. `session` is where a dry run's requests are kept.
+    pub fn into_parts(
+        self,
+        directory: &Arc<Directory>,
+        session: &Path,
+        seed: u64,
+    ) -> anyhow::Result<VenueParts> {
+        let options = socket_options(&self.venue.connection);
+        let dialled = |endpoint| dial(endpoint, &self.tls, options, &self.clock);
+        let sends = self.mode.sends();
+        let signs = match &self.credentials {
+            Some(credentials) => credentials.clone(),
+            None => Arc::new(nobody()?),
+        };
+        // Without a session there is nothing to log on to: each request carries its own signature.
+        let recv_window = Some(self.venue.recv_window_millis());
+        let config = OrderEntryConfig { log_on: sends, recv_window, ..OrderEntryConfig::default() };
+        let mut entry = OrderEntry::new(directory.clone(), signs.clone(), config);
+        entry.set_clock_offset(self.clock_offset);
+        let mut private = PrivateStream::of_product(directory.clone(), 0, signs, recv_window);
+        private.set_clock_offset(self.clock_offset);
+        let connection = &self.venue.connection;
+        Ok(VenueParts {
+            name: self.venue.name.clone(),
+            directory: directory.clone(),
+            feed: MarketFeed::new(directory.clone(), self.venue.feed())?,
+            private,
+            entry,
+            market_dial: dialled(&self.addresses.market)?,
+            private_dial: match self.credentials {
+                Some(_) => Some(dialled(&self.addresses.private)?),
+                None => None,
+            },
+            orders: match sends {
+                true => Orders::Venue(dialled(&self.addresses.order_entry)?),
+                false => Orders::Paper(session.to_owned()),
+            },
+            rest: self.rest,
+            split_paths: self.venue.paths == Paths::Split,
+            upkeep: Upkeep {
+                reconnect: (connection.reconnect_first, connection.reconnect_longest),
+                max_age: connection.max_connection_age,
+                seed: seed.wrapping_add(u64::from(self.id.0) << 32),
+            },
+            clock_every: connection.clock_interval,
+        })
+    }
+
+    /// There is no account behind this venue in this run.
+    pub fn is_without_account(&self) -> bool {
+        self.credentials.is_none()
+    }
+}
+
+/// A first Ctrl-C before there is a session to drain.
+pub(super) fn not_stopped(stop: &StopFlag) -> anyhow::Result<()> {
+    if stop.is_raised() { bail!("stopped") } else { Ok(()) }
+}
 
 /// Who may vouch for the venue: the embedded venue's own authority by its file, a given file, or the system's.
-pub(super) fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<TlsClient> {
+fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<TlsClient> {
     let trust = match (demo, &venue.ca_file) {
         (Some(demo), _) => TlsTrust::CaFile(demo.ca_file.clone()),
         (None, Some(file)) => TlsTrust::CaFile(file.clone()),
@@ -30,80 +183,26 @@ pub(super) fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<T
     Ok(TlsClient::new(&trust)?)
 }
 
-pub(super) fn credentials(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<Arc<Credentials>> {
+fn credentials(
+    id: VenueId,
+    venue: &Venue,
+    mode: Mode,
+    demo: Option<&DemoVenue>,
+) -> anyhow::Result<Option<Arc<Credentials>>> {
+    let place = format!("venue[{}]", id.index());
     let given = match &venue.key {
-        Some(key) => key.read("venue[0]")?,
-        None => bail!("venue[0].key: this mode needs an API key, and the configuration gives none"),
+        Some(key) => key.read(&place)?,
+        None if mode == Mode::DryRun => return Ok(None),
+        None => bail!("{place}.key: this mode needs an API key, and the configuration gives none"),
     };
     match (given, demo) {
-        (Some(credentials), _) => Ok(Arc::new(credentials)),
-        (None, Some(demo)) => Ok(Arc::new(demo.credentials()?)),
-        (None, None) => bail!("venue[0].key: \"embedded\" is only for the embedded venue"),
+        (Some(credentials), _) => Ok(Some(Arc::new(credentials))),
+        (None, Some(demo)) => Ok(Some(Arc::new(demo.credentials()?))),
+        (None, None) => bail!("{place}.key: \"embedded\" is only for the embedded venue"),
     }
 }
 
-/// A key that the venue does not know, or whose signatures it does not take, is found here and in words, and not by links
-/// that never open.
-pub(super) fn check_key(
-    venue: &Venue,
-    rest: &mut Rest<Clock>,
-    requests: Requests,
-    hydrator: &mut Hydrator,
-) -> anyhow::Result<()> {
-    let refused = || format!("venue \"{}\" does not take the account's key (venue.key)", venue.name);
-    let body = rest.read(&requests.account()).with_context(refused)?;
-    hydrator.account_answers(&body).with_context(refused)
-}
-
-pub(super) fn read_directory(
-    config: &Config,
-    rest: &mut Rest<Clock>,
-    requests: Requests,
-    hydrator: &mut Hydrator,
-) -> anyhow::Result<Directory> {
-    let symbols: Vec<(InstrumentId, &str)> = config
-        .instruments
-        .iter()
-        .enumerate()
-        .map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str()))
-        .collect();
-    let body = rest.read(&requests.exchange_info()).context("cannot read the venue's filters")?;
-    let product = config.venues.first().map_or(Product::LinearPerpetual, |venue| venue.dialect.product());
-    Ok(hydrator.directory(VenueId(0), product, &symbols, &body)?)
-}
-
-#[allow(clippy::too_many_arguments, reason = "a venue's threads are made of this many things")]
-pub(super) fn parts(
-    venue: &Venue,
-    tls: &TlsClient,
-    credentials: Arc<Credentials>,
-    directory: &Arc<Directory>,
-    rest: Rest<Clock>,
-    clock_offset: i64,
-    clock: &Clock,
-    config: &Config,
-    seed: u64,
-) -> anyhow::Result<VenueParts> {
-    let addresses = venue.addresses().context("the venue has no addresses")?;
-    let options = socket_options(&venue.connection);
-    let recv_window = Some(venue.recv_window_millis());
-    let mut private = PrivateStream::of_product(directory.clone(), 0, credentials.clone(), recv_window);
-    private.set_clock_offset(clock_offset);
-    let entry_config = OrderEntryConfig { recv_window, ..OrderEntryConfig::default() };
-    let mut entry = OrderEntry::new(directory.clone(), credentials, entry_config);
-    entry.set_clock_offset(clock_offset);
-    Ok(VenueParts {
-        directory: directory.clone(),
-        feed: MarketFeed::new(directory.clone(), venue.feed())?,
-        private,
-        entry,
-        rest,
-        market_dial: dial(&addresses.market, tls, options, clock)?,
-        private_dial: dial(&addresses.private, tls, options, clock)?,
-        order_dial: dial(&addresses.order_entry, tls, options, clock)?,
-        split_paths: venue.paths == crate::config::Paths::Split,
-        dry_run: !config.mode.sends(),
-        reconnect: (venue.connection.reconnect_first, venue.connection.reconnect_longest),
-        seed,
-    })
+/// Signs a dry run's requests where there is no key: nobody would take them, and nobody is asked to.
+fn nobody() -> anyhow::Result<Credentials> {
+    Ok(Credentials::new("DRY-RUN-WITHOUT-A-KEY", Signer::from_key_text("no secret")?)?)
 }

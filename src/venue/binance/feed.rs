@@ -1,6 +1,8 @@
 //! The market feed: from a few connections' texts to clean streams of market events.
 //!
 //! It says which paths to dial and what to subscribe, checks the acknowledgements, and keeps every book in sync by itself.
+//! What the core hears of connections is the feed of a kind as a whole: up with the first connection that carries it, down with the
+//! last. So neither the loss of one copy nor the change to a younger connection stops anybody's trading.
 //! Depth reaches the core only as: `BookLost`, then a snapshot's parts, then updates that chain on without a hole. Book
 //! tickers and trades pass at all times. Nothing is dropped without a count, and no silence lasts: every wait has a deadline
 //! that `poll` keeps. It opens no socket and reads no clock.
@@ -32,6 +34,8 @@ pub trait FeedOutput: EventSink {
     fn want_snapshot(&mut self, instrument: InstrumentId, limit: u16);
     /// Close this connection and dial it again.
     fn drop_connection(&mut self, connection: usize, reason: LinkReason);
+    /// The venue will end this connection soon: open another, and let it go then.
+    fn renew_connection(&mut self, connection: usize);
 }
 
 #[derive(Clone, Debug)]
@@ -162,8 +166,12 @@ pub struct MarketFeed {
     directory: Arc<Directory>,
     dialect: &'static Dialect,
     config: FeedConfig,
-    connections: Vec<FeedConnection>,
+    /// The configured connections, then one spare of each kind.
+    slots: Vec<FeedConnection>,
+    configured: usize,
     links: Vec<Link>,
+    /// Two connections of one kind are open: what both bring passes once.
+    is_doubled: bool,
     books: Vec<BookFeed>,
     counters: FeedCounters,
     levels: Levels,
@@ -175,9 +183,13 @@ pub struct MarketFeed {
 }
 
 struct Link {
+    /// Which kind of stream, counted from 0: the number that the core knows.
+    group: u8,
     streams: Vec<String>,
     carries_depth: bool,
     open: bool,
+    /// Everything subscribed is acknowledged.
+    up: bool,
     /// SUBSCRIBE messages not yet acknowledged, and until when they may take.
     unacknowledged: u32,
     ack_due: Nanos,
@@ -211,9 +223,9 @@ impl MarketFeed {
             return Err(FeedError::Config);
         }
         let dialect = Dialect::of(directory.product());
-        let mut connections = Vec::new();
-        let mut links = Vec::new();
-        for kind in kinds(directory.product(), config.paths) {
+        let (mut slots, mut links) = (Vec::new(), Vec::new());
+        let (mut spares, mut spare_links) = (Vec::new(), Vec::new());
+        for (group, kind) in kinds(directory.product(), config.paths).iter().enumerate() {
             let streams = streams(&directory, &config, *kind);
             if streams.is_empty() {
                 continue;
@@ -221,18 +233,27 @@ impl MarketFeed {
             if streams.len() > dialect.max_streams {
                 return Err(FeedError::TooManyStreams { streams: streams.len(), limit: dialect.max_streams });
             }
+            let slot = FeedConnection { path: path(*kind, config.envelope), kind: *kind };
+            let link = || Link {
+                group: group as u8,
+                streams: streams.clone(),
+                carries_depth: config.depth.is_some() && *kind != FeedKind::Market,
+                open: false,
+                up: false,
+                unacknowledged: 0,
+                ack_due: Nanos::MAX,
+                next_id: 1,
+            };
             for _ in 0..config.copies {
-                connections.push(FeedConnection { path: path(*kind, config.envelope), kind: *kind });
-                links.push(Link {
-                    streams: streams.clone(),
-                    carries_depth: config.depth.is_some() && *kind != FeedKind::Market,
-                    open: false,
-                    unacknowledged: 0,
-                    ack_due: Nanos::MAX,
-                    next_id: 1,
-                });
+                slots.push(slot.clone());
+                links.push(link());
             }
+            spare_links.push(link());
+            spares.push(slot);
         }
+        let configured = slots.len();
+        slots.append(&mut spares);
+        links.append(&mut spare_links);
         let book = |_: &_| BookFeed {
             sync: BookSync::new(dialect.bridge, config.kept_updates, config.kept_levels),
             asking: Asking::No,
@@ -245,8 +266,10 @@ impl MarketFeed {
             directory,
             dialect,
             config,
-            connections,
+            slots,
+            configured,
             links,
+            is_doubled: false,
             counters: FeedCounters::default(),
             levels: Levels::with_capacity(MAX_LEVELS),
             last_row: 0,
@@ -256,8 +279,17 @@ impl MarketFeed {
         })
     }
 
+    /// What is to be kept open.
     pub fn connections(&self) -> &[FeedConnection] {
-        &self.connections
+        self.slots.get(..self.configured).unwrap_or(&[])
+    }
+    /// Those, and behind them one of each kind that is dialled to take another's place while that is still open.
+    pub fn slots(&self) -> &[FeedConnection] {
+        &self.slots
+    }
+    /// Everything that this connection is for has been acknowledged.
+    pub fn is_up(&self, connection: usize) -> bool {
+        self.links.get(connection).is_some_and(|link| link.up)
     }
     pub fn counters(&self) -> &FeedCounters {
         &self.counters
@@ -286,6 +318,7 @@ impl MarketFeed {
     pub fn on_open<O: FeedOutput>(&mut self, connection: usize, now: Nanos, out: &mut O) {
         let Some(link) = self.links.get_mut(connection) else { return };
         link.open = true;
+        link.up = false;
         link.unacknowledged = 0;
         link.ack_due = now + self.config.ack_timeout;
         for streams in link.streams.chunks(STREAMS_PER_REQUEST) {
@@ -294,6 +327,7 @@ impl MarketFeed {
             link.unacknowledged += 1;
         }
         self.due = self.due.earlier(link.ack_due);
+        self.count_open();
     }
 
     /// One text of a connection. `received`: when its socket became readable; `parsed_clock` is read once, after parsing.
@@ -401,10 +435,16 @@ impl MarketFeed {
     ) {
         let Some(link) = self.links.get_mut(connection) else { return };
         link.open = false;
+        link.up = false;
         link.unacknowledged = 0;
         link.ack_due = Nanos::MAX;
-        let carried_depth = link.carries_depth;
-        out.event(self.link_event(connection, state, reason, now));
+        let (group, carried_depth) = (link.group, link.carries_depth);
+        let others = |is: fn(&Link) -> bool| self.links.iter().any(|link| link.group == group && is(link));
+        // One that has ended while another goes on says nothing yet; the last one says it for all.
+        if !others(|link| link.up) && (state != LinkState::Ended || !others(|link| link.open)) {
+            out.event(self.link_event(group, state, reason, now));
+        }
+        self.count_open();
         let still_carried = self.links.iter().any(|link| link.open && link.carries_depth);
         if state != LinkState::Ended && carried_depth && !still_carried {
             self.lose_all(BookLoss::Disconnected, now, out);
@@ -441,7 +481,7 @@ impl MarketFeed {
         out: &mut O,
     ) {
         let Some(book) = self.books.get_mut(message.row) else { return };
-        let redundant = self.config.copies > 1;
+        let redundant = self.is_doubled;
         let body = match &message.body {
             MarketBody::Depth(header) => {
                 let stamps = Stamps { received, parsed, event_time: message.event_time };
@@ -480,7 +520,7 @@ impl MarketFeed {
     fn on_held<O: FeedOutput>(&mut self, row: usize, passage: Passage, now: Nanos, out: &mut O) {
         match passage {
             Passage::Pass => return,
-            Passage::Stale if self.config.copies > 1 => self.counters.duplicates += 1,
+            Passage::Stale if self.is_doubled => self.counters.duplicates += 1,
             Passage::Stale => self.counters.stale_updates += 1,
             Passage::Kept => self.counters.kept_updates += 1,
             Passage::Overflow => self.counters.overflows += 1,
@@ -537,7 +577,12 @@ impl MarketFeed {
             }
             Incoming::OffBook => self.counters.off_book += 1,
             Incoming::Foreign => self.counters.foreign += 1,
-            Incoming::Other => self.counters.other += 1,
+            Incoming::Other => {
+                self.counters.other += 1;
+                if super::wire::announces_shutdown(text) {
+                    out.renew_connection(connection);
+                }
+            }
         }
         Ok(())
     }
@@ -550,7 +595,12 @@ impl MarketFeed {
         link.unacknowledged -= 1;
         if link.unacknowledged == 0 {
             link.ack_due = Nanos::MAX;
-            out.event(self.link_event(connection, LinkState::Up, LinkReason::None, now));
+            link.up = true;
+            let group = link.group;
+            let carriers = self.links.iter().filter(|link| link.group == group && link.up).count();
+            if carriers == 1 {
+                out.event(self.link_event(group, LinkState::Up, LinkReason::None, now));
+            }
         }
     }
 
@@ -630,9 +680,13 @@ impl MarketFeed {
         stamped(self.directory.venue(), instrument, Stamps { received, parsed, event_time }, body)
     }
 
-    fn link_event(&self, connection: usize, state: LinkState, reason: LinkReason, now: Nanos) -> Event {
-        let connection = u8::try_from(connection).unwrap_or(u8::MAX);
-        let change = LinkChange { link: LinkKind::Market, state, reason, connection };
+    fn count_open(&mut self) {
+        let open = |group: u8| self.links.iter().filter(|link| link.group == group && link.open).count();
+        self.is_doubled = self.links.iter().any(|link| open(link.group) > 1);
+    }
+
+    fn link_event(&self, group: u8, state: LinkState, reason: LinkReason, now: Nanos) -> Event {
+        let change = LinkChange { link: LinkKind::Market, state, reason, connection: group };
         Event::new(now, Source::Receiver, Body::Link(change)).on(self.directory.venue(), InstrumentId::NONE)
     }
 }

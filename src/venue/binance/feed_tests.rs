@@ -11,6 +11,7 @@ pub(crate) struct Heard {
     pub(crate) sent: Vec<(usize, String)>,
     pub(crate) snapshots: Vec<(InstrumentId, u16)>,
     pub(crate) dropped: Vec<(usize, LinkReason)>,
+    pub(crate) renewed: Vec<usize>,
 }
 
 impl EventSink for Heard {
@@ -28,6 +29,9 @@ impl FeedOutput for Heard {
     }
     fn drop_connection(&mut self, connection: usize, reason: LinkReason) {
         self.dropped.push((connection, reason));
+    }
+    fn renew_connection(&mut self, connection: usize) {
+        self.renewed.push(connection);
     }
 }
 
@@ -206,6 +210,49 @@ fn of_two_copies_the_first_arrival_wins() {
     assert_eq!(out.story(0), ["S11", "12", "14", "16"]);
     let tickers = out.events.iter().filter(|e| matches!(e.body, Body::BookTicker(_))).count();
     assert_eq!((tickers, feed.counters().duplicates), (1, 3));
+}
+
+#[test]
+fn a_venue_that_announces_its_shutdown_gets_its_connection_renewed() {
+    let (mut feed, mut out) = (feed(FeedConfig::default()), Heard::default());
+    feed.on_open(1, at(0), &mut out);
+    give(&mut feed, 1, r#"{"e":"serverShutdown","E":1770123456789}"#, at(1), &mut out).unwrap();
+    give(&mut feed, 1, r#"{"e":"somethingElse","E":1770123456789}"#, at(1), &mut out).unwrap();
+    assert_eq!(out.renewed, [1]);
+}
+
+/// The feed of a kind is up with its first carrier and down with its last, whatever happens to the others.
+#[test]
+fn the_core_hears_of_the_feed_and_not_of_each_connection() {
+    let config = FeedConfig { copies: 2, paths: PathStyle::Unified, ..Default::default() };
+    let (mut feed, mut out) = (feed(config), Heard::default());
+    assert_eq!(
+        (feed.connections().len(), feed.slots().len()),
+        (2, 3),
+        "two to keep, one to change them with"
+    );
+    let ack = r#"{"result":null,"id":1}"#;
+    let told = |out: &Heard| -> Vec<(LinkState, u8)> {
+        let links = out.events.iter().filter_map(|event| match event.body {
+            Body::Link(change) => Some((change.state, change.connection)),
+            _ => None,
+        });
+        links.collect()
+    };
+    for slot in [0, 1, 2] {
+        feed.on_open(slot, at(0), &mut out);
+        give(&mut feed, slot, ack, at(1), &mut out).unwrap();
+        assert!(feed.is_up(slot));
+    }
+    assert_eq!(told(&out), [(LinkState::Up, 0)]);
+    feed.on_closed(0, LinkState::Down, LinkReason::Renewal, at(2), &mut out);
+    feed.on_closed(2, LinkState::Ended, LinkReason::ClosedByVenue, at(2), &mut out);
+    assert_eq!(told(&out), [(LinkState::Up, 0)]);
+    feed.on_closed(1, LinkState::Down, LinkReason::Reset, at(3), &mut out);
+    assert_eq!(told(&out), [(LinkState::Up, 0), (LinkState::Down, 0)]);
+    feed.on_open(2, at(4), &mut out);
+    give(&mut feed, 2, ack, at(5), &mut out).unwrap();
+    assert_eq!(told(&out)[2..], [(LinkState::Up, 0)]);
 }
 
 #[test]

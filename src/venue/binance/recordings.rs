@@ -240,6 +240,9 @@ impl FeedOutput for Listener {
     fn drop_connection(&mut self, _: usize, reason: LinkReason) {
         panic!("{reason:?}");
     }
+    fn renew_connection(&mut self, connection: usize) {
+        panic!("the venue announced the end of connection {connection}");
+    }
 }
 
 fn through_the_feed(lines: &[(u64, String)], product: Product) -> (MarketFeed, Listener) {

@@ -312,6 +312,14 @@ pub mod bucket {
     }
 }
 
+/// Whether a message that is none of the known ones says that the venue will end the connection soon. (Spot "WebSocket Streams" and
+/// "WebSocket API", "General information": `serverShutdown`.)
+#[cold]
+pub fn announces_shutdown(text: &[u8]) -> bool {
+    const NOTICE: &[u8] = b"\"serverShutdown\"";
+    text.windows(NOTICE.len()).any(|window| window == NOTICE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

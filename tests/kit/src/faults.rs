@@ -15,6 +15,8 @@ pub struct Faults {
     pub answer_lost: u32,
     /// A request is carried out, and the answer says that nobody knows (-1007).
     pub answer_unknown: u32,
+    /// A request is refused for its time (-1021), and not carried out.
+    pub time_refused: u32,
     /// A request over REST fails.
     pub rest_failed: u32,
     /// The socket takes no more just now.
@@ -44,6 +46,7 @@ impl Faults {
             depth_lost: 30,
             answer_lost: 60,
             answer_unknown: 60,
+            time_refused: 30,
             rest_failed: 500,
             socket_full: 50,
             half_written: 200,

@@ -14,11 +14,14 @@ use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::core_loop::Handed;
-use linchpin::threads::sender::{Sender, SenderOptions, SenderWiring};
+use linchpin::threads::paper::Paper;
+use linchpin::threads::requester::{Tuning, Want};
+use linchpin::threads::sender::{Door, Sender, SenderOptions, SenderWiring};
 use linchpin::threads::world::Clock;
 use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
 
 use crate::clock::VirtualClock;
+use crate::venue::Venue;
 use crate::wire::SimDial;
 use crate::world::{Plan, World};
 
@@ -26,13 +29,25 @@ pub struct LoneSender {
     pub sender: Sender<VirtualClock, SimDial>,
     pub dispatches: Producer<Handed>,
     pub events: Consumer<Event>,
+    pub wants: Consumer<Want>,
+    pub tuner: Producer<Tuning>,
     pub gate: GateControl,
     pub clock: VirtualClock,
+    pub venue: Rc<RefCell<Venue>>,
 }
 
 impl LoneSender {
     /// Its venue exists, and nobody has dialled it yet.
     pub fn new(core_sender: usize, sender_core: usize) -> Self {
+        Self::with(core_sender, sender_core, None)
+    }
+
+    /// As in DRY_RUN.
+    pub fn on_paper(core_sender: usize, sender_core: usize, paper: Producer<Paper>) -> Self {
+        Self::with(core_sender, sender_core, Some(paper))
+    }
+
+    fn with(core_sender: usize, sender_core: usize, paper: Option<Producer<Paper>>) -> Self {
         let plan = Plan::healthy(1);
         let (clock, venue, directory) = World::venue_of(&plan);
         let venue: Rc<RefCell<_>> = venue;
@@ -40,19 +55,25 @@ impl LoneSender {
         let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
         let (dispatches, from_core) = ring("core_sender", core_sender);
         let (to_core, events) = ring("sender_core", sender_core);
+        let (wishes, wants) = ring("sender_requester", 4);
+        let (tuner, tunings) = ring("requester_sender", 4);
         let (gate, check) = KillGate::new(GateState::Open);
         let sender = Sender::new(
-            SenderOptions {
-                venue: VenueId(0),
-                dry_run: false,
-                reconnect: crate::world::RECONNECT,
-                seed: plan.seed,
+            SenderOptions { venue: VenueId(0), upkeep: plan.upkeep() },
+            OrderEntry::new(
+                directory,
+                crate::world::credentials(),
+                OrderEntryConfig { log_on: paper.is_none(), ..OrderEntryConfig::default() },
+            ),
+            match paper {
+                Some(paper) => Door::Paper(paper),
+                None => Door::Venue(SimDial::new(venue.clone())),
             },
-            OrderEntry::new(directory, crate::world::credentials(), OrderEntryConfig::default()),
-            SimDial::new(venue),
             SenderWiring {
                 dispatches: from_core,
                 events: to_core,
+                tunings,
+                wishes,
                 gate: check,
                 gate_control: gate.clone(),
                 hops: HopHistograms::new(),
@@ -61,7 +82,7 @@ impl LoneSender {
             },
             clock.clone(),
         );
-        Self { sender, dispatches, events, gate, clock }
+        Self { sender, dispatches, events, wants, tuner, gate, clock, venue }
     }
 
     /// Hands over a small buy order with this number; false where `core_sender` has no room.

@@ -45,4 +45,10 @@ impl Read for SimRest {
     fn venue_time(&self) -> Nanos {
         self.clock.now()
     }
+
+    fn set_clock_offset(&mut self, _millis: i64) {}
+
+    fn paused_until(&self) -> Nanos {
+        Nanos::ZERO
+    }
 }

@@ -486,8 +486,12 @@ impl Venue {
         if !logged_on {
             self.outrages.push(format!("an order before the logon: {text}"));
         }
-        let result = Params::from_object(&request.params)
-            .and_then(|(params, _)| self.carry_out_order(&request.method, &params));
+        let result = if self.dice.happens(self.faults.time_refused) {
+            Err(ApiError::OUTSIDE_RECV_WINDOW)
+        } else {
+            Params::from_object(&request.params)
+                .and_then(|(params, _)| self.carry_out_order(&request.method, &params))
+        };
         if self.dice.happens(self.faults.answer_lost) {
             self.counts.answers_lost += 1;
             return;

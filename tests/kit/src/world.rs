@@ -24,10 +24,11 @@ use linchpin::telemetry::counters::{Registry, Snapshot};
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::Pass;
+use linchpin::threads::connection::Upkeep;
 use linchpin::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInlets, VenueOutlets};
 use linchpin::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
-use linchpin::threads::requester::{Read, Requester, RequesterWiring};
-use linchpin::threads::sender::{Sender, SenderEnd, SenderOptions, SenderWiring};
+use linchpin::threads::requester::{Read, Requester, RequesterOptions, RequesterWiring};
+use linchpin::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
 use linchpin::threads::talk::{Command, Look, Note, Said, Sight, Told};
 use linchpin::threads::world::Clock;
 use linchpin::venue::Directory;
@@ -59,9 +60,16 @@ pub struct Plan {
     pub segment_size: u64,
     /// How long `receiver_core` may be full.
     pub patience: Nanos,
+    /// How old a connection may become.
+    pub max_age: Nanos,
+    pub clock_every: Nanos,
 }
 
 impl Plan {
+    pub(crate) fn upkeep(&self) -> Upkeep {
+        Upkeep { reconnect: RECONNECT, max_age: self.max_age, seed: self.seed }
+    }
+
     /// A healthy world with the rings of the built-in configuration.
     pub fn healthy(seed: u64) -> Self {
         let config = demo();
@@ -74,11 +82,14 @@ impl Plan {
             // Small, so that a few seconds roll many times.
             segment_size: 64 * 1024,
             patience: Nanos::from_secs(1),
+            max_age: Nanos::from_secs(23 * 3600),
+            clock_every: Nanos::from_secs(60),
         }
     }
 
     pub fn rough(seed: u64) -> Self {
-        Self { faults: Faults::rough(), ..Self::healthy(seed) }
+        // Young enough that renewals and faults meet.
+        Self { faults: Faults::rough(), max_age: Nanos::from_secs(20), ..Self::healthy(seed) }
     }
 }
 
@@ -152,6 +163,8 @@ impl World {
         let (to_core_read, from_requester) = ring("requester_core", rings.requester_core);
         let (wishes, wants) = ring("receiver_requester", plan.small_rings);
         let (replies, answers) = ring("requester_receiver", plan.small_rings);
+        let (sender_wishes, sender_wants) = ring("sender_requester", plan.small_rings);
+        let (tuner, tunings) = ring("requester_sender", plan.small_rings);
         let (operator, from_operator) = ring("operator_core", rings.operator_core);
         let (to_operator, told) = ring("core_operator", 256);
         let (gate, check) = KillGate::new(GateState::Open);
@@ -184,13 +197,12 @@ impl World {
                 venue: VenueId(0),
                 split_paths: true,
                 patience: plan.patience,
-                reconnect: RECONNECT,
-                seed: plan.seed,
+                upkeep: plan.upkeep(),
             },
             MarketFeed::new(directory.clone(), config.venues[0].feed()).expect("the demo's feed"),
             PrivateStream::new(directory.clone(), 0),
             SimDial::new(venue.clone()),
-            SimDial::new(venue.clone()),
+            Some(SimDial::new(venue.clone())),
             ReceiverWiring {
                 events: to_core_market,
                 wants: wishes,
@@ -201,12 +213,14 @@ impl World {
             clock.clone(),
         );
         let sender = Sender::new(
-            SenderOptions { venue: VenueId(0), dry_run: false, reconnect: RECONNECT, seed: plan.seed },
+            SenderOptions { venue: VenueId(0), upkeep: plan.upkeep() },
             OrderEntry::new(directory.clone(), credentials(), OrderEntryConfig::default()),
-            SimDial::new(venue.clone()),
+            Door::Venue(SimDial::new(venue.clone())),
             SenderWiring {
                 dispatches: from_core,
                 events: to_core_orders,
+                tunings,
+                wishes: sender_wishes,
                 gate: check,
                 gate_control: gate.clone(),
                 hops: HopHistograms::new(),
@@ -216,6 +230,7 @@ impl World {
             clock.clone(),
         );
         let requester = Requester::new(
+            RequesterOptions { clock_every: plan.clock_every, has_account: true },
             directory.clone(),
             rest,
             RequesterWiring {
@@ -223,6 +238,8 @@ impl World {
                 wants,
                 events: to_core_read,
                 answers: replies,
+                sender_wants,
+                tunings: tuner,
                 counters: counters.block("requester"),
                 log: log.lane("requester"),
             },

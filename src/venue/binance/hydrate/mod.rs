@@ -90,7 +90,17 @@ impl Hydrator {
         symbols: &[(InstrumentId, &str)],
         body: &[u8],
     ) -> Result<Directory, HydrateError> {
-        let mut directory = Directory::new(venue, product);
+        self.list(Directory::new(venue, product), symbols, body)
+    }
+
+    /// The same into a directory that knows assets already.
+    pub fn list(
+        &mut self,
+        mut directory: Directory,
+        symbols: &[(InstrumentId, &str)],
+        body: &[u8],
+    ) -> Result<Directory, HydrateError> {
+        let product = directory.product();
         let mut failed = None;
         self.read("exchangeInfo", body, |json| {
             let listed: Vec<_> = json.list("symbols")?.collect();
@@ -155,6 +165,11 @@ impl Hydrator {
             return Ok(key);
         }
         Err(HydrateError::Body { what: "listenKey", error: JsonError::Unknown { field: "listenKey" } })
+    }
+
+    /// The answer to a renewal of a listen key: taken, or refused.
+    pub fn renewed(&mut self, body: &[u8]) -> Result<(), HydrateError> {
+        self.read("listenKey", body, |_| Ok(()))
     }
 
     /// Every instrument's definition as an event.
@@ -442,6 +457,20 @@ pub fn hydration_failed(
     ask: Ask,
 ) -> Event {
     Bracket { venue: directory.venue(), scope, ask, order }.event(HydrationPhase::Failed, instrument)
+}
+
+/// The account of a session that has none: empty, and as such read back whole.
+pub fn no_account(directory: &Directory, ask: Ask) -> [Event; 2] {
+    let order = ClientOrderId::NONE;
+    let bracket = Bracket { venue: directory.venue(), scope: HydrationScope::Account, ask, order };
+    [HydrationPhase::Begin, HydrationPhase::End].map(|phase| bracket.event(phase, InstrumentId::NONE))
+}
+
+/// Whether a body is the refusal of a request whose timestamp lay outside of the venue's window. (USD-M and Spot "Error Codes", -1021.)
+pub fn is_refused_for_time(body: &[u8]) -> bool {
+    const CODE: &[u8] = b"-1021";
+    // A refusal is short; a long body is data.
+    body.len() < 512 && body.windows(CODE.len()).any(|window| window == CODE)
 }
 
 /// An order as this product's REST answers it.

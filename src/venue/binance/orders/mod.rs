@@ -112,6 +112,8 @@ pub struct OrderEntry {
     credentials: Arc<Credentials>,
     config: OrderEntryConfig,
     state: State,
+    /// A logon is under way on a younger connection, while this session goes on.
+    hands_over: bool,
     in_flight: InFlight,
     /// The text to sign, reused.
     payload: Vec<u8>,
@@ -141,6 +143,7 @@ impl OrderEntry {
             directory,
             credentials,
             state: State::Closed,
+            hands_over: false,
             in_flight: InFlight::new(config.in_flight.max(1)),
             config,
             payload: Vec::with_capacity(Self::MOST_BYTES),
@@ -176,7 +179,7 @@ impl OrderEntry {
 
     /// The WebSocket handshake is done. `true`: send `frame`, which logs on; else the session is ready already.
     pub fn on_open<O: EventSink>(&mut self, now: Nanos, frame: &mut Vec<u8>, out: &mut O) -> bool {
-        if !(self.config.log_on && self.credentials.signer().can_log_on()) {
+        if !self.logs_on() {
             self.state = State::Ready { signed: true };
             out.event(self.link(LinkState::Up, LinkReason::None, now));
             return false;
@@ -184,6 +187,31 @@ impl OrderEntry {
         let due = now + self.config.answer_timeout;
         self.state = State::LoggingOn { due };
         self.due = self.due.earlier(due);
+        self.logon(now, frame);
+        true
+    }
+
+    /// A younger connection is open, while this session goes on. `true`: send `frame` on it, which logs on there too, and move over when it
+    /// is answered by `LoggedOn`; else requests may leave on it at once. What is in flight stays so, whichever connection brings its answer.
+    pub fn begin_handover(&mut self, now: Nanos, frame: &mut Vec<u8>) -> bool {
+        if !self.logs_on() {
+            return false;
+        }
+        self.hands_over = true;
+        self.logon(now, frame);
+        true
+    }
+
+    /// The younger connection is gone: its logon will not be answered.
+    pub fn end_handover(&mut self) {
+        self.hands_over = false;
+    }
+
+    fn logs_on(&self) -> bool {
+        self.config.log_on && self.credentials.signer().can_log_on()
+    }
+
+    fn logon(&mut self, now: Nanos, frame: &mut Vec<u8>) {
         frame.clear();
         frame.extend_from_slice(b"{\"id\":\"logon\",\"method\":\"session.logon\",\"params\":{");
         self.payload.clear();
@@ -191,7 +219,6 @@ impl OrderEntry {
         params.text("apiKey", self.credentials.api_key());
         params.number("timestamp", venue_millis(now, self.clock_offset_millis));
         finish(frame, Some(self.credentials.signer().sign(&self.payload).as_str()));
-        true
     }
 
     /// Writes the request of `dispatch` into `frame` and holds it in flight. The id of the request is the dispatch's number.
@@ -359,6 +386,12 @@ impl OrderEntry {
     }
 
     fn on_logon<O: EventSink>(&mut self, read: &Read, now: Nanos, out: &mut O) -> Answer {
+        if std::mem::take(&mut self.hands_over) {
+            return match read.verdict {
+                Verdict::Accepted => Answer::LoggedOn,
+                _ => Answer::LogonFailed { code: read.code },
+            };
+        }
         if !matches!(self.state, State::LoggingOn { .. }) {
             self.counters.late += 1;
             return Answer::Late;
