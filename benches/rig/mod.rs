@@ -89,6 +89,7 @@ pub fn configuration(instruments: u16) -> Configuration {
         run_tag: *b"bench",
         venues: vec![VenueLimits {
             buckets: vec![bucket(Nanos::from_secs(10)), bucket(Nanos::from_secs(60))],
+            ..VenueLimits::default()
         }],
         instruments: vec![limits; usize::from(instruments)],
         strategies: vec![StrategyLimits {

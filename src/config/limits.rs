@@ -45,7 +45,11 @@ impl Config {
         let buckets = |venue: &super::Venue| venue.limits.iter().map(|limit| limit.bucket).collect();
         let configuration = Configuration {
             run_tag,
-            venues: self.venues.iter().map(|venue| VenueLimits { buckets: buckets(venue) }).collect(),
+            venues: self
+                .venues
+                .iter()
+                .map(|venue| VenueLimits { buckets: buckets(venue), position_mode: venue.position_mode })
+                .collect(),
             instruments,
             strategies: self.strategies.iter().map(Strategy::limits).collect(),
             order_rows: self.core.order_rows,

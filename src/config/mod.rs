@@ -45,6 +45,7 @@ use crate::journal;
 use crate::net::Endpoint;
 use crate::venue::binance::feed::{DepthSpeed, FeedConfig, PathStyle, TradeStream};
 use crate::venue::binance::wire;
+use linchpin_core::limits::PositionMode;
 use text::words;
 
 /// The manual, and what runs without a file.
@@ -278,6 +279,7 @@ pub enum Pace {
 pub struct Venue {
     pub name: String,
     pub dialect: Dialect,
+    pub position_mode: PositionMode,
     pub endpoints: Endpoints,
     pub paths: Paths,
     /// Who may vouch for the venue; `None`: whom the operating system trusts.

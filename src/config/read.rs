@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use linchpin_core::limits::{BucketLimit, MAX_INSTRUMENTS, MAX_SLOTS, MAX_STRATEGIES, MAX_VENUES};
+use linchpin_core::limits::{
+    BucketLimit, MAX_INSTRUMENTS, MAX_SLOTS, MAX_STRATEGIES, MAX_VENUES, PositionMode,
+};
 use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
@@ -15,11 +17,11 @@ use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};
 use super::schedule::{Schedule, Window, parse_date, parse_time};
 use super::strategy::{Kind, MarketMaker, Parameters};
-use super::text::{Decimal, Wrong, nearest, parse_name, parse_percent, parse_size};
+use super::text::{Decimal, Wrong, nearest, one_of, parse_name, parse_percent, parse_size};
 use super::{
-    Addresses, Config, Connection, Control, ControlSocket, Core, Cpu, DEFAULT, Demo, Endpoints, Instrument,
-    InstrumentCaps, LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength,
-    Strategy, Threads, Venue, hosts,
+    Addresses, Config, Connection, Control, ControlSocket, Core, Cpu, DEFAULT, Demo, Dialect, Endpoints,
+    Instrument, InstrumentCaps, LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run,
+    RunLength, Strategy, Threads, Venue, hosts,
 };
 use crate::net::{Endpoint, Scheme};
 
@@ -270,9 +272,15 @@ fn venue(section: &Section<'_>, mode: Mode) -> Venue {
     }
     unique(&limit_sections, "name", limits.iter().map(|limit| limit.name.as_str()));
     let ca_file = section.read("ca_file", text(path));
+    let dialect = section.word("dialect");
+    let position_mode = section.read("position_mode", text(parse_position_mode));
+    if dialect == Dialect::BinanceSpot && position_mode == PositionMode::Hedge {
+        section.wrong("position_mode", "a spot account has no positions to hedge: \"one_way\"".to_owned());
+    }
     Venue {
         name: section.need("name", text(parse_name)),
-        dialect: section.word("dialect"),
+        dialect,
+        position_mode,
         endpoints,
         paths: section.word("paths"),
         ca_file: if ca_file.as_os_str() == "system" { None } else { Some(ca_file) },
@@ -284,6 +292,11 @@ fn venue(section: &Section<'_>, mode: Mode) -> Venue {
         connection,
         limits,
     }
+}
+
+fn parse_position_mode(text: &str) -> Result<PositionMode, Wrong> {
+    let known = PositionMode::ALL.iter().copied().find(|mode| mode.name() == text);
+    known.ok_or_else(|| one_of(text, &PositionMode::ALL.iter().map(|mode| mode.name()).collect::<Vec<_>>()))
 }
 
 fn endpoints(section: &Section<'_>, mode: Mode) -> Endpoints {

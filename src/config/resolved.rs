@@ -115,6 +115,7 @@ impl Venue {
         out.table("[[venue]]");
         out.quoted("name", &self.name);
         out.quoted("dialect", self.dialect);
+        out.quoted("position_mode", self.position_mode);
         match &self.endpoints {
             Endpoints::Embedded(_) => {
                 ["rest", "market", "private", "order_entry"]

@@ -62,12 +62,24 @@ crate::saved! {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VenueLimits {
     pub buckets: Vec<BucketLimit>,
+    pub position_mode: PositionMode,
 }
 
-crate::saved! { table VenueLimits { buckets } }
+crate::coded! {
+    /// Whether the account holds one position an instrument, or a long and a short one beside each other. It must be what the
+    /// account is set to at the venue.
+    #[derive(Default)]
+    pub enum PositionMode {
+        #[default]
+        OneWay = 0 "one_way",
+        Hedge = 1 "hedge",
+    }
+}
+
+crate::saved! { table VenueLimits { buckets } kept { position_mode } }
 
 /// A token bucket: `burst` tokens at most, `refill` more per `interval`. In no window of `interval` go out more than
 /// `burst + refill`, so the two together stay within the venue's published limit.

@@ -271,6 +271,30 @@ impl Increment {
         }
     }
 
+    /// What so many steps of an asset are, as money of it; what lies below the last decimal is dropped.
+    pub fn cash(&self, steps: i64) -> Cash {
+        let value = i128::from(steps) * i128::from(self.mantissa);
+        let (coarser, finer) = self.scales();
+        Cash(value.saturating_mul(coarser).checked_div(finer).unwrap_or(0))
+    }
+
+    /// How many whole steps some money of the asset is, rounded towards zero.
+    pub fn whole_steps(&self, cash: Cash) -> i64 {
+        let (coarser, finer) = self.scales();
+        let unit = i128::from(self.mantissa).saturating_mul(coarser);
+        let steps = cash.0.saturating_mul(finer).checked_div(unit).unwrap_or(0);
+        steps.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+
+    /// What a step's own scale must be multiplied with, and divided by, to be the scale of money.
+    fn scales(&self) -> (i128, i128) {
+        let power = |exponent| pow10(exponent).map_or(i128::MAX, i128::from);
+        (
+            power(CASH_DECIMALS.saturating_sub(self.decimals)),
+            power(self.decimals.saturating_sub(CASH_DECIMALS)),
+        )
+    }
+
     /// Whole steps to the venue's text, with its number of decimals. Returns the used length.
     pub fn write(&self, steps: i64, text: &mut DecimalText) -> usize {
         let value = i128::from(steps) * i128::from(self.mantissa);

@@ -89,6 +89,8 @@ coded! {
         NotOurInstrument = 23 "not_our_instrument",
         BadSlot = 24 "bad_slot",
         Unsupported = 25 "unsupported",
+        BadForm = 60 "order_form",
+        WrongLeg = 61 "position_side",
     }
 }
 

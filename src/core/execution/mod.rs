@@ -12,6 +12,7 @@ use crate::event::{
 };
 use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use crate::instrument::Product;
 use crate::intent::{Intent, NewIntent};
 use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
@@ -138,6 +139,13 @@ impl ExecutionControl {
             (RequestKind::Replace | RequestKind::Cancel, None) => return Answer::Close(CloseReason::Stale),
             (RequestKind::Replace | RequestKind::Cancel, Some(target)) => target.inflight.is_some(),
         };
+        // Its day has come while it waited.
+        if let Intent::New(new) = &pending.intent
+            && !new.expires.is_zero()
+            && new.expires <= state.now
+        {
+            return Answer::Close(CloseReason::TooOld);
+        }
         let waited = state.now.since(pending.since);
         if request != RequestKind::Cancel && !pending.reducing {
             // A kill purges: nothing that was wished before it goes out after it.
@@ -246,6 +254,10 @@ impl ExecutionControl {
             return;
         }
         self.dispatches += 1;
+        // A spot account knows no reduce-only: such an order may go through zero, and is counted so.
+        let definition = state.market.instrument(new.instrument).and_then(|market| market.definition);
+        let spot = definition.is_some_and(|definition| definition.product == Product::Spot);
+        let reduce_only = new.reduce_only && !spot;
         let client_order_id = self.unused_id(state);
         let family = family_of(state, &pending.intent);
         let row = NewRow {
@@ -258,7 +270,7 @@ impl ExecutionControl {
             kind: new.kind,
             time_in_force: new.time_in_force,
             trigger_by: new.trigger_by,
-            reduce_only: new.reduce_only,
+            reduce_only,
             close_position: new.close_position,
             family,
             callback: new.callback,
@@ -279,7 +291,7 @@ impl ExecutionControl {
         // There is room, and the id is free.
         let Some(order) = state.execution.begin(row, inflight) else { return };
         let flags = DispatchFlags::default()
-            .with(DispatchFlags::REDUCE_ONLY, new.reduce_only)
+            .with(DispatchFlags::REDUCE_ONLY, reduce_only)
             .with(DispatchFlags::CLOSE_POSITION, new.close_position)
             .with(DispatchFlags::RISK_REDUCING, pending.reducing);
         outbox.dispatch(&Dispatch {

@@ -7,6 +7,7 @@
 mod collar;
 mod daily_loss;
 mod filters;
+mod form;
 mod open_orders;
 mod position;
 mod rate;
@@ -89,6 +90,7 @@ type Check = fn(&Subject<'_>) -> Verdict;
 const CHECKS: &[(When, Check)] = &[
     (When::Always, trading::check),
     (When::Always, slot::check),
+    (When::Always, form::check),
     (When::Adding, trading::check_market),
     (When::Always, filters::check),
     (When::Always, size::check),
@@ -195,8 +197,9 @@ fn resolve<'a>(
         },
         Intent::Cancel(_) => return Err(RiskReason::Unsupported),
     };
-    // A market order has no terms to replace.
-    if intent.request() == RequestKind::Replace && kind == OrderKind::Market {
+    // A venue replaces limit orders; what waits here can take any other price, if it has one.
+    let replaceable = if replaced.is_some() { kind == OrderKind::Limit } else { kind.is_priced() };
+    if intent.request() == RequestKind::Replace && !replaceable {
         return Err(RiskReason::Unsupported);
     }
     let market = state.market.instrument(instrument).ok_or(RiskReason::InstrumentUnknown)?;

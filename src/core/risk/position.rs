@@ -2,9 +2,10 @@
 //! Hot.
 
 use super::{Subject, Verdict};
-use crate::event::Side;
+use crate::event::{PositionSide, Side};
 use crate::id::{InstrumentId, OrderKey};
-use crate::intent::Intent;
+use crate::instrument::Product;
+use crate::intent::{Intent, NewIntent};
 use crate::num::{Price, Quantity};
 use crate::record::RiskReason;
 use crate::state::State;
@@ -13,8 +14,9 @@ use crate::state::queue::Pending;
 
 #[inline]
 pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    let worst =
-        worst_case(subject.state, subject.intent.key(), subject.instrument, subject.side) + subject.added;
+    let leg = leg_of(subject.state, subject.intent);
+    let worst = worst_case(subject.state, subject.intent.key(), subject.instrument, leg, subject.side)
+        + subject.added;
     if worst > subject.limits.max_position {
         return Err(RiskReason::PositionLimit);
     }
@@ -24,18 +26,39 @@ pub(super) fn check(subject: &Subject<'_>) -> Verdict {
 /// The position towards `side` if everything that works or waits there fills, but for what waits under `key`: the intent
 /// that is weighed takes its place.
 #[inline]
-fn worst_case(state: &State, key: OrderKey, instrument: InstrumentId, side: Side) -> Quantity {
-    let held = state.execution.total(instrument).map_or(Quantity::ZERO, |total| total.quantity);
-    let working = state.execution.exposure(instrument).worst_case(held, side);
+fn worst_case(
+    state: &State,
+    key: OrderKey,
+    instrument: InstrumentId,
+    leg: PositionSide,
+    side: Side,
+) -> Quantity {
+    let working = state.execution.worst_case(instrument, leg, side);
     let waiting = state.execution.queue.iter().filter(|pending| pending.intent.key() != key);
+    let waiting = waiting.filter(|pending| leg_of(state, &pending.intent) == leg);
     waiting.fold(working, |sum, pending| sum + waits(state, pending, instrument, side))
+}
+
+/// The leg that an intent is about: a new order says it, any other is about its order's.
+#[inline]
+fn leg_of(state: &State, intent: &Intent) -> PositionSide {
+    match intent {
+        Intent::New(new) => new.position_side,
+        Intent::Replace(replace) => match state.execution.queue.pending(replace.key).map(|p| p.intent) {
+            Some(Intent::New(new)) => new.position_side,
+            _ => {
+                state.execution.live_in_slot(replace.key).map_or(PositionSide::Both, |(_, o)| o.position_side)
+            }
+        },
+        Intent::Cancel(_) => PositionSide::Both,
+    }
 }
 
 /// What a waiting command would add on this side.
 #[inline]
 fn waits(state: &State, pending: &Pending, instrument: InstrumentId, side: Side) -> Quantity {
     match pending.intent {
-        Intent::New(new) if new.only_closes() => Quantity::ZERO,
+        Intent::New(new) if closes(state, &new) => Quantity::ZERO,
         Intent::New(new) if new.instrument == instrument && new.side == side => new.quantity,
         Intent::Replace(replace) if pending.instrument == instrument => {
             match state.execution.live_in_slot(replace.key) {
@@ -61,7 +84,7 @@ pub(super) fn reduces(
     replaced: Option<(&Order, Price)>,
 ) -> bool {
     let only_closes = match intent {
-        Intent::New(new) => new.only_closes(),
+        Intent::New(new) => closes(state, new),
         _ => replaced.is_some_and(|(order, _)| order.only_closes()),
     };
     let only_shrinks = replaced.is_some_and(|(order, price)| {
@@ -71,5 +94,18 @@ pub(super) fn reduces(
         };
         added.is_negative() && !keener
     });
-    only_closes || only_shrinks || !(worst_case(state, intent.key(), instrument, side) + added).is_positive()
+    let leg = leg_of(state, intent);
+    only_closes
+        || only_shrinks
+        || !(worst_case(state, intent.key(), instrument, leg, side) + added).is_positive()
+}
+
+/// The venue will let it close only. A spot account makes no such promise.
+#[inline]
+fn closes(state: &State, new: &NewIntent) -> bool {
+    let promises = || {
+        let definition = state.market.instrument(new.instrument).and_then(|market| market.definition);
+        definition.is_some_and(|definition| definition.product != Product::Spot)
+    };
+    new.only_closes() && promises()
 }

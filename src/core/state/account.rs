@@ -3,18 +3,21 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{BalanceReport, PositionReport};
-use crate::id::{AssetId, InstrumentId};
+use crate::event::{BalanceReport, PositionReport, PositionSide};
+use crate::id::{AssetId, InstrumentId, VenueId};
 use crate::num::{Cash, Quantity};
 use crate::time::Nanos;
 
-/// Assets that balances are kept for.
+/// Assets that balances are kept for, at each venue.
 pub const MAX_ASSETS: usize = 64;
+const SIDES: usize = PositionSide::ALL.len();
 
 #[derive(Clone, Debug)]
 pub struct AccountState {
+    /// By venue and asset.
     balances: Vec<Balance>,
-    positions: Vec<VenuePosition>,
+    /// By instrument and position side; in hedge mode the first is the sum of the legs.
+    positions: Vec<[VenuePosition; SIDES]>,
     windows: Vec<SettleWindow>,
     /// Windows that are open now: instruments, unordered.
     open: Vec<InstrumentId>,
@@ -30,9 +33,13 @@ pub struct Balance {
     pub available: Option<Cash>,
     pub updated: Nanos,
     pub known: bool,
+    /// Funding in this asset that no one position explains.
+    pub unassigned_funding: Cash,
+    /// The stamp of the newest funding, and the wallet after it: the same told again is the same.
+    funded: (Nanos, Cash),
 }
 
-crate::saved! { value Balance { wallet, available, updated, known } }
+crate::saved! { value Balance { wallet, available, updated, known, unassigned_funding, funded } }
 
 /// The venue's own word about a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,31 +74,40 @@ struct SettleWindow {
 crate::saved! { value SettleWindow { open, first, latest } }
 
 impl AccountState {
-    pub fn new(instruments: usize) -> Self {
+    pub fn new(venues: usize, instruments: usize) -> Self {
         Self {
-            balances: alloc::vec![Balance::default(); MAX_ASSETS],
-            positions: alloc::vec![VenuePosition::default(); instruments],
+            balances: alloc::vec![Balance::default(); venues * MAX_ASSETS],
+            positions: alloc::vec![[VenuePosition::default(); SIDES]; instruments],
             windows: alloc::vec![SettleWindow::default(); instruments],
             open: Vec::with_capacity(instruments),
             revisits: Vec::with_capacity(instruments),
         }
     }
 
-    pub fn balance(&self, asset: AssetId) -> Option<&Balance> {
-        self.balances.get(asset.index()).filter(|balance| balance.known)
+    pub fn balance(&self, venue: VenueId, asset: AssetId) -> Option<&Balance> {
+        self.balances.get(balance_at(venue, asset)?).filter(|balance| balance.known)
     }
 
-    pub fn balances(&self) -> impl Iterator<Item = (AssetId, &Balance)> {
-        self.balances.iter().enumerate().filter(|(_, b)| b.known).map(|(at, b)| (AssetId(at as u8), b))
+    pub fn balances(&self) -> impl Iterator<Item = (VenueId, AssetId, &Balance)> {
+        let known = self.balances.iter().enumerate().filter(|(_, balance)| balance.known);
+        known.map(|(at, balance)| {
+            (VenueId((at / MAX_ASSETS) as u8), AssetId((at % MAX_ASSETS) as u8), balance)
+        })
     }
 
+    /// In hedge mode the sum of the legs.
     pub fn position(&self, instrument: InstrumentId) -> Option<&VenuePosition> {
-        self.positions.get(instrument.index()).filter(|position| position.known)
+        self.leg(instrument, PositionSide::Both)
+    }
+
+    pub fn leg(&self, instrument: InstrumentId, leg: PositionSide) -> Option<&VenuePosition> {
+        let sides = self.positions.get(instrument.index())?;
+        sides.get(usize::from(leg.code())).filter(|position| position.known)
     }
 
     /// A balance event older than what is known changes nothing.
-    pub(crate) fn apply_balance(&mut self, report: &BalanceReport, stamp: Nanos) {
-        if let Some(balance) = self.balances.get_mut(report.asset.index())
+    pub(crate) fn apply_balance(&mut self, venue: VenueId, report: &BalanceReport, stamp: Nanos) {
+        if let Some(balance) = self.balance_mut(venue, report.asset)
             && (report.hydrated || stamp >= balance.updated)
         {
             balance.wallet = Cash::from_wire(report.wallet);
@@ -103,8 +119,22 @@ impl AccountState {
         }
     }
 
+    /// True where this report tells of funding for the first time.
+    pub(crate) fn is_new_funding(&mut self, venue: VenueId, report: &BalanceReport, stamp: Nanos) -> bool {
+        let told = (stamp, Cash::from_wire(report.wallet));
+        self.balance_mut(venue, report.asset)
+            .is_some_and(|balance| core::mem::replace(&mut balance.funded, told) != told)
+    }
+
+    pub(crate) fn leave_unassigned(&mut self, venue: VenueId, asset: AssetId, funding: Cash) {
+        if let Some(balance) = self.balance_mut(venue, asset) {
+            balance.unassigned_funding += funding;
+        }
+    }
+
     pub(crate) fn apply_position(&mut self, instrument: InstrumentId, report: &PositionReport, stamp: Nanos) {
-        if let Some(position) = self.positions.get_mut(instrument.index())
+        let Some(sides) = self.positions.get_mut(instrument.index()) else { return };
+        if let Some(position) = sides.get_mut(usize::from(report.side.code()))
             && (report.hydrated || stamp >= position.updated)
         {
             position.quantity = report.quantity;
@@ -113,15 +143,29 @@ impl AccountState {
             position.updated = stamp;
             position.known = true;
         }
+        if report.side != PositionSide::Both {
+            let [net, long, short] = sides;
+            *net = VenuePosition {
+                quantity: long.quantity + short.quantity,
+                entry_price: 0,
+                unrealised: long.unrealised.saturating_add(short.unrealised),
+                updated: long.updated.later(short.updated),
+                known: true,
+            };
+        }
     }
 
-    /// A hydration replaces its scope: an instrument that it does not name is flat.
+    /// A hydration replaces its scope: a position that it does not name is flat.
     pub(crate) fn begin_hydration(&mut self, instruments: impl Iterator<Item = InstrumentId>) {
         for instrument in instruments {
-            if let Some(position) = self.positions.get_mut(instrument.index()) {
-                *position = VenuePosition { known: true, ..VenuePosition::default() };
+            if let Some(sides) = self.positions.get_mut(instrument.index()) {
+                sides.fill(VenuePosition { known: true, ..VenuePosition::default() });
             }
         }
+    }
+
+    fn balance_mut(&mut self, venue: VenueId, asset: AssetId) -> Option<&mut Balance> {
+        self.balances.get_mut(balance_at(venue, asset)?)
     }
 
     #[inline]
@@ -177,6 +221,10 @@ impl AccountState {
         let windows = self.open.iter().filter_map(|id| self.windows.get(id.index()));
         windows.map(|w| w.due(quiet, max)).chain(self.revisits.iter().map(|revisit| revisit.at)).min()
     }
+}
+
+fn balance_at(venue: VenueId, asset: AssetId) -> Option<usize> {
+    (asset.index() < MAX_ASSETS).then(|| venue.index() * MAX_ASSETS + asset.index())
 }
 
 impl SettleWindow {

@@ -5,16 +5,18 @@
 
 mod answers;
 mod exposure;
+mod holdings;
 mod hydration;
+mod money;
 mod reports;
 mod unconfirmed;
 
 use alloc::vec::Vec;
 
-use crate::event::{Event, PositionSide};
+use crate::event::{Event, PositionSide, Side};
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
-use crate::limits::{Configuration, MAX_SLOTS};
+use crate::limits::{Configuration, InstrumentLimits, MAX_SLOTS, PositionMode};
 use crate::num::Quantity;
 use crate::record::IncidentKind;
 use crate::state::order::{Inflight, NewRow, Order, OrderTable};
@@ -26,6 +28,7 @@ use crate::time::Nanos;
 
 pub use exposure::Exposure;
 use exposure::{Weight, step};
+use holdings::{Holder, Holdings};
 use unconfirmed::{LEGS, Unconfirmed, scope_at};
 
 /// Pending commands of all keys together.
@@ -40,18 +43,19 @@ pub struct ExecutionState {
     slots: Vec<OrderIndex>,
     strategies: usize,
     instruments: usize,
-    /// Rows: strategies, then the external owner. Columns: instruments.
-    positions: Vec<Position>,
-    /// All owners together.
-    totals: Vec<Position>,
+    holdings: Holdings,
     exposures: Vec<Exposure>,
+    /// Of each leg, long and short; only where a venue is in hedge mode.
+    leg_exposures: Vec<[Exposure; 2]>,
     open_by_strategy: Vec<u32>,
     /// Orders of the families above entry that the venue has not confirmed: an instrument's three legs after each other.
     unconfirmed: Vec<Unconfirmed>,
     /// Live orders of those families.
     of_higher_families: u32,
-    agreement: Vec<Agreement>,
+    /// By leg.
+    agreement: Vec<[Agreement; LEGS]>,
     instrument_venues: Vec<VenueId>,
+    hedged: Vec<bool>,
     visibility_delay: Nanos,
     /// One a venue: venues are read back independently.
     hydrations: Vec<HydrationProgress>,
@@ -66,9 +70,9 @@ crate::saved! {
     table ExecutionState {
         orders,
         slots,
-        positions,
-        totals,
+        holdings,
         exposures,
+        leg_exposures,
         open_by_strategy,
         unconfirmed,
         of_higher_families,
@@ -79,17 +83,29 @@ crate::saved! {
         counters,
     }
     lists { buffered }
-    kept { strategies, instruments, instrument_venues, visibility_delay }
+    kept { strategies, instruments, instrument_venues, hedged, visibility_delay }
 }
 
 /// Our position of an instrument against the venue's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Agreement {
+    #[default]
     Agrees,
     /// They differ; a report may be under way. Asked about when it lasts.
     DiffersSince(Nanos),
     /// They differ after a read-back: data inconsistency.
     Inconsistent,
+}
+
+impl Agreement {
+    fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Inconsistent, _) | (_, Self::Inconsistent) => Self::Inconsistent,
+            (Self::DiffersSince(one), Self::DiffersSince(two)) => Self::DiffersSince(one.earlier(two)),
+            (Self::DiffersSince(since), _) | (_, Self::DiffersSince(since)) => Self::DiffersSince(since),
+            (Self::Agrees, Self::Agrees) => Self::Agrees,
+        }
+    }
 }
 
 crate::saved! { choice Agreement { Agrees = 0, DiffersSince(since) = 1, Inconsistent = 2 } }
@@ -151,19 +167,24 @@ impl ExecutionState {
     pub fn new(configuration: &Configuration) -> Self {
         let strategies = configuration.strategies.len();
         let instruments = configuration.instruments.len();
+        let mode = |venue: VenueId| configuration.venues.get(venue.index()).map(|v| v.position_mode);
+        let is_hedged = |limits: &InstrumentLimits| mode(limits.venue) == Some(PositionMode::Hedge);
+        let hedged: Vec<bool> = configuration.instruments.iter().map(is_hedged).collect();
+        let any_hedged = hedged.contains(&true);
         Self {
             orders: OrderTable::new(configuration.order_rows),
             slots: alloc::vec![OrderIndex::NONE; strategies * MAX_SLOTS],
             strategies,
             instruments,
-            positions: alloc::vec![Position::default(); (strategies + 1) * instruments],
-            totals: alloc::vec![Position::default(); instruments],
+            holdings: Holdings::new(strategies, instruments, any_hedged),
             exposures: alloc::vec![Exposure::default(); instruments],
+            leg_exposures: alloc::vec![[Exposure::default(); 2]; if any_hedged { instruments } else { 0 }],
             open_by_strategy: alloc::vec![0; strategies + 1],
             unconfirmed: alloc::vec![Unconfirmed::default(); instruments * LEGS],
             of_higher_families: 0,
-            agreement: alloc::vec![Agreement::Agrees; instruments],
+            agreement: alloc::vec![[Agreement::Agrees; LEGS]; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
+            hedged,
             visibility_delay: configuration.visibility_delay,
             hydrations: configuration
                 .venues
@@ -194,27 +215,71 @@ impl ExecutionState {
     }
 
     pub fn position(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<&Position> {
-        self.positions.get(self.position_at(strategy, instrument)?)
+        self.holdings.position(strategy, instrument)
+    }
+
+    /// One leg of it; where the venue is in one-way mode, the position itself.
+    pub fn leg(
+        &self,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        leg: PositionSide,
+    ) -> Option<&Position> {
+        self.holdings.leg(Holder { strategy, instrument, leg })
     }
 
     /// Of every owner and instrument, in the order of the table.
     pub fn positions(&self) -> impl Iterator<Item = &Position> {
-        self.positions.iter()
+        self.holdings.owners().iter()
     }
 
     /// All owners together.
     #[inline]
     pub fn total(&self, instrument: InstrumentId) -> Option<&Position> {
-        self.totals.get(instrument.index())
+        self.holdings.total(instrument)
+    }
+
+    /// One leg of all owners together; where the venue is in one-way mode, the position itself.
+    pub fn total_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Option<&Position> {
+        self.holdings.total_leg(instrument, leg)
+    }
+
+    /// The venue keeps a long and a short position of this instrument beside each other.
+    #[inline]
+    pub fn is_hedged(&self, instrument: InstrumentId) -> bool {
+        self.hedged.get(instrument.index()).is_some_and(|hedged| *hedged)
+    }
+
+    /// The legs that a position of this instrument has.
+    #[inline]
+    pub fn legs_of(&self, instrument: InstrumentId) -> &'static [PositionSide] {
+        if self.is_hedged(instrument) {
+            &[PositionSide::Long, PositionSide::Short]
+        } else {
+            &[PositionSide::Both]
+        }
     }
 
     pub fn totals(&self) -> impl Iterator<Item = (InstrumentId, &Position)> {
-        self.totals.iter().enumerate().map(|(at, position)| (InstrumentId(at as u16), position))
+        self.holdings.totals().iter().enumerate().map(|(at, position)| (InstrumentId(at as u16), position))
     }
 
     #[inline]
     pub fn exposure(&self, instrument: InstrumentId) -> Exposure {
         self.exposures.get(instrument.index()).copied().unwrap_or_default()
+    }
+
+    /// What a leg would be, towards `side`, if all that works there filled. In one-way mode the leg is the position.
+    #[inline]
+    pub fn worst_case(&self, instrument: InstrumentId, leg: PositionSide, side: Side) -> Quantity {
+        let legs = self.leg_exposures.get(instrument.index());
+        let exposure = match (leg, legs) {
+            (PositionSide::Long, Some([long, _])) => *long,
+            (PositionSide::Short, Some([_, short])) => *short,
+            (PositionSide::Both, _) | (_, None) => self.exposure(instrument),
+        };
+        let held = self.total_leg(instrument, leg).map_or(Quantity::ZERO, |total| total.quantity);
+        exposure.worst_case(held, side)
     }
 
     pub fn open_orders_of(&self, strategy: StrategyId) -> u32 {
@@ -243,11 +308,34 @@ impl ExecutionState {
     /// The venue's position and ours disagree even after a read-back: no new risk here until that is resolved.
     #[inline]
     pub fn is_inconsistent(&self, instrument: InstrumentId) -> bool {
-        self.agreement.get(instrument.index()).is_none_or(|known| *known == Agreement::Inconsistent)
+        self.agreement.get(instrument.index()).is_none_or(|legs| legs.contains(&Agreement::Inconsistent))
     }
 
+    /// Of the leg that agrees the least.
     pub fn agreement(&self, instrument: InstrumentId) -> Agreement {
-        self.agreement.get(instrument.index()).copied().unwrap_or(Agreement::Inconsistent)
+        let Some(legs) = self.agreement.get(instrument.index()) else { return Agreement::Inconsistent };
+        legs.iter().copied().fold(Agreement::Agrees, Agreement::worse)
+    }
+
+    /// Evidence that cannot both be true: no new risk here until the positions agree.
+    #[cold]
+    fn distrust(&mut self, instrument: InstrumentId, leg: PositionSide) {
+        if let Some(known) = self.agreement_mut(instrument, leg) {
+            *known = Agreement::Inconsistent;
+        }
+    }
+
+    /// The positions of this instrument agree again.
+    fn trust(&mut self, instrument: InstrumentId) {
+        if let Some(known) = self.agreement.get_mut(instrument.index()) {
+            *known = [Agreement::Agrees; LEGS];
+        }
+    }
+
+    fn agreement_mut(&mut self, instrument: InstrumentId, leg: PositionSide) -> Option<&mut Agreement> {
+        // Where there are no legs, what is said about one is about the position.
+        let leg = if self.is_hedged(instrument) { leg } else { PositionSide::Both };
+        self.agreement.get_mut(instrument.index())?.get_mut(usize::from(leg.code()))
     }
 
     /// Holds our position of a settled scope against the venue's word. A first difference may be a report under way; one
@@ -256,13 +344,14 @@ impl ExecutionState {
         &mut self,
         now: Nanos,
         instrument: InstrumentId,
+        leg: PositionSide,
         theirs: Quantity,
         read_back: bool,
         findings: &mut Findings,
     ) {
         let in_doubt = self.exposure(instrument).in_doubt > 0;
-        let ours = self.total(instrument).map_or(Quantity::ZERO, |total| total.quantity);
-        let Some(known) = self.agreement.get_mut(instrument.index()) else { return };
+        let ours = self.total_leg(instrument, leg).map_or(Quantity::ZERO, |total| total.quantity);
+        let Some(known) = self.agreement_mut(instrument, leg) else { return };
         if ours == theirs {
             *known = Agreement::Agrees;
         } else if read_back && !in_doubt && *known != Agreement::Inconsistent {
@@ -310,6 +399,7 @@ impl ExecutionState {
         let Some(order) = self.orders.order(index) else { return };
         let after = Weight::of(order);
         let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
+        let leg = order.position_side;
         let row = self.owner_row(strategy);
         step(&mut self.of_higher_families, before.higher, after.higher);
         if before.out != after.out
@@ -326,6 +416,13 @@ impl ExecutionState {
         if let Some(exposure) = self.exposures.get_mut(instrument.index()) {
             exposure.shift(side, &before, &after);
         }
+        if let Some([long, short]) = self.leg_exposures.get_mut(instrument.index()) {
+            match leg {
+                PositionSide::Both => {}
+                PositionSide::Long => long.shift(side, &before, &after),
+                PositionSide::Short => short.shift(side, &before, &after),
+            }
+        }
         if let Some(open) = self.open_by_strategy.get_mut(row) {
             step(open, before.live, after.live);
         }
@@ -340,13 +437,8 @@ impl ExecutionState {
 
     /// Unrealised P&L needs a price; this is realised and fees of one strategy on one instrument.
     pub fn positions_of(&self, strategy: StrategyId) -> impl Iterator<Item = (InstrumentId, &Position)> {
-        let row = self.owner_row(strategy);
-        self.positions
-            .get(row * self.instruments..(row + 1) * self.instruments)
-            .unwrap_or(&[])
-            .iter()
-            .enumerate()
-            .map(|(at, position)| (InstrumentId(at as u16), position))
+        let positions = self.holdings.of(strategy).iter();
+        positions.enumerate().map(|(at, position)| (InstrumentId(at as u16), position))
     }
 
     pub fn venue_of(&self, instrument: InstrumentId) -> Option<VenueId> {
@@ -356,12 +448,6 @@ impl ExecutionState {
     #[inline]
     fn owner_row(&self, strategy: StrategyId) -> usize {
         strategy.index().min(self.strategies)
-    }
-
-    #[inline]
-    fn position_at(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<usize> {
-        (instrument.index() < self.instruments)
-            .then(|| self.owner_row(strategy) * self.instruments + instrument.index())
     }
 
     #[inline]

@@ -17,17 +17,21 @@ pub mod throttle;
 use alloc::vec::Vec;
 
 use crate::event::{
-    Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase, HydrationScope, KillMode,
-    LinkChange, LinkKind, LinkState, NotSentReason, ReportFlags,
+    BalanceCause, BalanceReport, Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase,
+    HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, PositionReport, PositionSide,
+    ReportFlags,
 };
-use crate::id::{AssetId, InstrumentId, OrderIndex, VenueId};
+use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
+use crate::instrument::{InstrumentDefinition, Product};
 use crate::limits::Configuration;
+use crate::num::Cash;
 use crate::record::{Decision, IncidentKind};
 use crate::time::Nanos;
 use account::AccountState;
 use control::{AccountTrust, ControlState};
 use execution::ExecutionState;
-use market::{MarketChange, MarketState};
+use market::{InstrumentMarket, MarketChange, MarketState};
+use position::{Position, ProfitAndLoss};
 
 #[derive(Clone, Debug)]
 pub struct State {
@@ -120,7 +124,7 @@ impl State {
             sequence: 0,
             market: MarketState::new(configuration),
             execution: ExecutionState::new(configuration),
-            account: AccountState::new(configuration.instruments.len()),
+            account: AccountState::new(configuration.venues.len(), configuration.instruments.len()),
             control: ControlState::new(configuration),
             settle_quiet: configuration.settle_quiet,
             settle_max: configuration.settle_max,
@@ -175,8 +179,8 @@ impl State {
                 if self.must_wait(event, report.flags.has(ReportFlags::HYDRATED)) {
                     return Change::None;
                 }
-                let quote = self.quote_of(id);
-                self.execution.apply_report(now, event, report, quote, findings);
+                let definition = definition_of(&self.market, id);
+                self.execution.apply_report(now, event, report, definition, findings);
                 self.account.disturb(id, now);
                 Change::Private(id)
             }
@@ -184,10 +188,7 @@ impl State {
                 if self.must_wait(event, report.hydrated) {
                     return Change::None;
                 }
-                if report.hydrated {
-                    self.execution.hydrate_position(id, report, &self.market);
-                }
-                self.account.apply_position(id, report, event.event_time);
+                self.apply_position(event, report, findings);
                 self.account.disturb(id, now);
                 Change::Private(id)
             }
@@ -195,7 +196,7 @@ impl State {
                 if self.must_wait(event, report.hydrated) {
                     return Change::None;
                 }
-                self.account.apply_balance(report, event.event_time);
+                self.apply_balance(event, report);
                 Change::Account(event.venue)
             }
             Body::Outcome(outcome) => match self.execution.apply_outcome(now, outcome, findings) {
@@ -286,7 +287,12 @@ impl State {
             (HydrationScope::Account, _) if !answers => Change::None,
             (HydrationScope::Account, HydrationPhase::Begin) => {
                 self.execution.begin_account_hydration(venue, hydration.as_of);
-                let own = self.market.iter().filter(|(_, market)| market.venue == venue);
+                // A spot account has balances and no positions.
+                let has_positions = |market: &InstrumentMarket| {
+                    market.venue == venue
+                        && market.definition.is_none_or(|definition| definition.product != Product::Spot)
+                };
+                let own = self.market.iter().filter(|(_, market)| has_positions(market));
                 self.account.begin_hydration(own.map(|(instrument, _)| instrument));
                 Change::None
             }
@@ -296,6 +302,7 @@ impl State {
                     // Private events were lost while it ran: it must be read again.
                     control.account = if whole { AccountTrust::Trusted } else { AccountTrust::Doubtful };
                 }
+                self.execution.hold_spot_balances(venue, &self.market, &self.account, findings);
                 while let Some(event) = self.execution.take_buffered(venue) {
                     self.apply_buffered(&event, findings);
                 }
@@ -320,35 +327,72 @@ impl State {
 
     /// After a read-back: what differs now is a data inconsistency.
     fn compare_positions(&mut self, venue: VenueId, findings: &mut Findings) {
-        for (instrument, _) in self.market.iter().filter(|(_, market)| market.venue == venue) {
-            if let Some(position) = self.account.position(instrument) {
-                let theirs = position.quantity;
-                self.execution.compare_position(self.now, instrument, theirs, true, findings);
+        for at in 0..self.market.count() {
+            let instrument = InstrumentId(at as u16);
+            if self.execution.venue_of(instrument) == Some(venue) {
+                self.compare_position(instrument, true, findings);
             }
         }
+    }
+
+    /// Leg by leg. A spot account states no positions: there is nothing to compare with.
+    fn compare_position(&mut self, instrument: InstrumentId, read_back: bool, findings: &mut Findings) {
+        for leg in self.execution.legs_of(instrument) {
+            if let Some(position) = self.account.leg(instrument, *leg) {
+                let theirs = position.quantity;
+                self.execution.compare_position(self.now, instrument, *leg, theirs, read_back, findings);
+            }
+        }
+    }
+
+    /// The venue's word about a position, or a leg of one.
+    fn apply_position(&mut self, event: &Event, report: &PositionReport, findings: &mut Findings) {
+        let instrument = event.instrument;
+        if self.execution.is_hedged(instrument) == (report.side == PositionSide::Both) {
+            // A venue may name what cannot be held in this mode, as empty.
+            if !report.quantity.is_zero() {
+                self.execution.contradict_mode(instrument, report, findings);
+            }
+            return;
+        }
+        if report.hydrated {
+            self.execution.hydrate_position(instrument, report, &self.market);
+        }
+        self.account.apply_position(instrument, report, event.event_time);
+    }
+
+    fn apply_balance(&mut self, event: &Event, report: &BalanceReport) {
+        let (venue, change) = (event.venue, Cash::from_wire(report.change));
+        match report.cause {
+            BalanceCause::Funding if !change.is_zero() => {
+                if self.account.is_new_funding(venue, report, event.event_time)
+                    && !self.execution.fund(venue, event.instrument, report.asset, change, &self.market)
+                {
+                    self.account.leave_unassigned(venue, report.asset, change);
+                }
+            }
+            BalanceCause::Deposit | BalanceCause::Withdrawal if !report.hydrated => {
+                self.execution.move_spot(venue, report.asset, change, &self.market);
+            }
+            _ => {}
+        }
+        self.account.apply_balance(venue, report, event.event_time);
     }
 
     fn apply_buffered(&mut self, event: &Event, findings: &mut Findings) {
         let (id, now) = (event.instrument, self.now);
         match &event.body {
             Body::Order(report) => {
-                let quote = self.quote_of(id);
                 if !self.execution.is_in_snapshot(event, report) {
-                    self.execution.apply_report(now, event, report, quote, findings);
+                    let definition = definition_of(&self.market, id);
+                    self.execution.apply_report(now, event, report, definition, findings);
                 }
                 self.account.disturb(id, now);
             }
-            Body::Position(report) => self.account.apply_position(id, report, event.event_time),
-            Body::Balance(report) => self.account.apply_balance(report, event.event_time),
+            Body::Position(report) => self.apply_position(event, report, findings),
+            Body::Balance(report) => self.apply_balance(event, report),
             _ => {}
         }
-    }
-
-    /// The asset that an instrument is quoted in: fees in it lower the result, others are kept apart.
-    #[inline]
-    fn quote_of(&self, instrument: InstrumentId) -> AssetId {
-        let definition = self.market.instrument(instrument).and_then(|market| market.definition.as_ref());
-        definition.map_or(AssetId::NONE, |definition| definition.quote)
     }
 
     fn apply_control(&mut self, control: &Control) -> Change {
@@ -399,10 +443,7 @@ impl State {
         }
         match self.account.settle_one(now, self.settle_quiet, self.settle_max) {
             Some(instrument) => {
-                if let Some(position) = self.account.position(instrument) {
-                    let theirs = position.quantity;
-                    self.execution.compare_position(now, instrument, theirs, false, findings);
-                }
+                self.compare_position(instrument, false, findings);
                 Change::Settled(instrument)
             }
             None => Change::None,
@@ -417,6 +458,42 @@ impl State {
         }
     }
 
+    /// What an owner made of an instrument, valued at the middle of its market; none before its definition is known.
+    pub fn profit(&self, owner: StrategyId, instrument: InstrumentId) -> Option<ProfitAndLoss> {
+        self.value(instrument, self.execution.position(owner, instrument)?)
+    }
+
+    /// What the whole account made of an instrument.
+    pub fn account_profit(&self, instrument: InstrumentId) -> Option<ProfitAndLoss> {
+        self.value(instrument, self.execution.total(instrument)?)
+    }
+
+    /// What a position, or a leg of one, is worth beside what it cost.
+    pub fn value(&self, instrument: InstrumentId, position: &Position) -> Option<ProfitAndLoss> {
+        let market = self.market.instrument(instrument)?;
+        Some(position.profit(market.definition.as_ref()?, market.mark_to()))
+    }
+
+    /// What an owner made of all instruments that are quoted in this asset.
+    pub fn profit_in(&self, owner: StrategyId, quote: AssetId) -> ProfitAndLoss {
+        self.sum_in(quote, |instrument| self.profit(owner, instrument))
+    }
+
+    /// What the whole account made of all instruments that are quoted in this asset.
+    pub fn account_profit_in(&self, quote: AssetId) -> ProfitAndLoss {
+        self.sum_in(quote, |instrument| self.account_profit(instrument))
+    }
+
+    fn sum_in(
+        &self,
+        quote: AssetId,
+        profit: impl Fn(InstrumentId) -> Option<ProfitAndLoss>,
+    ) -> ProfitAndLoss {
+        let quoted = |market: &InstrumentMarket| market.definition.is_some_and(|d| d.quote == quote);
+        let quoted = self.market.iter().filter(|(_, market)| quoted(market));
+        quoted.filter_map(|(id, _)| profit(id)).fold(ProfitAndLoss::default(), |sum, one| sum + one)
+    }
+
     /// The earliest instant at which this state changes by time alone.
     #[inline]
     pub fn next_deadline(&self) -> Option<Nanos> {
@@ -427,6 +504,11 @@ impl State {
     pub fn next_staleness(&self) -> Option<Nanos> {
         self.market.iter().filter(|(_, m)| !m.stale).map(|(_, m)| m.updated + m.stale_after).min()
     }
+}
+
+#[inline]
+fn definition_of(market: &MarketState, instrument: InstrumentId) -> Option<&InstrumentDefinition> {
+    market.instrument(instrument)?.definition.as_ref()
 }
 
 #[inline]

@@ -1,11 +1,14 @@
-//! Positions: signed lots at average cost, with realised P&L and fees, exact.
+//! Positions: signed lots at average cost, with realised P&L, fees and funding, exact.
 //!
 //! Cost is kept as what was paid (ticks x lots), not as an average, so that nothing is lost to rounding: when part of a
-//! position closes, its share of the cost is taken rounded towards zero and the rest stays, down to the last unit.
+//! position closes, its share of the cost is taken rounded towards zero and the rest stays, down to the last unit. The rules:
+//! docs/decisions/positions.md.
 //! Hot.
 
 use crate::event::Side;
-use crate::num::{Cash, Notional, Price, Quantity};
+use crate::id::AssetId;
+use crate::instrument::InstrumentDefinition;
+use crate::num::{Cash, Increment, Notional, Price, Quantity};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
@@ -16,8 +19,11 @@ pub struct Position {
     pub realised: Notional,
     /// Paid in the quote asset.
     pub fees: Cash,
-    /// Paid in other assets, in their own units: never added to money of another asset. The account's balances have the truth.
-    pub other_fees: Cash,
+    pub fees_elsewhere: FeesElsewhere,
+    /// Received in the quote asset for what was held; paid is negative.
+    pub funding: Cash,
+    /// Spot: fees in the base asset that do not make a lot yet.
+    pub base_owed: Cash,
     pub bought: Quantity,
     pub sold: Quantity,
     pub fills: u64,
@@ -31,7 +37,9 @@ crate::saved! {
         cost,
         realised,
         fees,
-        other_fees,
+        fees_elsewhere,
+        funding,
+        base_owed,
         bought,
         sold,
         fills,
@@ -40,17 +48,106 @@ crate::saved! {
     }
 }
 
+/// Fees in other assets than the quote's, each in its own units and never added to another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeesElsewhere {
+    paid: [(AssetId, Cash); FeesElsewhere::ASSETS],
+}
+
+impl FeesElsewhere {
+    /// A venue takes its fees in the quote's asset, the base's, or one of its own.
+    const ASSETS: usize = 3;
+
+    pub fn in_asset(&self, asset: AssetId) -> Cash {
+        self.iter().find(|(known, _)| *known == asset).map_or(Cash::ZERO, |(_, fee)| fee)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (AssetId, Cash)> + '_ {
+        self.paid.iter().copied().filter(|(asset, _)| !asset.is_none())
+    }
+
+    /// False where there is no room for another asset.
+    pub(crate) fn add(&mut self, asset: AssetId, fee: Cash) -> bool {
+        if fee.is_zero() {
+            return true;
+        }
+        let known = self.paid.iter().position(|(known, _)| *known == asset);
+        let place = known.or_else(|| self.paid.iter().position(|(known, _)| known.is_none()));
+        match place.and_then(|at| self.paid.get_mut(at)) {
+            Some(place) => {
+                *place = (asset, place.1 + fee);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Default for FeesElsewhere {
+    fn default() -> Self {
+        Self { paid: [(AssetId::NONE, Cash::ZERO); Self::ASSETS] }
+    }
+}
+
+crate::saved! { value FeesElsewhere { paid } }
+
+/// A result in the quote asset, in its parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfitAndLoss {
+    pub realised: Cash,
+    pub unrealised: Cash,
+    /// Paid; a rebate is negative.
+    pub fees: Cash,
+    /// Received; paid is negative.
+    pub funding: Cash,
+}
+
+impl ProfitAndLoss {
+    /// What is left of it all. Fees in other assets are not in it.
+    pub fn net(&self) -> Cash {
+        self.realised + self.unrealised - self.fees + self.funding
+    }
+}
+
+impl core::ops::Add for ProfitAndLoss {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            realised: self.realised + other.realised,
+            unrealised: self.unrealised + other.unrealised,
+            fees: self.fees + other.fees,
+            funding: self.funding + other.funding,
+        }
+    }
+}
+
 impl Position {
+    /// The result so far, with what is held valued at `mark`; without one it counts as what it cost.
+    pub fn profit(&self, definition: &InstrumentDefinition, mark: Option<Price>) -> ProfitAndLoss {
+        ProfitAndLoss {
+            realised: definition.cash(self.realised),
+            unrealised: mark.map_or(Cash::ZERO, |price| definition.cash(self.unrealised(price))),
+            fees: self.fees,
+            funding: self.funding,
+        }
+    }
+
     /// Applies one fill. Closing comes before opening: a fill through zero closes all, then opens the rest at its price.
     #[inline]
     pub fn fill(&mut self, side: Side, price: Price, quantity: Quantity) {
-        let signed = side.signed(quantity);
         self.fills += 1;
         self.turnover += price.notional(quantity);
         match side {
             Side::Buy => self.bought += quantity,
             Side::Sell => self.sold += quantity,
         }
+        self.move_lots(side, price, quantity);
+    }
+
+    /// Lots come or go at a price.
+    #[inline]
+    fn move_lots(&mut self, side: Side, price: Price, quantity: Quantity) {
+        let signed = side.signed(quantity);
         let opposite = self.quantity.raw().signum() * signed.raw().signum() < 0;
         if !opposite {
             self.cost += price.notional(signed);
@@ -90,9 +187,43 @@ impl Position {
         i64::try_from(average).ok().map(Price::new)
     }
 
-    /// A position taken over as the venue states it: entered at `entry`, with no history of ours.
-    pub fn hydrated(quantity: Quantity, cost: Notional) -> Self {
-        Self { quantity, cost, ..Self::default() }
+    /// A fee in the base asset is owed. Returns the whole lots that it has come to.
+    pub(crate) fn owe_base(&mut self, fee: Cash, lot: &Increment) -> Quantity {
+        self.base_owed += fee;
+        let lots = lot.whole_steps(self.base_owed);
+        self.base_owed -= lot.cash(lots);
+        Quantity::new(lots)
+    }
+
+    /// Lots leave for nothing: what they cost is lost. (Lots that come back, as a rebate, come for nothing.)
+    pub(crate) fn give_away(&mut self, lots: Quantity) {
+        if lots.is_zero() {
+            return;
+        }
+        let side = if lots.is_positive() { Side::Sell } else { Side::Buy };
+        self.move_lots(side, Price::ZERO, lots.abs());
+    }
+
+    /// Two positions as one: every sum of both.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let mut fees_elsewhere = self.fees_elsewhere;
+        for (asset, fee) in other.fees_elsewhere.iter() {
+            fees_elsewhere.add(asset, fee);
+        }
+        Self {
+            quantity: self.quantity + other.quantity,
+            cost: self.cost + other.cost,
+            realised: self.realised + other.realised,
+            fees: self.fees + other.fees,
+            fees_elsewhere,
+            funding: self.funding + other.funding,
+            base_owed: self.base_owed + other.base_owed,
+            bought: self.bought + other.bought,
+            sold: self.sold + other.sold,
+            fills: self.fills + other.fills,
+            maker_fills: self.maker_fills + other.maker_fills,
+            turnover: self.turnover + other.turnover,
+        }
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
         };
         Throttle {
             held_until: [Nanos::ZERO; MAX_VENUES],
-            venues: alloc::vec![VenueLimits { buckets: alloc::vec![bucket] }]
+            venues: alloc::vec![VenueLimits { buckets: alloc::vec![bucket], ..VenueLimits::default() }]
                 .iter()
                 .map(|v| v.buckets.iter().map(|b| Bucket::full(*b)).collect())
                 .collect(),

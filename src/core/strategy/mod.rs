@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::event::{PositionSide, Side};
 use crate::family::Claim;
-use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
+use crate::id::{AssetId, InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::instrument::InstrumentDefinition;
 use crate::intent::Intents;
 use crate::limits::{Configuration, StrategyLimits};
@@ -22,7 +22,7 @@ use crate::num::Quantity;
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, save_section};
 use crate::state::market::{InstrumentMarket, Top};
 use crate::state::order::Order;
-use crate::state::position::Position;
+use crate::state::position::{Position, ProfitAndLoss};
 use crate::state::queue::Pending;
 use crate::state::{Change, State};
 use crate::time::Nanos;
@@ -160,23 +160,17 @@ impl<'a> View<'a> {
     pub fn position_of(&self, strategy: StrategyId, instrument: InstrumentId) -> Position {
         self.state.execution.position(strategy, instrument).copied().unwrap_or_default()
     }
-    /// One leg of a strategy's position.
+    /// One leg of a strategy's position; where the venue is in one-way mode, the position itself.
     pub fn leg(&self, strategy: StrategyId, instrument: InstrumentId, leg: PositionSide) -> Position {
-        match leg {
-            PositionSide::Both => self.position_of(strategy, instrument),
-            PositionSide::Long | PositionSide::Short => Position::default(),
-        }
+        self.state.execution.leg(strategy, instrument, leg).copied().unwrap_or_default()
     }
     /// One leg of what the account holds.
     pub fn account_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Position {
-        match leg {
-            PositionSide::Both => self.account_position(instrument),
-            PositionSide::Long | PositionSide::Short => Position::default(),
-        }
+        self.state.execution.total_leg(instrument, leg).copied().unwrap_or_default()
     }
-    /// Its positions have a long and a short leg.
-    pub fn is_hedged(&self, _instrument: InstrumentId) -> bool {
-        false
+    /// Its positions have a long and a short leg, and an order must say which it is about.
+    pub fn is_hedged(&self, instrument: InstrumentId) -> bool {
+        self.state.execution.is_hedged(instrument)
     }
     /// Whose view this is.
     pub fn strategy(&self) -> StrategyId {
@@ -185,6 +179,14 @@ impl<'a> View<'a> {
     /// What the account holds, all owners together.
     pub fn account_position(&self, instrument: InstrumentId) -> Position {
         self.state.execution.total(instrument).copied().unwrap_or_default()
+    }
+    /// What this strategy made of an instrument, realised and marked.
+    pub fn profit(&self, instrument: InstrumentId) -> Option<ProfitAndLoss> {
+        self.state.profit(self.strategy, instrument)
+    }
+    /// What this strategy made of all its instruments that are quoted in this asset.
+    pub fn profit_in(&self, quote: AssetId) -> ProfitAndLoss {
+        self.state.profit_in(self.strategy, quote)
     }
     /// The live order in one of its slots.
     #[inline]

@@ -38,7 +38,10 @@ fn slow() -> Configuration {
         costs: [1, 1, 1],
         cancel_reserve: 0,
     };
-    Configuration { venues: vec![VenueLimits { buckets: vec![bucket] }], ..configuration() }
+    Configuration {
+        venues: vec![VenueLimits { buckets: vec![bucket], ..VenueLimits::default() }],
+        ..configuration()
+    }
 }
 
 /// Holds `quantity` after a fill that settled.
@@ -339,7 +342,7 @@ fn a_trade_told_again_long_after_is_not_taken_for_one_that_is_missing() {
 #[test]
 fn venues_are_read_back_independently_even_at_the_same_time() {
     let mut with = configuration();
-    with.venues.push(VenueLimits { buckets: vec![] });
+    with.venues.push(VenueLimits::default());
     with.instruments[1].venue = VenueId(1);
     let mut desk = Desk::cold(with, vec![]);
     let give = |desk: &mut Desk, venue: u8, body: Body| {

@@ -172,6 +172,13 @@ fn row(reason: RiskReason) -> Option<(&'static str, &'static str, &'static str, 
         R::NoSuchOrder => ("a Replace or Cancel has a target", "", "", false),
         R::NotOurInstrument => ("the instrument is the strategy's", "strategy.instruments", "", false),
         R::BadSlot => ("the slot is below 1,024", "", "", false),
+        R::BadForm => ("what the kind of order needs, and what it cannot have", "", "", false),
+        R::WrongLeg => (
+            "in hedge mode an order names its leg, in one-way mode it does not",
+            "venue.position_mode",
+            "",
+            false,
+        ),
         R::Unsupported => ("the kind of order can be replaced", "", "", false),
         #[allow(unreachable_patterns, reason = "a new reason must be described here before it is printed")]
         _ => ("not described: add it to src/core/tests/tables.rs", "", "", false),

@@ -48,7 +48,7 @@ const BTC: InstrumentId = InstrumentId(0);
 fn configuration() -> Configuration {
     Configuration {
         run_tag: *b"tests",
-        venues: vec![VenueLimits { buckets: vec![] }],
+        venues: vec![VenueLimits::default()],
         instruments: vec![InstrumentLimits {
             venue: VenueId(0),
             max_order_quantity: Quantity::new(1_000),

@@ -3,11 +3,11 @@
 //! It acts on a kill, a drain and the operator's wishes, for the whole account, and while it is at work strategies wish nothing.
 //! Hot.
 
-use crate::event::{Body, ControlVerb, Event, KillMode, RequestKind, Side};
+use crate::event::{Body, ControlVerb, Event, KillMode, PositionSide, RequestKind, Side};
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
-use crate::limits::Configuration;
+use crate::limits::{Configuration, MAX_INSTRUMENTS};
 use crate::num::Quantity;
 use crate::state::State;
 use crate::time::Nanos;
@@ -111,27 +111,40 @@ fn most_at_once(state: &State, configuration: &Configuration, instrument: Instru
     venue.min(limits.max_order_quantity).min(by_notional.unwrap_or(Quantity::MAX)).max(Quantity::new(1))
 }
 
-/// What is held is sold or bought back at market, reduce-only, one order an instrument at a time; true while anything is
-/// held or on its way.
+/// What is held is sold or bought back at market, reduce-only, one order a leg at a time; true while anything is held or on
+/// its way.
 fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
     let mut held = false;
-    for (instrument, total) in state.execution.totals() {
-        let key = OrderKey { strategy: WORKFLOW, slot: instrument.0 };
-        let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
-            || state.execution.queue.pending(key).is_some();
-        if total.quantity.is_zero() && !under_way {
-            continue;
+    for at in 0..state.market.count() {
+        let instrument = InstrumentId(at as u16);
+        for leg in state.execution.legs_of(instrument) {
+            held |= flatten_leg(state, configuration, instrument, *leg, intents);
         }
-        held = true;
-        if under_way || total.quantity.is_zero() {
-            continue;
-        }
-        let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
-        let most = most_at_once(state, configuration, instrument);
-        let limits = configuration.instruments.get(instrument.index());
-        let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
-        let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only();
-        intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
     }
     held
+}
+
+fn flatten_leg(
+    state: &State,
+    configuration: &Configuration,
+    instrument: InstrumentId,
+    leg: PositionSide,
+    intents: &mut Intents,
+) -> bool {
+    let Some(total) = state.execution.total_leg(instrument, leg) else { return false };
+    // A slot for each leg: nobody else's, and no two of them at once.
+    let slot = u16::from(leg.code()) * MAX_INSTRUMENTS as u16 + instrument.0;
+    let key = OrderKey { strategy: WORKFLOW, slot };
+    let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
+        || state.execution.queue.pending(key).is_some();
+    if under_way || total.quantity.is_zero() {
+        return under_way;
+    }
+    let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
+    let most = most_at_once(state, configuration, instrument);
+    let limits = configuration.instruments.get(instrument.index());
+    let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
+    let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only().on_leg(leg);
+    intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
+    true
 }

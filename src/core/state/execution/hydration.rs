@@ -6,12 +6,11 @@
 
 use super::{BUFFERED_EVENTS, ExecutionState};
 use crate::event::{Event, Hydration, HydrationPhase, OrderReport, PositionReport, RejectReason};
-use crate::id::{InstrumentId, OrderIndex, StrategyId, VenueId};
+use crate::id::{InstrumentId, OrderIndex, VenueId};
 use crate::num::{Notional, Quantity};
 use crate::record::IncidentKind;
 use crate::state::market::MarketState;
 use crate::state::order::{Confirmation, OrderState};
-use crate::state::position::Position;
 use crate::state::{Finding, Findings};
 use crate::time::Nanos;
 
@@ -59,24 +58,13 @@ impl ExecutionState {
             // Compared once the whole snapshot is here.
             return;
         }
-        let ours: Quantity = (0..self.strategies).fold(Quantity::ZERO, |sum, row| {
-            let position = self.positions.get(row * self.instruments + instrument.index());
-            sum + position.map_or(Quantity::ZERO, |p| p.quantity)
-        });
+        let ours = self.holdings.of_strategies(instrument, report.side);
         let rest = report.quantity - ours;
         let cost = market
             .instrument(instrument)
             .and_then(|m| m.definition.as_ref())
             .map_or(Notional::ZERO, |definition| entry_cost(rest, report.entry_price, definition));
-        if let Some(at) = self.position_at(StrategyId::EXTERNAL, instrument)
-            && let Some(position) = self.positions.get_mut(at)
-        {
-            *position = Position::hydrated(rest, cost);
-        }
-        if let Some(total) = self.totals.get_mut(instrument.index()) {
-            total.quantity = report.quantity;
-            total.cost += cost;
-        }
+        self.holdings.adopt(instrument, report.side, rest, cost);
     }
 
     /// The snapshot is whole: a live order that it does not name is not open, and its ending must be asked for.

@@ -1,13 +1,15 @@
 //! What the private stream says about orders, and what read-backs say: the life part and the money part of each report.
 //! Hot.
 
+use super::ExecutionState;
 use super::exposure::Weight;
-use super::{Agreement, ExecutionState};
+use super::holdings::{Fill, Holder};
 use crate::event::{
     Event, Execution, OrderReport, RejectReason, ReportFlags, RequestKind, TriggerBy, VenueStatus,
 };
 use crate::family::Family;
-use crate::id::{AssetId, OrderIndex, OrderKey, StrategyId};
+use crate::id::{OrderIndex, OrderKey, StrategyId};
+use crate::instrument::InstrumentDefinition;
 use crate::num::{Cash, Price, Quantity};
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Inflight, NewRow, OrderState};
@@ -24,7 +26,7 @@ impl ExecutionState {
         now: Nanos,
         event: &Event,
         report: &OrderReport,
-        quote: AssetId,
+        definition: Option<&InstrumentDefinition>,
         findings: &mut Findings,
     ) {
         self.counters.reports += 1;
@@ -54,7 +56,7 @@ impl ExecutionState {
         if self.contradicts_itself(index, now, report, findings) {
             return;
         }
-        self.apply_fill(index, now, report, quote, findings);
+        self.apply_fill(index, now, report, definition, findings);
         if !trade_only {
             self.apply_status(index, event.event_time, report, findings);
         }
@@ -92,9 +94,8 @@ impl ExecutionState {
     #[cold]
     pub(crate) fn give_up(&mut self, index: OrderIndex) {
         let Some(order) = self.orders.order(index) else { return };
-        let (instrument, owes) = (order.instrument, order.owes_fills());
-        if owes && let Some(known) = self.agreement.get_mut(instrument.index()) {
-            *known = Agreement::Inconsistent;
+        if order.owes_fills() {
+            self.distrust(order.instrument, order.position_side);
         }
         self.change(index, |order| order.confirmation = Confirmation::Confirmed);
     }
@@ -207,7 +208,7 @@ impl ExecutionState {
         index: OrderIndex,
         now: Nanos,
         report: &OrderReport,
-        quote: AssetId,
+        definition: Option<&InstrumentDefinition>,
         findings: &mut Findings,
     ) {
         let Some(order) = self.orders.order(index) else { return };
@@ -237,8 +238,8 @@ impl ExecutionState {
         }
         let was_terminal = order.state.is_terminal();
         let late = was_terminal && order.state != OrderState::Filled && ceiling > order.cumulative;
-        let (side, instrument, strategy, ordered) =
-            (order.side, order.instrument, order.key.strategy, order.quantity);
+        let (side, instrument, ordered) = (order.side, order.instrument, order.quantity);
+        let holder = Holder { strategy: order.key.strategy, instrument, leg: order.position_side };
         // More trades were applied than are remembered: this may be one of them told again, or the one that is missing.
         let ambiguous = !read_back
             && report.trade_id != 0
@@ -276,21 +277,22 @@ impl ExecutionState {
                 order.confirmation = Confirmation::Pending { since: now };
             }
         });
-        let maker = report.flags.has(ReportFlags::MAKER);
-        let fee = Cash::from_wire(report.fee);
-        let own = self.position_at(strategy, instrument).and_then(|at| self.positions.get_mut(at));
-        let total = self.totals.get_mut(instrument.index());
-        for position in own.into_iter().chain(total) {
-            position.fill(side, price, quantity);
-            position.maker_fills += u64::from(maker);
+        let fill = Fill {
+            side,
+            price,
+            quantity,
+            maker: report.flags.has(ReportFlags::MAKER),
             // A read-back does not say what the missing part cost in fees.
-            if !read_back {
-                if report.fee_asset == quote {
-                    position.fees += fee;
-                } else {
-                    position.other_fees += fee;
-                }
-            }
+            fee: (!read_back).then_some((report.fee_asset, Cash::from_wire(report.fee))),
+        };
+        if !self.holdings.book(holder, &fill, definition) {
+            findings.add(Finding {
+                kind: IncidentKind::CapacityExhausted,
+                instrument,
+                order: index,
+                ours: 0,
+                theirs: i64::from(report.fee_asset.0),
+            });
         }
         if late {
             self.counters.late_fills += 1;
@@ -421,10 +423,8 @@ impl ExecutionState {
             return;
         }
         self.counters.contradictions += 1;
-        let (instrument, state) = (order.instrument, order.state);
-        if let Some(known) = self.agreement.get_mut(instrument.index()) {
-            *known = Agreement::Inconsistent;
-        }
+        let (instrument, leg, state) = (order.instrument, order.position_side, order.state);
+        self.distrust(instrument, leg);
         findings.add(Finding {
             kind: IncidentKind::Contradiction,
             instrument,

@@ -89,7 +89,7 @@ pub fn configuration() -> Configuration {
     };
     Configuration {
         run_tag: *b"tests",
-        venues: vec![VenueLimits { buckets: vec![] }],
+        venues: vec![VenueLimits::default()],
         instruments: vec![instrument; 2],
         strategies: vec![StrategyLimits {
             instruments: vec![0, 1],
@@ -143,6 +143,29 @@ pub fn limit(slot: u16, instrument: InstrumentId, side: Side, price: i64, quanti
     }
 }
 
+/// The second of two scripted strategies.
+pub struct Second(Wishes);
+
+impl Second {
+    pub fn wish(&self, desk: &mut Desk, intents: Vec<Intent>) -> Vec<IntentRecord> {
+        self.0.push(intents);
+        desk.hear(StrategyId(1), ETH)
+    }
+
+    /// An order of its own, filled whole.
+    pub fn trade(&self, desk: &mut Desk, new: NewIntent, price: i64) {
+        desk.take_dispatches();
+        self.wish(desk, vec![Intent::New(new)]);
+        let sent = desk.take_dispatches()[0];
+        desk.accept(&sent);
+        let quantity = new.quantity.raw();
+        let last_price = Price::new(price);
+        let fill = OrderReport { last_price, ..desk.fill(&sent, quantity, quantity, sent.number) };
+        desk.tell(&sent, fill);
+        desk.settle();
+    }
+}
+
 pub struct Desk {
     pub core: Core,
     pub now: Nanos,
@@ -166,6 +189,13 @@ impl Desk {
     /// With other strategies after the scripted one.
     pub fn ready_beside(configuration: Configuration, others: Vec<Box<dyn Strategy>>) -> Self {
         Self::cold(configuration, others).warmed(definition())
+    }
+
+    /// With a second scripted strategy, and the way to make its wishes.
+    pub fn ready_with_second(configuration: Configuration) -> (Self, Second) {
+        let wishes = Wishes::default();
+        let desk = Self::ready_beside(configuration, vec![Box::new(Scripted(wishes.clone()))]);
+        (desk, Second(wishes))
     }
 
     fn warmed(self, definition: InstrumentDefinition) -> Self {
@@ -205,9 +235,19 @@ impl Desk {
 
     pub fn at(&mut self, venue: VenueId, instrument: InstrumentId, body: Body) {
         self.now = self.now + Nanos::from_micros(10);
+        self.take(venue, instrument, self.now, body);
+    }
+
+    /// With a stamp of the venue's own.
+    pub fn stamped(&mut self, stamp: Nanos, instrument: InstrumentId, body: Body) {
+        self.now = self.now + Nanos::from_micros(10);
+        self.take(VenueId(0), instrument, stamp, body);
+    }
+
+    fn take(&mut self, venue: VenueId, instrument: InstrumentId, stamp: Nanos, body: Body) {
         self.sequence += 1;
         let mut event = Event::new(self.now, Source::Receiver, body).on(venue, instrument);
-        event.event_time = self.now;
+        event.event_time = stamp;
         self.deadline = self.core.turn(self.sequence, self.now, &event, &mut self.seen);
     }
 
@@ -299,13 +339,18 @@ impl Desk {
 
     /// The strategy wishes this now; returns what risk and the queue said to each, in order.
     pub fn wish(&mut self, intents: Vec<Intent>) -> Vec<IntentRecord> {
-        let from = self.seen.decisions.len();
         self.wishes.push(intents);
+        self.hear(StrategyId(0), BTC)
+    }
+
+    /// Wakes those who trade the instrument; returns what risk and the queue said to the wishes of one of them.
+    fn hear(&mut self, strategy: StrategyId, instrument: InstrumentId) -> Vec<IntentRecord> {
+        let from = self.seen.decisions.len();
         let trade =
             Trade { trade_id: 0, price: Price::new(1), quantity: Quantity::new(1), aggressor: Side::Buy };
-        self.give(Body::Trade(trade));
+        self.on(instrument, Body::Trade(trade));
         let records = self.seen.decisions[from..].iter().filter_map(|decision| match decision {
-            Decision::Intent(record) if record.key.strategy == StrategyId(0) => Some(*record),
+            Decision::Intent(record) if record.key.strategy == strategy => Some(*record),
             _ => None,
         });
         records.collect()

@@ -245,7 +245,10 @@ fn configuration(dice: &mut Dice) -> Configuration {
     Configuration {
         run_tag: *b"model",
         venues: (0..2)
-            .map(|_| VenueLimits { buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect() })
+            .map(|_| VenueLimits {
+                buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect(),
+                ..VenueLimits::default()
+            })
             .collect(),
         instruments: vec![instrument(0, dice), instrument(0, dice), instrument(0, dice), instrument(1, dice)],
         strategies: vec![

@@ -1,0 +1,231 @@
+//! Who holds what: the positions of each owner and of the whole account, by instrument, and in hedge mode by leg.
+//!
+//! ```text
+//! nets   strategy 0 | strategy 1 | ... | external owner | account      each: one position an instrument
+//! legs   the same rows, each position in two: long and short           only where a venue is in hedge mode
+//! ```
+//! In hedge mode a net is the sum of its legs: right in every sum of money and in what is held on balance. An average price
+//! has a leg only.
+//! Hot.
+
+use alloc::vec::Vec;
+
+use crate::event::{PositionSide, Side};
+use crate::id::{AssetId, InstrumentId, StrategyId};
+use crate::instrument::{InstrumentDefinition, Product};
+use crate::num::{Cash, Notional, Price, Quantity};
+use crate::state::position::Position;
+
+#[derive(Clone, Debug)]
+pub(super) struct Holdings {
+    strategies: usize,
+    instruments: usize,
+    nets: Vec<Position>,
+    legs: Vec<[Position; 2]>,
+}
+
+crate::saved! { table Holdings { nets, legs } kept { strategies, instruments } }
+
+/// Whose position, of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub strategy: StrategyId,
+    pub instrument: InstrumentId,
+    pub leg: PositionSide,
+}
+
+/// What one trade did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    pub side: Side,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub maker: bool,
+    /// None where a read-back does not say it.
+    pub fee: Option<(AssetId, Cash)>,
+}
+
+impl Holdings {
+    pub(super) fn new(strategies: usize, instruments: usize, hedged: bool) -> Self {
+        let rows = (strategies + 2) * instruments;
+        let legs = if hedged { rows } else { 0 };
+        Self {
+            strategies,
+            instruments,
+            nets: alloc::vec![Position::default(); rows],
+            legs: alloc::vec![[Position::default(); 2]; legs],
+        }
+    }
+
+    #[inline]
+    pub(super) fn position(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<&Position> {
+        self.nets.get(self.place(self.owner_row(strategy), instrument)?)
+    }
+
+    /// A leg of a position: the position itself where there are none.
+    pub(super) fn leg(&self, holder: Holder) -> Option<&Position> {
+        self.at(self.owner_row(holder.strategy), holder.instrument, holder.leg)
+    }
+
+    #[inline]
+    pub(super) fn total(&self, instrument: InstrumentId) -> Option<&Position> {
+        self.nets.get(self.place(self.account_row(), instrument)?)
+    }
+
+    pub(super) fn total_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Option<&Position> {
+        self.at(self.account_row(), instrument, leg)
+    }
+
+    /// Of every owner, the account's own row left out.
+    pub(super) fn owners(&self) -> &[Position] {
+        self.nets.get(..self.account_row() * self.instruments).unwrap_or(&[])
+    }
+
+    pub(super) fn of(&self, strategy: StrategyId) -> &[Position] {
+        self.row(self.owner_row(strategy))
+    }
+
+    pub(super) fn totals(&self) -> &[Position] {
+        self.row(self.account_row())
+    }
+
+    /// What the strategies hold together, without the external owner.
+    pub(super) fn of_strategies(&self, instrument: InstrumentId, leg: PositionSide) -> Quantity {
+        (0..self.strategies)
+            .filter_map(|row| self.at(row, instrument, leg))
+            .fold(Quantity::ZERO, |sum, position| sum + position.quantity)
+    }
+
+    /// Books one trade for its owner and for the account. False where its fee is in one asset more than are kept apart.
+    #[inline]
+    pub(super) fn book(
+        &mut self,
+        holder: Holder,
+        fill: &Fill,
+        definition: Option<&InstrumentDefinition>,
+    ) -> bool {
+        let rows = [self.owner_row(holder.strategy), self.account_row()];
+        // Lots that a fee in the base asset has used up: counted at the owner, taken from both.
+        let mut used = Quantity::ZERO;
+        let mut kept = true;
+        for (at, row) in rows.into_iter().enumerate() {
+            self.change(row, holder.instrument, holder.leg, |position| {
+                position.fill(fill.side, fill.price, fill.quantity);
+                position.maker_fills += u64::from(fill.maker);
+                let Some((asset, fee)) = fill.fee else { return };
+                let in_base = definition.filter(|d| d.product == Product::Spot && d.base == asset);
+                match (definition, in_base) {
+                    (_, Some(definition)) => {
+                        if at == 0 {
+                            used = position.owe_base(fee, &definition.lot);
+                        }
+                        position.give_away(used);
+                    }
+                    (Some(definition), None) if definition.quote == asset => position.fees += fee,
+                    _ => kept &= position.fees_elsewhere.add(asset, fee),
+                }
+            });
+        }
+        kept
+    }
+
+    /// A payment on what is held: each owner has the part that its position has in the account's, and what rounding leaves
+    /// is the external owner's. Where the account is flat on balance, all of it is.
+    pub(super) fn fund(&mut self, instrument: InstrumentId, legs: &[PositionSide], payment: Cash) {
+        let whole = self.total(instrument).map_or(0, |total| i128::from(total.quantity.raw()));
+        let mut unpaid = payment;
+        for (at, leg) in legs.iter().enumerate() {
+            let part = |row: usize, holdings: &Self| {
+                let held = holdings.at(row, instrument, *leg).map_or(0, |position| position.quantity.raw());
+                let part = payment.raw().saturating_mul(i128::from(held)).checked_div(whole);
+                Cash::new(part.unwrap_or(0))
+            };
+            let last = at + 1 == legs.len();
+            let of_account = if last { unpaid } else { part(self.account_row(), self) };
+            unpaid -= of_account;
+            let mut rest = of_account;
+            for row in 0..self.strategies {
+                let own = part(row, self);
+                rest -= own;
+                self.change(row, instrument, *leg, |position| position.funding += own);
+            }
+            let external = self.owner_row(StrategyId::EXTERNAL);
+            self.change(external, instrument, *leg, |position| position.funding += rest);
+            self.change(self.account_row(), instrument, *leg, |total| total.funding += of_account);
+        }
+    }
+
+    /// The external owner holds this from now on, and the account as much more or less.
+    pub(super) fn adopt(
+        &mut self,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        quantity: Quantity,
+        cost: Notional,
+    ) {
+        let external = self.owner_row(StrategyId::EXTERNAL);
+        let Some(before) = self.at(external, instrument, leg).copied() else { return };
+        for row in [external, self.account_row()] {
+            self.change(row, instrument, leg, |position| {
+                position.quantity += quantity - before.quantity;
+                position.cost += cost - before.cost;
+            });
+        }
+    }
+
+    /// Lots come to the external owner or leave it without a trade (a deposit, a withdrawal), for nothing.
+    pub(super) fn transfer(&mut self, instrument: InstrumentId, quantity: Quantity) {
+        for row in [self.owner_row(StrategyId::EXTERNAL), self.account_row()] {
+            self.change(row, instrument, PositionSide::Both, |position| position.quantity += quantity);
+        }
+    }
+
+    /// The one way to change a position: where it is a leg, its net follows.
+    #[inline]
+    fn change(
+        &mut self,
+        row: usize,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        act: impl FnOnce(&mut Position),
+    ) {
+        let Some(at) = self.place(row, instrument) else { return };
+        let Some(net) = self.nets.get_mut(at) else { return };
+        match (leg, self.legs.get_mut(at)) {
+            (PositionSide::Both, _) | (_, None) => act(net),
+            (_, Some(legs)) => {
+                let [long, short] = legs;
+                act(if leg == PositionSide::Long { long } else { short });
+                *net = long.with(short);
+            }
+        }
+    }
+
+    fn at(&self, row: usize, instrument: InstrumentId, leg: PositionSide) -> Option<&Position> {
+        let at = self.place(row, instrument)?;
+        match (leg, self.legs.get(at)) {
+            (PositionSide::Both, _) | (_, None) => self.nets.get(at),
+            (PositionSide::Long, Some([long, _])) => Some(long),
+            (PositionSide::Short, Some([_, short])) => Some(short),
+        }
+    }
+
+    fn row(&self, row: usize) -> &[Position] {
+        self.nets.get(row * self.instruments..(row + 1) * self.instruments).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn place(&self, row: usize, instrument: InstrumentId) -> Option<usize> {
+        (instrument.index() < self.instruments).then(|| row * self.instruments + instrument.index())
+    }
+
+    #[inline]
+    fn owner_row(&self, strategy: StrategyId) -> usize {
+        strategy.index().min(self.strategies)
+    }
+
+    #[inline]
+    fn account_row(&self) -> usize {
+        self.strategies + 1
+    }
+}

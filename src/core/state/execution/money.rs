@@ -1,0 +1,138 @@
+//! Money and lots that move without a trade: funding, deposits, and what a spot account holds.
+//!
+//! A spot account states balances and no positions. The base asset's balance is the account's holding: what the strategies'
+//! fills do not explain of it is the external owner's. Where several instruments share a base, the first of them bears it.
+//! Hot.
+
+use super::ExecutionState;
+use crate::event::{PositionReport, PositionSide};
+use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
+use crate::instrument::{InstrumentDefinition, Product};
+use crate::num::{Cash, Quantity};
+use crate::record::IncidentKind;
+use crate::state::account::AccountState;
+use crate::state::market::MarketState;
+use crate::state::{Finding, Findings};
+
+impl ExecutionState {
+    /// Books funding to those who hold what it was paid for. Where the venue names no instrument, it is the one perpetual of
+    /// that asset that is held. False where there is none, or more than one: then nobody can say.
+    pub(crate) fn fund(
+        &mut self,
+        venue: VenueId,
+        named: InstrumentId,
+        asset: AssetId,
+        payment: Cash,
+        market: &MarketState,
+    ) -> bool {
+        let pays = |definition: &InstrumentDefinition| {
+            definition.product == Product::LinearPerpetual && definition.quote == asset
+        };
+        let instrument = if named.is_none() {
+            let mut held = on_venue(market, venue)
+                .filter(|(id, definition)| pays(definition) && self.holds(*id))
+                .map(|(id, _)| id);
+            held.next().filter(|_| held.next().is_none())
+        } else {
+            let definition = market.instrument(named).and_then(|market| market.definition.as_ref());
+            definition.filter(|definition| pays(definition)).map(|_| named)
+        };
+        let Some(instrument) = instrument else { return false };
+        let legs = self.legs_of(instrument);
+        self.holdings.fund(instrument, legs, payment);
+        true
+    }
+
+    /// Deposits and withdrawals of a spot account's base asset are the external owner's.
+    pub(crate) fn move_spot(&mut self, venue: VenueId, asset: AssetId, change: Cash, market: &MarketState) {
+        let lead = spot(market, venue).find(|(_, definition)| definition.base == asset);
+        if let Some((instrument, definition)) = lead {
+            self.holdings.transfer(instrument, Quantity::new(definition.lot.whole_steps(change)));
+        }
+    }
+
+    /// A read-back is whole: what the strategies do not explain of each base balance is the external owner's. Less there
+    /// than the strategies together believe to hold is a data inconsistency.
+    pub(crate) fn hold_spot_balances(
+        &mut self,
+        venue: VenueId,
+        market: &MarketState,
+        account: &AccountState,
+        findings: &mut Findings,
+    ) {
+        for (instrument, definition) in spot(market, venue) {
+            let sharing = || spot(market, venue).filter(|(_, other)| other.base == definition.base);
+            let Some(balance) = account.balance(venue, definition.base) else { continue };
+            if sharing().next().is_none_or(|(first, _)| first != instrument) {
+                continue;
+            }
+            let ours =
+                sharing().fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of_strategies(id, other));
+            let rest = definition.lot.whole_steps(balance.wallet - ours);
+            let external = self.position(StrategyId::EXTERNAL, instrument);
+            let before = external.map_or(Quantity::ZERO, |position| position.quantity);
+            self.holdings.transfer(instrument, Quantity::new(rest.max(0)) - before);
+            for (id, _) in sharing() {
+                if rest >= 0 {
+                    self.trust(id);
+                } else if !self.is_inconsistent(id) {
+                    self.distrust(id, PositionSide::Both);
+                    findings.add(Finding {
+                        kind: IncidentKind::PositionMismatch,
+                        instrument: id,
+                        order: OrderIndex::NONE,
+                        ours: definition.lot.whole_steps(ours),
+                        theirs: definition.lot.whole_steps(balance.wallet),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The account is in another position mode than configuration says: nothing here can be believed.
+    #[cold]
+    pub(crate) fn contradict_mode(
+        &mut self,
+        instrument: InstrumentId,
+        report: &PositionReport,
+        findings: &mut Findings,
+    ) {
+        self.counters.contradictions += 1;
+        self.distrust(instrument, report.side);
+        findings.add(Finding {
+            kind: IncidentKind::Contradiction,
+            instrument,
+            order: OrderIndex::NONE,
+            ours: i64::from(self.is_hedged(instrument)),
+            theirs: i64::from(report.side.code()),
+        });
+    }
+
+    /// The base asset that the strategies hold through an instrument, less the fees that they owe of it.
+    fn base_of_strategies(&self, instrument: InstrumentId, definition: &InstrumentDefinition) -> Cash {
+        (0..self.strategies)
+            .filter_map(|at| self.position(StrategyId(at as u8), instrument))
+            .fold(Cash::ZERO, |sum, own| sum + definition.lot.cash(own.quantity.raw()) - own.base_owed)
+    }
+
+    fn holds(&self, instrument: InstrumentId) -> bool {
+        self.legs_of(instrument)
+            .iter()
+            .filter_map(|leg| self.total_leg(instrument, *leg))
+            .any(|total| !total.quantity.is_zero())
+    }
+}
+
+fn on_venue(
+    market: &MarketState,
+    venue: VenueId,
+) -> impl Iterator<Item = (InstrumentId, &InstrumentDefinition)> {
+    market
+        .iter()
+        .filter(move |(_, market)| market.venue == venue)
+        .filter_map(|(id, market)| market.definition.as_ref().map(|definition| (id, definition)))
+}
+
+fn spot(market: &MarketState, venue: VenueId) -> impl Iterator<Item = (InstrumentId, &InstrumentDefinition)> {
+    on_venue(market, venue).filter(|(_, definition)| definition.product == Product::Spot)
+}
