@@ -1,0 +1,354 @@
+//! The kill gate at a real socket: the production sender under full load, thousands of kills, and not one byte of new risk
+//! after an acknowledgement. Two witnesses: a wrapper of the sender's own socket, and the peer at the other end.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linchpin::core::dispatch::{Dispatch, DispatchFlags};
+use linchpin::core::event::{OrderKind, PositionSide, RequestKind, Side, TimeInForce, TriggerBy};
+use linchpin::core::id::{AssetId, ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use linchpin::core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
+use linchpin::core::num::{Increment, Price, Quantity};
+use linchpin::core::time::Nanos;
+use linchpin::kill_gate::{GateControl, GateState, KillGate};
+use linchpin::net::EndpointError;
+use linchpin::net::tcp::TcpOptions;
+use linchpin::net::websocket::{Closed, Message, Phase, SendError, WebSocket, WebSocketOptions};
+use linchpin::ring::{Consumer, Producer, ring};
+use linchpin::sys::clock::Clock;
+use linchpin::telemetry::counters::Registry;
+use linchpin::telemetry::hops::HopHistograms;
+use linchpin::telemetry::log::{LogBuilder, LogOptions};
+use linchpin::threads::core_loop::Handed;
+use linchpin::threads::sender::{Sender, SenderOptions, SenderWiring};
+use linchpin::threads::world::{Dial, NetDial, Socket};
+use linchpin::venue::Directory;
+use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
+use linchpin::venue::binance::sign::{Credentials, Signer};
+
+const KILLS: u64 = 2_000;
+/// A cheat sender confirms whenever it is asked to: it must be caught.
+const CHEAT_KILLS: u64 = 300;
+
+/// What both ends see, and whether a kill stands acknowledged.
+#[derive(Default)]
+struct Wire {
+    acknowledged: AtomicBool,
+    /// Bytes of a new order that left, or could have, while a kill stood acknowledged.
+    broken: AtomicU64,
+    new_orders: AtomicU64,
+    cancels: AtomicU64,
+    half_written: AtomicU64,
+    passes: AtomicU64,
+    received_new_orders: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Wire {
+    fn note_if_killed(&self) {
+        if self.acknowledged.load(Ordering::SeqCst) {
+            self.broken.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// The real socket, watched: before and after every write of a new order, and while part of one waits.
+struct Watched {
+    inner: WebSocket,
+    wire: Arc<Wire>,
+    /// The last message is a new order, and part of it may not have left.
+    new_order_waits: bool,
+    /// The cheat: says that all is written when it is not.
+    lies: bool,
+}
+
+impl Socket for Watched {
+    fn poll(&mut self, now: Nanos) -> Phase {
+        if self.new_order_waits && !self.inner.is_flushed() {
+            self.wire.note_if_killed();
+            self.wire.half_written.fetch_add(1, Ordering::Relaxed);
+        }
+        self.wire.passes.fetch_add(1, Ordering::SeqCst);
+        let phase = Socket::poll(&mut self.inner, now);
+        self.new_order_waits &= !self.inner.is_flushed();
+        phase
+    }
+    fn read(&mut self, now: Nanos) -> Result<Option<Message<'_>>, Closed> {
+        Socket::read(&mut self.inner, now)
+    }
+    fn send_text(&mut self, text: &[u8]) -> Result<(), SendError> {
+        let is_new = text.windows(11).any(|word| word == b"order.place");
+        if !is_new {
+            self.wire.cancels.fetch_add(1, Ordering::Relaxed);
+            return Socket::send_text(&mut self.inner, text);
+        }
+        self.wire.note_if_killed();
+        let sent = Socket::send_text(&mut self.inner, text);
+        self.wire.note_if_killed();
+        self.new_order_waits = !self.inner.is_flushed();
+        self.wire.new_orders.fetch_add(1, Ordering::Relaxed);
+        sent
+    }
+    fn is_flushed(&self) -> bool {
+        self.lies || self.inner.is_flushed()
+    }
+    fn close(&mut self, now: Nanos) {
+        Socket::close(&mut self.inner, now);
+    }
+    fn ending(&self) -> Option<&Closed> {
+        Socket::ending(&self.inner)
+    }
+}
+
+struct WatchedDial {
+    inner: NetDial,
+    wire: Arc<Wire>,
+    lies: bool,
+}
+
+impl Dial for WatchedDial {
+    type Socket = Watched;
+    fn dial(&mut self, path: &str, now: Nanos) -> Result<Watched, EndpointError> {
+        let (wire, lies) = (self.wire.clone(), self.lies);
+        Ok(Watched { inner: self.inner.dial(path, now)?, wire, new_order_waits: false, lies })
+    }
+}
+
+#[test]
+fn thousands_of_kills_under_full_load_and_no_new_risk_leaves_after_an_acknowledgement() {
+    let (wire, obeyed) = storm(KILLS, false);
+    let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+    println!(
+        "{KILLS} kills; {} new orders and {} cancels written, {} passes met a half-written order, {obeyed} long kills watched by the peer",
+        count(&wire.new_orders),
+        count(&wire.cancels),
+        count(&wire.half_written)
+    );
+    assert_eq!(count(&wire.broken), 0);
+    assert!(count(&wire.new_orders) > KILLS, "it was under load");
+    assert!(count(&wire.cancels) > KILLS, "and cancels went on");
+    assert!(count(&wire.half_written) > 0, "with messages half written");
+    assert!(obeyed > 0);
+}
+
+/// The cheat: a socket that calls itself flushed lets the sender confirm in the middle of an order.
+#[test]
+fn a_sender_that_confirms_while_an_order_is_half_written_is_caught() {
+    let (wire, _) = storm(CHEAT_KILLS, true);
+    assert!(wire.broken.load(Ordering::SeqCst) > 0);
+}
+
+/// Kills a busy sender again and again. Gives what the witnesses saw, and how many kills the peer watched for long.
+fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
+    let wire = Arc::new(Wire::default());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let peer = thread::spawn({
+        let wire = wire.clone();
+        move || serve(&listener, &wire)
+    });
+    let clock = Clock::new();
+    let (to_sender, from_core) = ring("core_sender", 256);
+    let (to_core, events) = ring("sender_core", 1 << 14);
+    let (gate, check) = KillGate::new(GateState::Open);
+    let endpoint = format!("ws://{address}/ws-fapi/v1").parse().expect("an endpoint");
+    // A small buffer, so that requests are cut in the middle; the receiver on the other end is slow on purpose.
+    let tcp = TcpOptions { send_buffer: Some(4_096), ..TcpOptions::default() };
+    let options =
+        WebSocketOptions { tcp, ping_interval: 0, silence_timeout: 0, ..WebSocketOptions::default() };
+    let inner = NetDial::new(endpoint, vec![address], None, options, clock.clone());
+    let dial = WatchedDial { inner, wire: wire.clone(), lies };
+    let sender = thread::spawn({
+        let (gate, clock, wire) = (gate.clone(), clock.clone(), wire.clone());
+        move || {
+            let counters = Registry::new();
+            let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
+            let wiring = SenderWiring {
+                dispatches: from_core,
+                events: to_core,
+                gate: check,
+                gate_control: gate,
+                hops: HopHistograms::new(),
+                counters: counters.block("sender"),
+                log: log.lane("sender"),
+            };
+            let options = SenderOptions {
+                venue: VenueId(0),
+                dry_run: false,
+                reconnect: (Nanos::from_millis(1), Nanos::from_millis(10)),
+                seed: 1,
+            };
+            let config = OrderEntryConfig { in_flight: 4_096, ..OrderEntryConfig::default() };
+            let entry = OrderEntry::new(directory(), credentials(), config);
+            let mut sender = Sender::new(options, entry, dial, wiring, clock);
+            while !wire.stop.load(Ordering::Relaxed) {
+                let _ = sender.pass();
+            }
+        }
+    });
+    let feeder = thread::spawn({
+        let wire = wire.clone();
+        move || feed(to_sender, events, &wire, &clock)
+    });
+    while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    let watched = kill_again_and_again(kills, &gate, &wire);
+    wire.stop.store(true, Ordering::SeqCst);
+    sender.join().expect("the sender lives");
+    feeder.join().expect("the feeder lives");
+    peer.join().expect("the peer lives");
+    (wire, watched)
+}
+
+fn kill_again_and_again(kills: u64, gate: &GateControl, wire: &Wire) -> u64 {
+    let mut watched = 0;
+    for kill in 0..kills {
+        let epoch = gate.tighten(GateState::CancelOnly);
+        while gate.confirmed() < epoch {
+            thread::yield_now();
+        }
+        wire.acknowledged.store(true, Ordering::SeqCst);
+        if kill % 100 == 99 {
+            // What had left before has arrived when the count stands still; from then on it must not move.
+            let seen = stands_still(&wire.received_new_orders);
+            thread::sleep(Duration::from_millis(5));
+            assert_eq!(wire.received_new_orders.load(Ordering::SeqCst), seen, "the peer got a new order");
+            watched += 1;
+        } else {
+            // Long enough for the sender to do what it must not.
+            let seen = wire.passes.load(Ordering::SeqCst);
+            while wire.passes.load(Ordering::SeqCst) < seen + 2 {
+                thread::yield_now();
+            }
+        }
+        wire.acknowledged.store(false, Ordering::SeqCst);
+        gate.replace(epoch, GateState::Open).expect("nobody else changes it");
+        // New orders flow again before the next kill.
+        let flowing = wire.new_orders.load(Ordering::Relaxed);
+        let until = Instant::now() + Duration::from_millis(200);
+        while wire.new_orders.load(Ordering::Relaxed) == flowing && Instant::now() < until {
+            thread::yield_now();
+        }
+    }
+    watched
+}
+
+fn stands_still(counter: &AtomicU64) -> u64 {
+    loop {
+        let seen = counter.load(Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(10));
+        if counter.load(Ordering::SeqCst) == seen {
+            return seen;
+        }
+    }
+}
+
+/// Full load: new orders, and a cancel after each third, as fast as the ring takes them.
+fn feed(
+    mut dispatches: Producer<Handed>,
+    mut events: Consumer<linchpin::core::event::Event>,
+    wire: &Wire,
+    clock: &Clock,
+) {
+    let mut number = 0;
+    while !wire.stop.load(Ordering::Relaxed) {
+        while events.pop().is_some() {}
+        let request = if number % 4 == 3 { RequestKind::Cancel } else { RequestKind::New };
+        let now = Nanos::new(clock.now());
+        if dispatches.push(Handed { dispatch: dispatch(number, request, now), at: now }).is_ok() {
+            number += 1;
+        } else {
+            thread::yield_now();
+        }
+    }
+}
+
+/// The peer: answers every request, and now and then does not read for a moment.
+fn serve(listener: &TcpListener, wire: &Wire) {
+    let (stream, _) = listener.accept().expect("a connection");
+    stream.set_nodelay(true).expect("an option");
+    let mut socket = tungstenite::accept(stream).expect("a handshake");
+    let patience = Some(Duration::from_millis(50));
+    let get: &TcpStream = socket.get_ref();
+    get.set_read_timeout(patience).expect("an option");
+    let mut read = 0u64;
+    while !wire.stop.load(Ordering::Relaxed) {
+        let Ok(message) = socket.read() else { continue };
+        let Ok(text) = message.to_text() else { continue };
+        if text.contains("order.place") {
+            wire.received_new_orders.fetch_add(1, Ordering::SeqCst);
+        }
+        let id = text.split('"').nth(3).unwrap_or_default();
+        let answer = format!(r#"{{"id":"{id}","status":400,"error":{{"code":-2010,"msg":"no"}}}}"#);
+        if socket.send(tungstenite::Message::text(answer)).is_err() {
+            return;
+        }
+        read += 1;
+        if read.is_multiple_of(512) {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn dispatch(number: u64, request: RequestKind, now: Nanos) -> Dispatch {
+    Dispatch {
+        number,
+        cause: number,
+        decided: now,
+        trigger: now,
+        client_order_id: ClientOrderId::compose(*b"storm", number),
+        venue_order_id: VenueOrderId(if request == RequestKind::Cancel { 7 } else { 0 }),
+        price: Price::new(600_000),
+        quantity: Quantity::new(5),
+        stop_price: Price::ZERO,
+        expires: Nanos::ZERO,
+        order: OrderIndex(0),
+        instrument: InstrumentId(0),
+        key: OrderKey::default(),
+        venue: VenueId(0),
+        request,
+        kind: OrderKind::Limit,
+        time_in_force: TimeInForce::PostOnly,
+        side: Side::Buy,
+        position_side: PositionSide::Both,
+        trigger_by: TriggerBy::LastPrice,
+        callback: 0,
+        flags: DispatchFlags::default(),
+    }
+}
+
+fn directory() -> Arc<Directory> {
+    let mut directory = Directory::new(VenueId(0), Product::LinearPerpetual);
+    directory.intern_asset("USDT").expect("an asset fits");
+    directory.intern_asset("BTC").expect("two assets fit");
+    let definition = InstrumentDefinition {
+        tick: Increment::parse(b"0.10", 2).expect("a tick"),
+        lot: Increment::parse(b"0.001", 3).expect("a lot"),
+        min_price: Price::new(1),
+        max_price: Price::new(100_000_000),
+        min_quantity: Quantity::new(1),
+        max_quantity: Quantity::new(1_000_000),
+        max_market_quantity: Quantity::new(120_000),
+        min_notional: 0,
+        percent_up: 0,
+        percent_down: 0,
+        maker_fee_ppm: 0,
+        taker_fee_ppm: 0,
+        base: AssetId(1),
+        quote: AssetId(0),
+        product: Product::LinearPerpetual,
+        status: InstrumentStatus::Trading,
+    };
+    directory.list(InstrumentId(0), "BTCUSDT", definition).expect("one instrument");
+    Arc::new(directory)
+}
+
+/// An HMAC key: it signs each request, and needs no logon.
+fn credentials() -> Arc<Credentials> {
+    let signer = Signer::from_key_text("a secret of this test").expect("a secret");
+    Arc::new(Credentials::new("key", signer).expect("an API key"))
+}
