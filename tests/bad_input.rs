@@ -35,11 +35,80 @@ fn a_wrong_command_line_names_the_flag_and_what_is_allowed() {
         (&["check"], &["<FILE>"]),
         (&["check", "none.toml"], &["none.toml", "No such file"]),
         (&["replay"], &["<SESSION>"]),
+        (&["ctl", "--json"], &["requires a subcommand", "kill"]),
+        (&["ctl", "buy"], &["'buy'"]),
+        (&["ctl", "kil", "--reason", "r"], &["'kil'", "'kill'"]),
+        (&["ctl", "kill"], &["--reason <REASON>"]),
+        (&["ctl", "kill", "--reason", ""], &["kill needs a reason"]),
+        (&["ctl", "kill", "--reason", "a\nb"], &["control character"]),
+        (&["ctl", "kill", "--reason", "r", "--mode", "nuke"], &["\"nuke\"", "block, cancel and flatten"]),
+        (&["ctl", "reset-kill"], &["--reason <REASON>"]),
+        (&["ctl", "set", "instrument.BTCUSDT.collar"], &["<VALUE>"]),
+        (&["ctl", "enable", "now"], &["'now'"]),
+        (&["ctl", "status", "--timeout", "soon"], &["'soon'", "--timeout", "\"10s\""]),
+        (&["ctl", "status", "--home", "a", "--socket", "b"], &["--home", "--socket"]),
+        (&["ctl", "watch", "--every", "0s"], &["'0s'", "--every"]),
     ] {
         let told = run(folder.path(), arguments).expect_code(2);
         told.complains(words);
     }
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_socket_where_no_engine_answers_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    let nobody = &["no engine answers at", "ctl.sock"][..];
+    run(here, &["ctl", "status"]).expect_code(5).complains(nobody);
+    run(here, &["ctl", "--home", "elsewhere", "kill", "--reason", "r"]).expect_code(5).complains(nobody);
+    fs::write(here.join("file"), "").expect("writes");
+    run(here, &["ctl", "--socket", "file", "status"]).expect_code(5).complains(&["file"]);
+    // What a dead engine left behind.
+    drop(std::os::unix::net::UnixListener::bind(here.join("dead")).expect("binds"));
+    run(here, &["ctl", "--socket", "dead", "status"]).expect_code(5).complains(&["dead"]);
+    // Somebody who takes the call and says nothing, or no JSON.
+    let listener = std::os::unix::net::UnixListener::bind(here.join("odd")).expect("binds");
+    let odd = std::thread::spawn(move || {
+        let (silent, _) = listener.accept().expect("a call");
+        let (mut talker, _) = listener.accept().expect("a call");
+        std::io::Write::write_all(&mut talker, b"hello\n").expect("written");
+        (silent, talker)
+    });
+    let silent = run(here, &["ctl", "--socket", "odd", "--timeout", "200ms", "status"]);
+    silent.expect_code(5).complains(&["odd", "no answer within 0.2 s"]);
+    run(here, &["ctl", "--socket", "odd", "status"]).expect_code(5).complains(&["odd", "no JSON"]);
+    drop(odd.join());
+}
+
+#[test]
+fn a_wrong_setting_is_refused_by_name_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    let words = ["run", "--home", "var", "--duration", "none", "--no-verify"];
+    let mut engine = Running::start(linchpin(here, &words));
+    engine.wait_for("the control socket", |line| line.starts_with("control "));
+    for (key, value, words) in [
+        ("max_position", "1", &["no key \"max_position\"", "instrument.SYMBOL.KEY"][..]),
+        ("instrument.DOGEUSDT.max_position", "1", &["no instrument \"DOGEUSDT\"", "BTCUSDT"]),
+        ("instrument.BTCUSDT.max_postion", "1", &["max_postion", "did you mean \"max_position\""]),
+        ("instrument.BTCUSDT.max_position", "much", &["max_position", "\"much\"", "decimal"]),
+        ("instrument.BTCUSDT.max_position", "0.00001", &["lots of 0.001"]),
+        ("instrument.BTCUSDT.max_position", "-1", &["max_position", "\"-1\""]),
+        ("instrument.BTCUSDT.collar", "2", &["collar", "percent"]),
+        ("strategy.mkaer.max_open_orders", "1", &["no strategy \"mkaer\"", "maker"]),
+        ("strategy.maker.max_open_orders", "1.5", &["max_open_orders", "whole number"]),
+        ("strategy.maker.max_open_orders", "none", &["max_open_orders"]),
+    ] {
+        run(here, &["ctl", "set", key, value]).expect_code(2).complains(words);
+    }
+    run(here, &["ctl", "reset-kill", "--reason", "r"]).expect_code(1).complains(&["nothing to reset"]);
+    run(here, &["ctl", "stop"]).expect_code(0);
+    engine.ended().expect_code(0);
+    let session = session(&here.join("var"));
+    let (_, kept) = records(&session);
+    let notes = kept.iter().filter(|record| record.kind == linchpin::core::record::RecordKind::Note);
+    assert_eq!(notes.count(), 2, "only the drain and the stop of the run itself");
 }
 
 #[test]

@@ -153,7 +153,7 @@ const WATCH: &str = "watch";
 
 impl Subcommand for Wish {
     fn augment_subcommands(command: clap::Command) -> clap::Command {
-        let mut command = command.subcommand_required(true).arg_required_else_help(true);
+        let mut command = command.subcommand_required(true);
         for row in VERBS {
             let mut verb = clap::Command::new(row.name)
                 .about(row.about)

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use linchpin::config::{Config, Overrides};
+use linchpin::control::names::{Named, Names};
+use linchpin::control::{MAX_REASON, Request};
 use linchpin::core::codec::MAX_PAYLOAD;
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
 use linchpin::core::event::{
-    Body, Event, HydrationPhase, LinkReason, LinkState, OrderKind, PositionSide, RequestKind, Side,
-    TimeInForce, TriggerBy,
+    Body, ControlVerb, Event, HydrationPhase, LinkReason, LinkState, OrderKind, PositionSide, RequestKind,
+    Side, TimeInForce, TriggerBy,
 };
 use linchpin::core::id::{
     ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId,
@@ -50,7 +52,46 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("decision", decision),
     ("configuration", configuration),
     ("decimal", decimal),
+    ("control", control),
 ];
+
+/// A request from anybody: what is taken reads back from its own line, and a key and its value are taken or refused, never
+/// half.
+pub fn control(bytes: &[u8]) {
+    thread_local! {
+        static NAMES: Names = names();
+    }
+    let Ok(request) = Request::parse(bytes) else { return };
+    assert_eq!(
+        Request::parse(request.to_line().as_bytes()),
+        Ok(request.clone()),
+        "it reads back differently"
+    );
+    assert!(request.reason().chars().count() <= MAX_REASON, "a reason without a bound");
+    if let Request::Set { key, value, .. } = &request {
+        NAMES.with(|names| {
+            if let Ok(control) = names.setting(key, value) {
+                let is_setting = matches!(control.verb, ControlVerb::SetLimit | ControlVerb::SetParameter);
+                assert!(is_setting, "set is another verb");
+            }
+        });
+    }
+}
+
+fn names() -> Names {
+    let directory = directory(Product::LinearPerpetual);
+    let named = |listing: &linchpin::venue::Listing| Named {
+        symbol: listing.symbol().to_owned(),
+        venue: VenueId(0),
+        definition: listing.definition,
+    };
+    Names {
+        venues: vec!["demo".to_owned()],
+        strategies: vec!["maker".to_owned()],
+        instruments: directory.listings().iter().map(named).collect(),
+        assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
+    }
+}
 
 /// Whatever the scanner takes, the JSON parser must take with the same meaning.
 pub fn market(text: &[u8]) {
