@@ -22,8 +22,9 @@ use linchpin::sys::clock::Clock;
 use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
+use linchpin::threads::connection::Upkeep;
 use linchpin::threads::core_loop::Handed;
-use linchpin::threads::sender::{Sender, SenderOptions, SenderWiring};
+use linchpin::threads::sender::{Door, Sender, SenderOptions, SenderWiring};
 use linchpin::threads::world::{Dial, NetDial, Socket};
 use linchpin::venue::Directory;
 use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
@@ -169,6 +170,8 @@ fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
             let wiring = SenderWiring {
                 dispatches: from_core,
                 events: to_core,
+                tunings: ring("requester_sender", 4).1,
+                wishes: ring("sender_requester", 4).0,
                 gate: check,
                 gate_control: gate,
                 hops: HopHistograms::new(),
@@ -177,13 +180,15 @@ fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
             };
             let options = SenderOptions {
                 venue: VenueId(0),
-                dry_run: false,
-                reconnect: (Nanos::from_millis(1), Nanos::from_millis(10)),
-                seed: 1,
+                upkeep: Upkeep {
+                    reconnect: (Nanos::from_millis(1), Nanos::from_millis(10)),
+                    max_age: Nanos::from_secs(3_600),
+                    seed: 1,
+                },
             };
             let config = OrderEntryConfig { in_flight: 4_096, ..OrderEntryConfig::default() };
             let entry = OrderEntry::new(directory(), credentials(), config);
-            let mut sender = Sender::new(options, entry, dial, wiring, clock);
+            let mut sender = Sender::new(options, entry, Door::Venue(dial), wiring, clock);
             while !wire.stop.load(Ordering::Relaxed) {
                 let _ = sender.pass();
             }
