@@ -5,6 +5,9 @@
 //! Every wait is for a condition; running out of patience is a failure that shows what the program said.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+#[cfg(feature = "embedded-venue")]
+pub mod faulty;
+
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -141,6 +144,10 @@ impl Running {
             assert!(Instant::now() < until, "waited in vain until {what}");
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// A signal to the whole group, as a terminal sends it on Ctrl-C: `-INT`, `-TERM`.

@@ -1,0 +1,268 @@
+//! A venue with a control port, as a process, and an engine that trades at it: for tests of what the engine does when the world fails.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use linchpin::core::event::{Body, Event, HydrationPhase, HydrationScope, LinkState, Verdict};
+use linchpin::core::record::RecordKind;
+use serde_json::Value;
+
+use super::{PATIENCE, Running, Told, linchpin, records, session};
+
+/// `linchpin venue --control`, alone on its ports.
+pub struct Venue {
+    child: Child,
+    pub port: u16,
+    control: u16,
+    pub authority: PathBuf,
+    folder: PathBuf,
+}
+
+impl Venue {
+    pub fn start(folder: &Path, flags: &[&str]) -> Venue {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linchpin"));
+        command.args(["venue", "--control", "--with-parent", "--ca-dir", "ca", "--keys", "keys.toml"]);
+        command.args(flags).current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the venue starts");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut line).expect("a line");
+        let word = |name: &str| {
+            let found = line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
+        };
+        // The pipe is read on, so that the venue never waits for it.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        let port = |name| word(name).parse().expect("a port");
+        let authority = folder.join(word("ca"));
+        Venue { child, port: port("port"), control: port("control"), authority, folder: folder.to_owned() }
+    }
+
+    /// Orders a fault; gives the numbers of the connections that it hit.
+    #[track_caller]
+    pub fn fault(&self, order: &str) -> Vec<u64> {
+        let answer = self.ask("POST", "/faults", order);
+        assert_eq!(answer["done"], true, "{order}: {answer}");
+        answer["connections"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        self.ask("DELETE", "/faults", "");
+    }
+
+    /// The numbers of the connections of a kind, oldest first.
+    pub fn connections(&self, kind: &str) -> Vec<u64> {
+        let all = self.ask("GET", "/connections", "");
+        let of_kind = all.as_array().expect("a list").iter().filter(|one| one["kind"] == kind);
+        of_kind.filter_map(|one| one["number"].as_u64()).collect()
+    }
+
+    /// Every client order id of which the venue heard: how often as a new order, and how often it made one.
+    pub fn orders(&self) -> Vec<(String, u64, u64)> {
+        let all = self.ask("GET", "/orders", "");
+        let count = |placed: &Value, what: &str| placed[what].as_u64().unwrap_or(u64::MAX);
+        all.as_object()
+            .expect("a map")
+            .iter()
+            .map(|(id, placed)| (id.clone(), count(placed, "asked"), count(placed, "taken")))
+            .collect()
+    }
+
+    pub fn orders_taken(&self) -> u64 {
+        self.orders().iter().map(|(_, _, taken)| taken).sum()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.control)).expect("the control port");
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: venue\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("asked");
+        stream.write_all(body.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{method} {path}: {error}: {answer}"))
+    }
+
+    /// The `[[venue]]` table of a configuration, named `name`, with quick answers to everything. `more` goes before its subtables.
+    pub fn table(&self, name: &str, dialect: &str, more: &str) -> String {
+        let (id, secret) = self.key_files();
+        let (port, authority) = (self.port, self.authority.display());
+        let api = if dialect == "binance-spot" { "/ws-api/v3" } else { "/ws-fapi/v1" };
+        format!(
+            r#"
+[[venue]]
+name = "{name}"
+dialect = "{dialect}"
+rest = "https://127.0.0.1:{port}"
+market = "wss://127.0.0.1:{port}"
+private = "wss://127.0.0.1:{port}"
+order_entry = "wss://127.0.0.1:{port}{api}"
+ca_file = "{authority}"
+connect_timeout = "2s"
+ping_interval = "1s"
+silence_timeout = "3s"
+reconnect_first = "50ms"
+reconnect_longest = "500ms"
+{more}
+[venue.key]
+kind = "ed25519"
+id = "file:{id}"
+secret = "file:{secret}"
+"#
+        )
+    }
+
+    /// The demo key's two halves as files, as a desk keeps them.
+    fn key_files(&self) -> (String, String) {
+        let text = std::fs::read_to_string(self.folder.join("keys.toml")).expect("the keys");
+        let keys: toml::Table = text.parse().expect("TOML");
+        let key =
+            keys["key"].as_array().expect("keys").iter().find(|key| key["kind"].as_str() == Some("ed25519"));
+        let key = key.expect("an ed25519 key");
+        let halves = [("key.id", "api_key"), ("key.pem", "private_key")];
+        let files = halves.map(|(file, field)| {
+            let place = self.folder.join(file);
+            std::fs::write(&place, key[field].as_str().expect("text")).expect("written");
+            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).expect("private");
+            place.display().to_string()
+        });
+        let [id, secret] = files;
+        (id, secret)
+    }
+}
+
+impl Drop for Venue {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An engine that trades, its venue, and what has happened since a moment.
+pub struct Desk {
+    folder: tempfile::TempDir,
+    pub venue: Venue,
+    engine: Running,
+    since: u64,
+}
+
+/// What a finished session tells.
+pub struct Story {
+    pub told: Told,
+    /// In the order of processing, since `Desk::mark`: each in short, and never the same twice in a row.
+    pub events: Vec<String>,
+    pub log: String,
+    /// Every client order id, how often it was asked for as a new order, and how often it made one.
+    pub orders: Vec<(String, u64, u64)>,
+}
+
+impl Desk {
+    /// Starts both and waits until orders are taken. `more` goes into the `[[venue]]` table, `rest` after it.
+    pub fn open(more: &str, rest: &str) -> Desk {
+        let folder = tempfile::tempdir().expect("a folder");
+        let venue = Venue::start(folder.path(), &["--symbols", "BTCUSDT,ETHUSDT"]);
+        let config = format!(
+            "mode = \"DEMO\"\n[run]\nhome = \"home\"\nduration = \"none\"\n[threads]\nlayout = \"merged\"\nwait = \"park\"\n{}{rest}",
+            venue.table("demo", "binance-usdm", more)
+        );
+        std::fs::write(folder.path().join("desk.toml"), config).expect("written");
+        let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
+        let mut desk = Desk { folder, venue, engine, since: 0 };
+        desk.wait_for("the first orders", |venue| venue.orders_taken() >= 3);
+        desk
+    }
+
+    /// What happens from here on is the story.
+    pub fn mark(&mut self) {
+        self.since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
+    }
+
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str, mut is_so: impl FnMut(&Venue) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(&self.venue) {
+            assert!(self.engine.is_alive(), "the engine has ended while the test waited until {what}");
+            assert!(Instant::now() < until, "waited in vain until {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the log has these words, after what it had before.
+    #[track_caller]
+    pub fn wait_for_log(&mut self, words: &str) {
+        let place = session(&self.folder.path().join("home")).join("log.jsonl");
+        self.wait_for(words, |_| std::fs::read_to_string(&place).is_ok_and(|log| log.contains(words)));
+    }
+
+    /// Waits until the venue has taken so many orders more: the engine trades again.
+    #[track_caller]
+    pub fn trades_on(&mut self, orders: u64) {
+        let before = self.venue.orders_taken();
+        self.wait_for("it trades again", |venue| venue.orders_taken() >= before + orders);
+    }
+
+    fn log(&self) -> String {
+        let session = session(&self.folder.path().join("home"));
+        std::fs::read_to_string(session.join("log.jsonl")).unwrap_or_default()
+    }
+
+    /// Ctrl-C, and what the session left. It must have drained, sealed and replayed; and no order was asked for twice.
+    #[track_caller]
+    pub fn close(self) -> Story {
+        self.venue.heal();
+        self.engine.signal_group("-INT");
+        let told = self.engine.ended().expect_code(0);
+        told.says("0 left open").says("replay                 identical");
+        let session = session(&self.folder.path().join("home"));
+        let log = std::fs::read_to_string(session.join("log.jsonl")).unwrap_or_default();
+        let orders = self.venue.orders();
+        let twice: Vec<_> = orders.iter().filter(|(_, asked, taken)| *asked > 1 || *taken > 1).collect();
+        assert!(twice.is_empty(), "sent twice: {twice:?}\n{log}");
+        assert!(orders.len() >= 3, "{orders:?}");
+        let mut events: Vec<String> = Vec::new();
+        for record in records(&session).1 {
+            if record.kind == RecordKind::Event
+                && record.time >= self.since
+                && let Ok(event) = Event::decode(&record.payload)
+                && let Some(words) = in_short(&event)
+                && events.last() != Some(&words)
+            {
+                events.push(words);
+            }
+        }
+        Story { told, events, log, orders }
+    }
+}
+
+/// What the fault table speaks of; nothing for what is everyday.
+fn in_short(event: &Event) -> Option<String> {
+    Some(match &event.body {
+        Body::Link(change) if change.state == LinkState::Up => format!("{} up", change.link.name()),
+        Body::Link(change) => {
+            format!("{} {} ({})", change.link.name(), change.state.name(), change.reason.name())
+        }
+        Body::BookLost(loss) => format!("book {} lost ({})", event.instrument.0, loss.name()),
+        Body::Depth(depth) if depth.part.snapshot => format!("book {} anew", event.instrument.0),
+        Body::Outcome(outcome) if outcome.verdict != Verdict::Accepted => {
+            format!("request {} ({})", outcome.verdict.name(), outcome.reason.name())
+        }
+        Body::NotSent(not_sent) => format!("not sent ({})", not_sent.reason.name()),
+        Body::Hydration(hydration) => match (hydration.scope, hydration.phase) {
+            (_, HydrationPhase::Begin) => return None,
+            (HydrationScope::Account, HydrationPhase::Failed) => "account not read back".into(),
+            (HydrationScope::Account, _) => "account read back".into(),
+            (_, HydrationPhase::Failed) => "order not read back".into(),
+            _ => "order read back".into(),
+        },
+        _ => return None,
+    })
+}
