@@ -38,8 +38,8 @@ impl OrderState {
         matches!(self, Self::Filled | Self::Cancelled | Self::Rejected | Self::Expired)
     }
 
-    /// The transition table: where a venue's status takes an order, `None` where it changes nothing.
-    /// Fills decide between Accepted, PartiallyFilled and Filled by quantity, so that a status cannot contradict them.
+    /// The transition table: where a venue's status takes an order, `None` where it changes nothing. An order with fills is
+    /// at least partially filled, whatever the status says.
     #[inline]
     pub const fn next(self, status: VenueStatus) -> Option<Self> {
         use OrderState as S;
@@ -134,6 +134,8 @@ pub struct Order {
     pub trades: [u64; 8],
     /// Some of what has filled came without a trade's id (a read-back), so that its trades cannot be told apart from others.
     pub untraced: bool,
+    /// Good-till-date: when its end, if nobody has told it, is asked about. Zero: never.
+    pub ask_expiry_at: Nanos,
     /// Its place in the list of live orders.
     live_at: u32,
 }
@@ -173,6 +175,7 @@ crate::saved! {
         asked,
         trades,
         untraced,
+        ask_expiry_at,
         live_at,
     }
 }
@@ -415,6 +418,7 @@ impl OrderTable {
             asked: 0,
             trades: [0; 8],
             untraced: false,
+            ask_expiry_at: new.expires,
             live_at: self.live.len() as u32,
         };
         let index = if self.rows.len() < self.capacity {

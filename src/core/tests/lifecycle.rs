@@ -384,6 +384,50 @@ fn a_fill_or_kill_order_that_cannot_fill_expires_untouched() {
 }
 
 #[test]
+fn a_good_till_date_order_that_ends_by_its_date_is_told_by_the_venue() {
+    let mut desk = Desk::ready();
+    let expires = desk.now + Nanos::from_secs(700);
+    let sent = desk.open(bid(0).until(expires));
+    assert_eq!((sent.time_in_force, sent.expires), (TimeInForce::GoodTillDate, expires));
+    let expired = desk.report(&sent, Execution::Expired, VenueStatus::Expired);
+    desk.tell(&sent, expired);
+    assert_eq!(ends(&desk, &sent), (OrderState::Expired, 0));
+    desk.pass(Nanos::from_secs(1_000));
+    assert!(desk.seen.asks.is_empty());
+}
+
+#[test]
+fn a_good_till_date_order_whose_end_nobody_told_is_asked_about_now_and_then() {
+    let mut desk = Desk::ready();
+    let expires = desk.now + Nanos::from_secs(700);
+    let sent = desk.open(bid(0).until(expires));
+    desk.pass(Nanos::from_secs(699));
+    assert!(desk.seen.asks.is_empty(), "its day has not come");
+    desk.pass(Nanos::from_millis(3_200));
+    let ask = *desk.seen.asks.last().expect("its day is past");
+    // The venue says that it still lives: it is asked again, after a pause.
+    let status = status_of(&desk, &sent, VenueStatus::New, 0);
+    desk.tell(&sent, status);
+    desk.answer(&ask, HydrationPhase::End);
+    desk.pass(Nanos::from_secs(20));
+    assert_eq!(desk.seen.asks.len(), 1);
+    desk.pass(Nanos::from_secs(20));
+    assert_eq!(desk.seen.asks.len(), 2);
+}
+
+#[test]
+fn a_good_till_date_order_that_waited_past_its_date_is_never_sent() {
+    let mut desk = Desk::ready();
+    desk.link(LinkKind::OrderEntry, LinkState::Down);
+    let expires = desk.now + Nanos::from_millis(100);
+    desk.wish(vec![Intent::New(bid(0).until(expires))]);
+    desk.pass(Nanos::from_millis(200));
+    desk.link(LinkKind::OrderEntry, LinkState::Up);
+    assert!(desk.take_dispatches().is_empty());
+    assert!(desk.core.state().execution.queue.is_empty());
+}
+
+#[test]
 fn self_trade_prevention_ends_an_order_with_what_it_got() {
     let mut desk = Desk::ready();
     let sent = desk.open(bid(0));
@@ -490,6 +534,61 @@ fn a_conditional_order_refused_at_its_trigger_ends_rejected() {
     desk.tell(&sent, refused);
     assert_eq!(ends(&desk, &sent), (OrderState::Rejected, 0));
     assert_eq!(desk.incidents(IncidentKind::Contradiction), 0);
+}
+
+#[test]
+fn the_form_of_each_kind_is_held_before_it_is_sent() {
+    let (lots, price, stop) = (Quantity::new(10), Price::new(9_990), Price::new(9_900));
+    let (none, side) = (Price::ZERO, Side::Sell);
+    let limit = NewIntent::limit(BTC, Side::Buy, price, lots);
+    let market = NewIntent::market(BTC, Side::Buy, lots);
+    let stop_market = NewIntent::stop_market(BTC, side, stop, lots);
+    let trailing = |callback| NewIntent::trailing_stop(BTC, side, none, callback, lots);
+    let sound = [
+        market,
+        stop_market,
+        stop_market.close_position(),
+        NewIntent::stop_limit(BTC, side, stop, price, lots),
+        NewIntent::take_profit_market(BTC, side, Price::new(10_100), lots),
+        NewIntent::take_profit_limit(BTC, side, Price::new(10_100), Price::new(10_100), lots),
+        trailing(10),
+        NewIntent::trailing_stop(BTC, side, Price::new(10_100), 1_000, lots),
+        limit.until(Nanos::from_secs(9_000)),
+        limit.valid(TimeInForce::FillOrKill),
+    ];
+    let unsound = [
+        NewIntent { stop_price: stop, ..limit },
+        NewIntent { price, ..market },
+        market.valid(TimeInForce::PostOnly),
+        NewIntent { stop_price: none, ..stop_market },
+        NewIntent::stop_limit(BTC, side, none, price, lots),
+        NewIntent { callback: 50, ..stop_market },
+        trailing(9),
+        trailing(1_001),
+        limit.close_position(),
+        stop_market.close_position().reduce_only(),
+        NewIntent { quantity: lots, ..stop_market.close_position() },
+        limit.valid(TimeInForce::GoodTillDate),
+        NewIntent { expires: Nanos::from_secs(9_000), ..limit },
+        NewIntent { kind: OrderKind::Other, ..limit },
+    ];
+    for (at, new) in sound.into_iter().enumerate() {
+        let said = Desk::ready().wish(vec![Intent::New(on_slot(0, new))])[0].verdict;
+        assert_eq!(said, RiskReason::Allowed, "sound {at}: {new:?}");
+    }
+    for (at, new) in unsound.into_iter().enumerate() {
+        let said = Desk::ready().wish(vec![Intent::New(on_slot(0, new))])[0].verdict;
+        assert_eq!(said, RiskReason::BadForm, "unsound {at}: {new:?}");
+    }
+}
+
+#[test]
+fn only_a_limit_order_can_be_replaced() {
+    let mut desk = Desk::ready();
+    desk.open(stop(0));
+    assert_eq!(desk.wish(vec![replace(0, 9_890, 10)])[0].verdict, RiskReason::Unsupported);
+    desk.open(bid(1));
+    assert_eq!(desk.wish(vec![replace(1, 9_980, 10)])[0].verdict, RiskReason::Allowed);
 }
 
 #[test]

@@ -244,6 +244,120 @@ fn the_sum_over_instruments_is_the_strategys_and_the_sum_over_owners_the_account
     assert_eq!(desk.core.state().account_profit_in(QUOTE), mine, "nobody else traded");
 }
 
+// ---- a ledger as a person would keep it ----
+
+/// Cash that moved and lots that are held, an owner: nothing averaged, nothing netted.
+#[derive(Clone, Copy, Default)]
+struct Page {
+    lots: i64,
+    /// In ticks x lots: paid is negative.
+    cash: i128,
+    fees: i128,
+    tokens: i128,
+    funding: i128,
+}
+
+#[test]
+fn random_fills_fees_and_funding_add_up_to_the_cash_that_moved_for_each_owner_and_for_the_account() {
+    for seed in 1..=20u64 {
+        let mut with = configuration();
+        with.strategies.push(with.strategies[0].clone());
+        for limits in &mut with.instruments {
+            limits.max_position = Quantity::new(1_000_000);
+        }
+        let (mut desk, second) = Desk::ready_with_second(with);
+        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut below = |bound: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % bound
+        };
+        let mut pages = [Page::default(); 3];
+        let mut wallet = 1_000_000_000i64;
+        for step in 0..200u64 {
+            if below(10) == 0 {
+                let whole: i64 = pages.iter().map(|page| page.lots).sum();
+                let change = below(2_001) as i64 - 1_000;
+                wallet += change + 1;
+                balance(&mut desk, BTC, funding(wallet, change));
+                let mut rest = i128::from(change);
+                for page in &mut pages[..2] {
+                    let part = if whole == 0 {
+                        0
+                    } else {
+                        i128::from(change) * i128::from(page.lots) / i128::from(whole)
+                    };
+                    page.funding += part;
+                    rest -= part;
+                }
+                pages[2].funding += rest;
+                continue;
+            }
+            let owner = below(3) as usize;
+            let side = if below(2) == 0 { Side::Buy } else { Side::Sell };
+            let (price, quantity) = (9_950 + below(100) as i64, 1 + below(9) as i64);
+            let new = limit(step as u16, BTC, side, if side == Side::Buy { 9_990 } else { 10_020 }, quantity);
+            desk.settle();
+            desk.take_dispatches();
+            let sent = match owner {
+                0 => {
+                    desk.wish(vec![Intent::New(new)]);
+                    desk.take_dispatches()[0]
+                }
+                1 => {
+                    second.wish(&mut desk, vec![Intent::New(new)]);
+                    desk.take_dispatches()[0]
+                }
+                _ => {
+                    let stranger = ClientOrderId::compose(*b"other", step);
+                    let (side, price, quantity) = (new.side, new.price, new.quantity);
+                    Dispatch { client_order_id: stranger, side, price, quantity, ..Desk::ready().send(new) }
+                }
+            };
+            let in_token = below(3) == 0;
+            let fee = below(500) as i64 - 100;
+            let fill = OrderReport {
+                side,
+                last_price: Price::new(price),
+                fee,
+                fee_asset: if in_token { TOKEN } else { QUOTE },
+                ..desk.fill(&sent, quantity, quantity, step + 1)
+            };
+            desk.tell(&sent, fill);
+            desk.tell(&sent, fill);
+            let signed = if side == Side::Buy { quantity } else { -quantity };
+            let page = &mut pages[owner];
+            page.lots += signed;
+            page.cash -= i128::from(price) * i128::from(signed);
+            if in_token { page.tokens += i128::from(fee) } else { page.fees += i128::from(fee) }
+        }
+        let mark = Price::new(10_005);
+        let agrees = |position: &Position, page: &Page| {
+            let worth = position.realised.raw() + position.unrealised(mark).raw();
+            assert_eq!(position.quantity.raw(), page.lots, "seed {seed}");
+            assert_eq!(worth, page.cash + i128::from(page.lots) * i128::from(mark.raw()), "seed {seed}");
+            assert_eq!(
+                (position.fees.raw(), position.funding.raw()),
+                (page.fees, page.funding),
+                "seed {seed}"
+            );
+            assert_eq!(position.fees_elsewhere.in_asset(TOKEN).raw(), page.tokens, "seed {seed}");
+        };
+        let execution = &desk.core.state().execution;
+        for (page, owner) in pages.iter().zip([StrategyId(0), StrategyId(1), StrategyId::EXTERNAL]) {
+            agrees(execution.position(owner, BTC).unwrap(), page);
+        }
+        let mut all = Page::default();
+        for page in pages {
+            all.lots += page.lots;
+            all.cash += page.cash;
+            all.fees += page.fees;
+            all.tokens += page.tokens;
+            all.funding += page.funding;
+        }
+        agrees(execution.total(BTC).unwrap(), &all);
+    }
+}
+
 // ---- hedge mode ----
 
 #[test]

@@ -53,55 +53,104 @@ fn the_order_lifecycle_is_printed() {
         }
         text += "\n";
     }
-    text += "\n## By what a report is about\n\nWhere an accepted order of 10 lots ends after one report, as the core \
-             applies it: its state, what has filled, and whether an incident was recorded. The report says the status of \
-             its column; trades say 4 lots, cumulative 4 (10 with `filled`).\n\n| execution |";
-    for status in VenueStatus::ALL {
-        text += &format!(" {status} |");
-    }
-    text += "\n|---|";
-    text += &"---|".repeat(VenueStatus::ALL.len());
-    text += "\n";
-    for execution in Execution::ALL {
-        text += &format!("| **{execution}** |");
+    text += "\n## Every state, every report\n\nWhere an order of 10 lots ends after one report, as the core applies it, by the \
+             state that it is in (a table each), what the report is about (rows) and the status that it gives (columns): \
+             the state and what has filled; *incident* where one is recorded, *asked* where the order is in doubt from then \
+             on. A dot: nothing changes. A partially filled order has 4 lots before. Trades say 3 lots more, or all that is left \
+             with `filled`; other reports say the quantity that is known, or all of it with `filled`.\n";
+    for state in OrderState::ALL {
+        text += &format!("\n### {state}\n\n| execution |");
         for status in VenueStatus::ALL {
-            let (state, filled, incidents) = after_report(*execution, *status);
-            let incident = if incidents > 0 { ", incident" } else { "" };
-            text += &format!(" {state} {filled}{incident} |");
+            text += &format!(" {status} |");
         }
+        text += "\n|---|";
+        text += &"---|".repeat(VenueStatus::ALL.len());
         text += "\n";
+        for execution in Execution::ALL {
+            text += &format!("| **{execution}** |");
+            for status in VenueStatus::ALL {
+                text += &format!(" {} |", after_report(*state, *execution, *status));
+            }
+            text += "\n";
+        }
     }
     text += "\n## What the report cannot do\n\n\
         | case | what happens |\n|---|---|\n\
         | an ending is told late, after newer reports | it ends: an ending cannot be undone |\n\
         | a lower cumulative quantity, or an older stamp | nothing; counted |\n\
         | a trade told twice | nothing; counted |\n\
-        | a trade on an order that ended unfilled | money: applied to the position, an incident (`late_fill`) |\n\
-        | a trade-only message | its trade at most; never a state, never a new order |\n\
+        | a cumulative quantity above the trades that we know | the order is in doubt, alive or ended: new risk on its \
+        instrument waits, and after a second it is asked about, until it is whole or the questions are used up |\n\
+        | the questions about an ended order are used up | it is let go (`recovery_exhausted`); where fills are still \
+        missing, new risk stops on its instrument until the positions agree |\n\
+        | a trade on an order that ended unfilled | money: applied to the position, an incident (`late_fill`), and the order \
+        is asked about at once |\n\
+        | a trade-only message | its trade, found by the venue's number where it bears no other; never a state, never a new \
+        order; its whole report is then a duplicate, and is asked for if it never comes |\n\
+        | a conditional order's trigger | the same order, triggered, under the number that the venue then gives it |\n\
+        | a refusal of a conditional order that was accepted | it ends `rejected`: venues refuse at the trigger |\n\
         | cumulative above ordered, terms below filled, a refusal of what has filled | nothing; an incident \
         (`contradiction`), and the order is asked about |\n\
-        | a request's acceptance | nothing but the venue's number: the order stays pending |\n";
+        | a good-till-date order whose date is past, and nobody said that it ended | it is asked about |\n\
+        | an order that the venue makes for us (liquidation, ADL, settlement) | adopted as external: its fills are the \
+        account's, and no strategy's |\n\
+        | a request's acceptance | nothing but the venue's number: the order stays pending |\n\n\
+        Each row has its test in [`src/core/tests/lifecycle.rs`](../src/core/tests/lifecycle.rs) or \
+        [`found.rs`](../src/core/tests/found.rs).\n";
     printed("ORDER_LIFECYCLE.md", &text);
 }
 
-fn after_report(execution: Execution, status: VenueStatus) -> (OrderState, i64, usize) {
-    let mut desk = Desk::ready();
+/// An order of ten lots in a state, four of them filled where it is partially filled.
+fn in_state(desk: &mut Desk, state: OrderState) -> linchpin_core::dispatch::Dispatch {
+    if state == OrderState::Submitted {
+        return desk.send(bid(0, 10));
+    }
+    if state == OrderState::Rejected {
+        let sent = desk.send(bid(0, 10));
+        desk.outcome(&sent, Verdict::Rejected, RejectReason::Filter);
+        return sent;
+    }
     let sent = desk.open(bid(0, 10));
-    let mut report = desk.report(&sent, execution, status);
-    if execution == Execution::Trade {
-        let (last, cumulative) = if status == VenueStatus::Filled { (10, 10) } else { (4, 4) };
-        report = OrderReport { execution, status, ..desk.fill(&sent, last, cumulative, 1) };
-    }
-    if execution == Execution::Status && status == VenueStatus::Filled {
-        report.cumulative_quantity = report.quantity;
-    }
+    let report = match state {
+        OrderState::PartiallyFilled => desk.fill(&sent, 4, 4, 1),
+        OrderState::Filled => desk.fill(&sent, 10, 10, 1),
+        OrderState::Cancelled => desk.report(&sent, Execution::Cancelled, VenueStatus::Cancelled),
+        OrderState::Expired => desk.report(&sent, Execution::Expired, VenueStatus::Expired),
+        _ => return sent,
+    };
+    desk.tell(&sent, report);
+    sent
+}
+
+/// What one report makes of an order in a state, as a cell of the table.
+fn after_report(state: OrderState, execution: Execution, status: VenueStatus) -> String {
+    let mut desk = Desk::ready();
+    let sent = in_state(&mut desk, state);
+    let before = desk.order(&sent);
+    assert_eq!(before.state, state);
+    let filled = before.filled.raw();
+    let last = if status == VenueStatus::Filled { 10 - filled } else { 3 };
+    let report = if execution == Execution::Trade {
+        let cumulative_quantity = Quantity::new(filled + last);
+        OrderReport { status, cumulative_quantity, ..desk.fill(&sent, last, 0, 99) }
+    } else {
+        let cumulative = if status == VenueStatus::Filled { 10 } else { filled };
+        let cumulative_quantity = Quantity::new(cumulative);
+        OrderReport { cumulative_quantity, ..desk.report(&sent, execution, status) }
+    };
     desk.seen.decisions.clear();
     desk.tell(&sent, report);
     let incident =
         |d: &&linchpin_core::record::Decision| matches!(d, linchpin_core::record::Decision::Incident { .. });
     let incidents = desk.seen.decisions.iter().filter(incident).count();
-    let order = desk.order(&sent);
-    (order.state, order.filled.raw(), incidents)
+    let after = desk.order(&sent);
+    let doubt = after.is_in_doubt();
+    if (after.state, after.filled) == (before.state, before.filled) && incidents == 0 && !doubt {
+        return ".".to_owned();
+    }
+    let incident = if incidents > 0 { ", incident" } else { "" };
+    let doubt = if doubt { ", asked" } else { "" };
+    format!("{} {}{incident}{doubt}", after.state, after.filled.raw())
 }
 
 /// What a reason checks; its key; its unit; whether an intent that lowers exposure passes.

@@ -173,6 +173,9 @@ impl Recovery {
         let now = state.now;
         let Some(order) = state.execution.orders.order(index).copied() else { return Nanos::MAX };
         let overdue_from = match order.confirmation {
+            Confirmation::Confirmed if order.is_live() && !order.ask_expiry_at.is_zero() => {
+                order.ask_expiry_at + self.confirmation_timeout
+            }
             Confirmation::Confirmed => return Nanos::MAX,
             Confirmation::Pending { since } => since + self.confirmation_timeout,
             Confirmation::Unknown { ask_at, .. } => ask_at,
@@ -205,6 +208,10 @@ impl Recovery {
         state.execution.change(index, |order| {
             let asked = order.asked;
             order.asked += 1;
+            if !order.ask_expiry_at.is_zero() {
+                // A venue that says it still lives is asked again, and not at once.
+                order.ask_expiry_at = order.ask_expiry_at.later(now + LONGEST_PAUSE);
+            }
             let why = match order.confirmation {
                 Confirmation::Unknown { why, .. } => why,
                 _ => RejectReason::NoAnswer,

@@ -333,8 +333,9 @@ impl ExecutionState {
         let before = order.state;
         // A venue may refuse a conditional order when it triggers, long after it has taken it.
         let refused_at_trigger = order.kind.is_conditional() && order.cumulative.is_zero();
+        let refusable = before == OrderState::Submitted || refused_at_trigger;
         let contradicts =
-            report.status == VenueStatus::Rejected && before != OrderState::Submitted && !refused_at_trigger;
+            report.status == VenueStatus::Rejected && (!refusable || order.filled.is_positive());
         if contradicts {
             self.counters.contradictions += 1;
             findings.add(Finding {
@@ -368,6 +369,12 @@ impl ExecutionState {
                 order.state = next;
             } else if report.status == VenueStatus::Rejected {
                 order.state = OrderState::Rejected;
+            }
+            // A fill implies acceptance, whatever the status says or leaves out.
+            if order.cumulative.is_positive()
+                && matches!(order.state, OrderState::Submitted | OrderState::Accepted)
+            {
+                order.state = OrderState::PartiallyFilled;
             }
             let settled = match order.inflight.map(|inflight| inflight.request) {
                 None => true,

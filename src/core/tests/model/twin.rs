@@ -575,7 +575,7 @@ impl Twin {
             order.note_missing();
             return;
         }
-        if report.status == V::Rejected && order.state != OrderState::Submitted {
+        if report.status == V::Rejected && (order.state != OrderState::Submitted || order.filled > 0) {
             order.note_missing();
             self.incidents.push(IncidentKind::Contradiction);
             return;
@@ -596,6 +596,9 @@ impl Twin {
             V::Rejected => OrderState::Rejected,
             V::New | V::PendingCancel | V::Other => order.state,
         };
+        if order.cumulative > 0 && matches!(order.state, OrderState::Submitted | OrderState::Accepted) {
+            order.state = OrderState::PartiallyFilled;
+        }
         let answered = match order.inflight {
             None | Some((RequestKind::New, ..)) => true,
             Some((RequestKind::Replace, ..)) => {
