@@ -411,7 +411,7 @@ fn a_good_till_date_order_whose_end_nobody_told_is_asked_about_now_and_then() {
     desk.answer(&ask, HydrationPhase::End);
     desk.pass(Nanos::from_secs(20));
     assert_eq!(desk.seen.asks.len(), 1);
-    desk.pass(Nanos::from_secs(20));
+    desk.pass(Nanos::from_secs(12));
     assert_eq!(desk.seen.asks.len(), 2);
 }
 
