@@ -272,6 +272,34 @@ fn a_second_engine_in_the_same_home_has_a_socket_of_its_own() {
 }
 
 #[test]
+fn safe_commands_read_an_account_and_its_symbols() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    let read = |words: &[&str]| {
+        let told = run(here, words).expect_code(0);
+        serde_json::from_str::<Value>(&told.stdout).unwrap_or_else(|error| panic!("{error}\n{told}"))
+    };
+    let account = read(&["account", "--json"]);
+    let balances = account["venues"][0]["balances"].as_array().expect("a list").clone();
+    let usdt = balances.iter().find(|row| row["asset"] == "USDT").expect("the demo's money");
+    assert_eq!(usdt["wallet"], "100000.00000000", "{account}");
+    assert_eq!(account["venues"][0]["open_orders"], Value::Array(Vec::new()));
+    run(here, &["account"]).expect_code(0).says("USDT").says("no open orders");
+
+    let symbols = read(&["symbols", "--json"]);
+    let row = &symbols["symbols"][0];
+    assert_eq!((&row["symbol"], &row["lot"]), (&"BTCUSDT".into(), &"0.001".into()), "{symbols}");
+    let all = read(&["symbols", "--all", "--json"]);
+    assert!(all["symbols"].as_array().expect("a list").iter().any(|row| row["symbol"] == "BTCUSDT"));
+    run(here, &["symbols"]).expect_code(0).says("BTCUSDT").says("min_notional");
+
+    // A mode in which nothing may be sent, and no key: what is public is read, the account is not.
+    let told = run(here, &["account", "--mode", "DRY_RUN", "--json"]).expect_code(0);
+    assert!(told.stdout.contains("100000"), "the embedded venue has its own key\n{told}");
+    assert_eq!(std::fs::read_dir(here).expect("a folder").count(), 0, "nothing is left behind");
+}
+
+#[test]
 fn watching_ends_with_the_engine() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();

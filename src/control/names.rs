@@ -2,7 +2,7 @@
 
 use crate::core::id::{AssetId, InstrumentId, StrategyId, VenueId};
 use crate::core::instrument::InstrumentDefinition;
-use crate::core::num::{CASH_DECIMALS, DecimalText, Notional, Price, Quantity};
+use crate::core::num::{CASH_DECIMALS, DecimalText, Increment, Notional, Price, Quantity};
 
 /// The names of one run.
 #[derive(Clone, Debug, Default)]
@@ -51,16 +51,12 @@ impl Names {
 
     pub fn price(&self, id: InstrumentId, price: Price) -> String {
         let Some(named) = self.instruments.get(id.index()) else { return price.raw().to_string() };
-        let mut text = DecimalText::new();
-        named.definition.tick.write(price.raw(), &mut text);
-        text.as_str().to_owned()
+        steps(&named.definition.tick, price.raw())
     }
 
     pub fn quantity(&self, id: InstrumentId, quantity: Quantity) -> String {
         let Some(named) = self.instruments.get(id.index()) else { return quantity.raw().to_string() };
-        let mut text = DecimalText::new();
-        named.definition.lot.write(quantity.raw(), &mut text);
-        text.as_str().to_owned()
+        steps(&named.definition.lot, quantity.raw())
     }
 
     /// Worth in the quote asset, exact to `CASH_DECIMALS`.
@@ -68,6 +64,13 @@ impl Names {
         let Some(named) = self.instruments.get(id.index()) else { return notional.raw().to_string() };
         money(named.definition.cash(notional).raw())
     }
+}
+
+/// So many ticks or lots as decimal text.
+pub fn steps(step: &Increment, count: i64) -> String {
+    let mut text = DecimalText::new();
+    step.write(count, &mut text);
+    text.as_str().to_owned()
 }
 
 /// Money at `CASH_DECIMALS` as text.

@@ -6,7 +6,7 @@
 //! instrument.demo/BTCUSDT.collar = 2%           strategy.maker.parameters.requote_ticks = 3
 //! ```
 
-use super::names::Names;
+use super::names::{Names, steps};
 use super::{Refusal, Refused};
 use crate::config::{Decimal, nearest, parse_percent, parse_span};
 use crate::core::event::{Control, ControlVerb};
@@ -114,11 +114,7 @@ impl Names {
 
 fn lots(value: &str, lot: Increment) -> Result<i64, String> {
     let decimal: Decimal = value.parse().map_err(|_| "expected decimal text such as \"0.5\"".to_owned())?;
-    decimal.steps(&lot).map_err(|_| {
-        let mut step = crate::core::num::DecimalText::new();
-        lot.write(1, &mut step);
-        format!("expected a whole number of lots of {}", step.as_str())
-    })
+    decimal.steps(&lot).map_err(|_| format!("expected a whole number of lots of {}", steps(&lot, 1)))
 }
 
 fn place(what: &str, name: &str, names: &[String]) -> Result<u16, Refusal> {

@@ -19,13 +19,17 @@ macro_rules! complain {
     }};
 }
 
+mod account;
 mod ctl;
 mod demo;
 mod doctor;
+mod reading;
 mod registry;
 mod replay;
 mod run;
+mod symbols;
 mod table;
+mod trust;
 #[cfg(feature = "embedded-venue")]
 mod venue;
 
@@ -58,6 +62,10 @@ enum Command {
     Check(CheckArgs),
     /// Command a running engine, or look at it: kill, enable, orders, ... It can send no order
     Ctl(ctl::CtlArgs),
+    /// Balances, positions and open orders at the configured venues; reads only
+    Account(reading::ReadingArgs),
+    /// The instruments that the configured venues list, with their filters; reads only
+    Symbols(symbols::SymbolsArgs),
     /// Is this host fit to trade on? Reads only; says what is wrong, why it matters, and what mends it
     Doctor(doctor::DoctorArgs),
     /// The embedded venue as a process of its own
@@ -158,6 +166,8 @@ pub fn main(strategies: Registry) -> ExitCode {
         Some(Command::Replay(args)) => replay::run(&args, &strategies),
         Some(Command::Check(args)) => check(&args, &strategies),
         Some(Command::Ctl(args)) => ctl::run(&args),
+        Some(Command::Account(args)) => account::run(&args),
+        Some(Command::Symbols(args)) => symbols::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         #[cfg(feature = "embedded-venue")]
         Some(Command::Venue(args)) => venue::run(args).map_err(Failure::Failed),

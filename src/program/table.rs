@@ -1,5 +1,7 @@
 //! A table for people: columns as wide as they must be, numbers to the right.
 
+use serde_json::Value;
+
 /// `rows` under `heads`; without rows, what `none` says.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>], none: &str) -> String {
     if rows.is_empty() {
@@ -32,6 +34,22 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>], none: &str) -> String 
     let mut lines = vec![line(heads.to_vec())];
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
+}
+
+/// The rows of an answer.
+pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// A value as people read it.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

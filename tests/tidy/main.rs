@@ -7,6 +7,7 @@ mod hot;
 mod links;
 mod manifests;
 mod powers;
+mod safe;
 mod source;
 mod texts;
 mod tree;
@@ -22,6 +23,11 @@ fn modules_import_only_what_the_table_allows() {
 #[test]
 fn powers_stay_in_their_rooms() {
     hold(powers::out_of_their_rooms);
+}
+
+#[test]
+fn the_safe_commands_name_nothing_that_can_send() {
+    hold(safe::that_could_send);
 }
 
 #[test]

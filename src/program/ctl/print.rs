@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::control::Verb;
-use crate::program::table::table;
+use crate::program::table::{cell as word, list, table};
 
 pub(super) fn answer(verb: Verb, answer: &Value) -> String {
     match verb {
@@ -175,18 +175,4 @@ fn columns_of(rows: &Value, columns: &[(&str, &str)], none: &str) -> String {
     let rows: Vec<Vec<String>> =
         list(rows).map(|row| columns.iter().map(|(name, _)| word(&row[name])).collect()).collect();
     table(&heads, &rows, none)
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -11,8 +11,9 @@ use crate::core::event::Event;
 use crate::core::id::{InstrumentId, VenueId};
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpOptions};
-use crate::net::tls::{TlsClient, TlsTrust};
+use crate::net::tls::TlsClient;
 use crate::program::demo::Venue as DemoVenue;
+use crate::program::trust::{credentials, trust};
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::threads::connection::Upkeep;
@@ -171,35 +172,6 @@ impl<'a> Reached<'a> {
 /// A first Ctrl-C before there is a session to drain.
 pub(super) fn not_stopped(stop: &StopFlag) -> anyhow::Result<()> {
     if stop.is_raised() { bail!("stopped") } else { Ok(()) }
-}
-
-/// Who may vouch for the venue: the embedded venue's own authority by its file, a given file, or the system's.
-fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<TlsClient> {
-    let trust = match (demo, &venue.ca_file) {
-        (Some(demo), _) => TlsTrust::CaFile(demo.ca_file.clone()),
-        (None, Some(file)) => TlsTrust::CaFile(file.clone()),
-        (None, None) => TlsTrust::SystemRoots,
-    };
-    Ok(TlsClient::new(&trust)?)
-}
-
-fn credentials(
-    id: VenueId,
-    venue: &Venue,
-    mode: Mode,
-    demo: Option<&DemoVenue>,
-) -> anyhow::Result<Option<Arc<Credentials>>> {
-    let place = format!("venue[{}]", id.index());
-    let given = match &venue.key {
-        Some(key) => key.read(&place)?,
-        None if mode == Mode::DryRun => return Ok(None),
-        None => bail!("{place}.key: this mode needs an API key, and the configuration gives none"),
-    };
-    match (given, demo) {
-        (Some(credentials), _) => Ok(Some(Arc::new(credentials))),
-        (None, Some(demo)) => Ok(Some(Arc::new(demo.credentials()?))),
-        (None, None) => bail!("{place}.key: \"embedded\" is only for the embedded venue"),
-    }
 }
 
 /// Signs a dry run's requests where there is no key: nobody would take them, and nobody is asked to.
