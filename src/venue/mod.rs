@@ -5,6 +5,7 @@
 
 pub mod binance;
 pub mod directory;
+pub mod polling;
 
 pub use directory::{Directory, DirectoryError, Listing};
 

@@ -220,7 +220,8 @@ impl Conversation {
     }
 }
 
-type Found = (OrderReport, InstrumentId, Nanos);
+/// An order, its instrument, and when it changed last.
+pub(super) type Found = (OrderReport, InstrumentId, Nanos);
 
 impl Hydrator {
     /// `None`: the venue definitely knows no such order.
@@ -238,7 +239,7 @@ impl Hydrator {
     }
 
     /// A conditional order, or the number of the order that it became.
-    fn one_algo_order(
+    pub(super) fn one_algo_order(
         &mut self,
         directory: &Directory,
         body: &[u8],

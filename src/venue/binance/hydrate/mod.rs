@@ -16,11 +16,13 @@
 
 mod conversation;
 mod definitions;
+mod polled;
 mod requests;
 
 pub use conversation::{Conversation, Unaskable};
 pub use requests::{API_KEY_HEADER, Method, Requests, RestRequest, Security, TradesFrom};
 
+use self::conversation::Found;
 use self::definitions::add_listing;
 use super::json::{Json, JsonError, JsonReader};
 use super::reports::{position_flags, price, quantity};

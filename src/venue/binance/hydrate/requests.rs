@@ -183,13 +183,14 @@ impl Requests {
         let request = RestRequest::new(Method::Get, self.dialect.user_trades, Security::Signed, weight);
         request.with("symbol", symbol).with("orderId", &order.0.to_string())
     }
-    /// Fills of a symbol, from a trade id on or from a time on.
+    /// Fills of a symbol, from a trade id on, from a time on, or the newest.
     pub fn user_trades(&self, symbol: &str, from: TradesFrom) -> RestRequest {
         let weight = if self.is_spot() { 20 } else { 5 };
         let request = RestRequest::new(Method::Get, self.dialect.user_trades, Security::Signed, weight);
         let request = request.with("symbol", symbol).with("limit", "1000");
         match from {
             TradesFrom::Id(id) => request.with("fromId", &id.to_string()),
+            TradesFrom::Newest => request,
             TradesFrom::Time(time) => request.with("startTime", &time.as_millis().to_string()),
         }
     }
@@ -201,6 +202,8 @@ impl Requests {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TradesFrom {
+    /// The newest thousand.
+    Newest,
     Id(u64),
     Time(Nanos),
 }
