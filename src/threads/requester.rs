@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::core::event::{Event, HydrationScope};
+use crate::core::event::{Body, Event, HydrationScope, RateUsage, Source};
 use crate::core::id::InstrumentId;
 use crate::core::record::Ask;
 use crate::core::time::Nanos;
@@ -24,6 +24,7 @@ use crate::venue::binance::hydrate::{
     Unaskable,
 };
 use crate::venue::binance::sign::Credentials;
+use crate::venue::binance::wire;
 
 /// What the receiver and the sender ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,10 @@ pub trait Read {
     fn set_clock_offset(&mut self, millis: i64);
     /// Until when the venue wants no request.
     fn paused_until(&self) -> Nanos;
+    /// What the last answer said of our limits.
+    fn rate_usage(&mut self) -> Vec<RateUsage> {
+        Vec::new()
+    }
 }
 
 /// REST at one venue: signs, corrects the clock, keeps the connection.
@@ -100,6 +105,8 @@ pub struct Rest<C: Clock> {
     recv_window: Option<u32>,
     /// The venue wants no request before then.
     paused_until: Nanos,
+    /// What the last answer's headers said.
+    usage: Vec<RateUsage>,
 }
 
 impl<C: Clock> Rest<C> {
@@ -112,6 +119,7 @@ impl<C: Clock> Rest<C> {
             offset_millis: 0,
             recv_window: None,
             paused_until: Nanos::ZERO,
+            usage: Vec::new(),
         }
     }
 
@@ -148,14 +156,17 @@ impl<C: Clock> Read for Rest<C> {
         };
         let http = HttpRequest { method, endpoint: &endpoint, headers, body: &[] };
         let response = self.client.send(&http).map_err(|error| RestError::Http { path, error })?;
+        let mut retry_at = Nanos::ZERO;
+        if matches!(response.status, 418 | 429) {
+            let asked = response.header("Retry-After").and_then(|text| text.trim().parse().ok());
+            retry_at = self.clock.now() + asked.map_or(PAUSE_UNSAID, Nanos::from_secs);
+            self.paused_until = self.paused_until.later(retry_at);
+        }
+        let headers = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.usage = wire::usage_of_headers(headers, retry_at);
         match response.status {
             200..=299 | 400 | 404 => Ok(response.body),
             status => {
-                if matches!(status, 418 | 429) {
-                    let asked = response.header("Retry-After").and_then(|text| text.trim().parse().ok());
-                    let pause = asked.map_or(PAUSE_UNSAID, Nanos::from_secs);
-                    self.paused_until = self.paused_until.later(self.clock.now() + pause);
-                }
                 let body = String::from_utf8_lossy(&response.body).chars().take(300).collect();
                 Err(RestError::Status { path, status, body })
             }
@@ -169,6 +180,10 @@ impl<C: Clock> Read for Rest<C> {
 
     fn set_clock_offset(&mut self, millis: i64) {
         self.offset_millis = millis;
+    }
+
+    fn rate_usage(&mut self) -> Vec<RateUsage> {
+        std::mem::take(&mut self.usage)
     }
 
     fn paused_until(&self) -> Nanos {
@@ -437,13 +452,23 @@ impl<C: Clock, R: Read> Requester<C, R> {
     /// A question that the venue refused for its time is asked again, once, with the right one.
     fn call(&mut self, request: &RestRequest) -> Result<Vec<u8>, CallError> {
         self.wiring.counters.rest_requests.one();
-        let body = self.rest.read(request)?;
+        let body = self.read(request)?;
         if request.security != Security::Signed || !hydrate::is_refused_for_time(&body) {
             return Ok(body);
         }
         self.measure_clock();
         self.wiring.counters.rest_requests.one();
-        Ok(self.rest.read(request)?)
+        Ok(self.read(request)?)
+    }
+
+    /// One request; the limits that its answer states are for the core to hear.
+    fn read(&mut self, request: &RestRequest) -> Result<Vec<u8>, RestError> {
+        let answer = self.rest.read(request);
+        for usage in self.rest.rate_usage() {
+            let event = Event::new(self.clock.now(), Source::Requester, Body::RateUsage(usage));
+            self.backlog.push_back(event.on(self.directory.venue(), InstrumentId::NONE));
+        }
+        answer
     }
 
     fn say(&mut self, what: &str, error: &CallError) {

@@ -5,8 +5,11 @@
 //!
 //! Sections are those of developers.binance.com: "USD-M" = Derivatives / USDS Margined Futures, "Spot" = Spot / APIs.
 
-use crate::core::event::{BalanceCause, Execution, OrderKind, PositionSide, Side, TimeInForce, VenueStatus};
+use crate::core::event::{
+    BalanceCause, Execution, OrderKind, PositionSide, RateUsage, Side, TimeInForce, VenueStatus,
+};
 use crate::core::instrument::Product;
+use crate::core::time::Nanos;
 
 /// The paths and rules in which the two products differ.
 #[derive(Debug, PartialEq, Eq)]
@@ -312,6 +315,25 @@ pub mod bucket {
     }
 }
 
+/// What the headers of a REST answer say of our limits; `retry_at` is for an answer that asks for a pause (`Retry-After`).
+#[cold]
+pub fn usage_of_headers<'h>(
+    headers: impl Iterator<Item = (&'h str, &'h str)>,
+    retry_at: Nanos,
+) -> Vec<RateUsage> {
+    let mut usage: Vec<RateUsage> = headers
+        .filter_map(|(name, value)| {
+            let bucket = bucket::of_header(&name.to_ascii_lowercase())?;
+            // The header says what was used and not what there is.
+            Some(RateUsage { bucket, used: value.trim().parse().ok()?, limit: 0, retry_at })
+        })
+        .collect();
+    if usage.is_empty() && !retry_at.is_zero() {
+        usage.push(RateUsage { bucket: bucket::REQUEST_WEIGHT, used: 0, limit: 0, retry_at });
+    }
+    usage
+}
+
 /// Whether a message that is none of the known ones says that the venue will end the connection soon. (Spot "WebSocket Streams" and
 /// "WebSocket API", "General information": `serverShutdown`.)
 #[cold]
@@ -353,5 +375,22 @@ mod tests {
         assert_eq!(venue_status("SOMETHING"), Known::no(VenueStatus::Other));
         assert_eq!(order_kind("SOMETHING"), Known::no(OrderKind::Other));
         assert_eq!(side("SOMETHING"), None);
+    }
+
+    #[test]
+    fn the_headers_of_an_answer_are_its_usage() {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("X-MBX-USED-WEIGHT-1M", "42"),
+            ("x-mbx-order-count-10s", " 7 "),
+            ("X-MBX-ORDER-COUNT-1D", "many"),
+        ];
+        let usage = usage_of_headers(headers.into_iter(), Nanos::ZERO);
+        let told: Vec<_> = usage.iter().map(|usage| (usage.bucket, usage.used)).collect();
+        assert_eq!(told, [(bucket::REQUEST_WEIGHT, 42), (bucket::ORDERS_10S, 7)]);
+        let pause = Nanos::from_secs(9);
+        let bare = usage_of_headers([].into_iter(), pause);
+        assert_eq!(bare.iter().map(|usage| usage.retry_at).collect::<Vec<_>>(), [pause]);
+        assert!(usage_of_headers([].into_iter(), Nanos::ZERO).is_empty());
     }
 }
