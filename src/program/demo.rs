@@ -13,6 +13,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Demo, Market};
+use crate::core::instrument::Product;
 use crate::sys::signal::StopFlag;
 use crate::venue::binance::sign::{Credentials, Signer};
 
@@ -40,6 +41,9 @@ impl Venue {
             std::fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         let mut command = Command::new(program);
         command.arg("venue").arg("--with-parent");
+        if config.venues.iter().any(|venue| venue.dialect != config.venues[0].dialect) {
+            bail!("the demo's own venue has one product: give all its venues one dialect");
+        }
         command.args(arguments(&config.demo, config));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
         // Out of the terminal's group: Ctrl-C is for the engine alone, also before the venue listens to signals.
@@ -150,7 +154,9 @@ fn arguments(demo: &Demo, config: &Config) -> Vec<String> {
             symbols.push(&instrument.symbol);
         }
     }
+    let product = config.venues.first().map_or(Product::LinearPerpetual, |venue| venue.dialect.product());
     let mut arguments = vec![
+        format!("--product={}", if product == Product::Spot { "spot" } else { "usdm" }),
         format!("--ca-dir={}", home.join("ca").display()),
         format!("--keys={}", home.join("venue-keys.toml").display()),
         format!("--market={}", demo.market),
