@@ -56,6 +56,27 @@ fn a_session_trades_fills_and_its_replay_is_identical() {
     again.says("replay identical").says("journal sealed: nothing is missing");
 }
 
+/// Spot in earnest: the private stream is a subscription, a replacement is a cancellation and a new order, and there are no position rows.
+#[test]
+fn a_spot_session_trades_replaces_and_its_replay_is_identical() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let addresses = ["rest", "market", "private", "order_entry"].map(|key| format!("{key} = \"embedded\"\n"));
+    let text = format!(
+        "mode = \"DEMO\"\n[[venue]]\nname = \"demo\"\ndialect = \"binance-spot\"\n{}[venue.key]\nid = \"embedded\"\nsecret = \"embedded\"\n",
+        addresses.concat()
+    );
+    std::fs::write(folder.path().join("spot.toml"), text).expect("written");
+    let arguments = ["run", "--config", "spot.toml", "--duration", "none", "--home", "home"];
+    let mut demo = Running::start(linchpin(folder.path(), &arguments));
+    demo.wait_for("a fill", |line| line.contains("fills") && !line.contains("fills 0"));
+    std::thread::sleep(Duration::from_secs(2));
+    demo.signal_group("-INT");
+    let told = demo.ended().expect_code(0);
+    told.says("0 left open").says("0 gaps, 0 resyncs").says("incidents              none");
+    told.says("rejected by the venue  none").says("replay                 identical");
+    assert!(number_before(&told.stdout, " sent, ", " replaces") > 0, "{told}");
+}
+
 #[test]
 fn a_session_saves_snapshots_and_its_replay_from_one_ends_as_the_full_one() {
     let folder = tempfile::tempdir().expect("a folder");

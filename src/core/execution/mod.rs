@@ -13,12 +13,13 @@ use crate::event::{
 use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::instrument::Product;
-use crate::intent::{Intent, NewIntent};
+use crate::intent::{Intent, NewIntent, ReplaceIntent};
 use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
 use crate::record::{Admission, Ask, CloseReason, Decision, Gate, IncidentKind};
 use crate::risk::Approved;
 use crate::state::State;
+use crate::state::market::InstrumentMarket;
 use crate::state::order::{Confirmation, Inflight, NewRow};
 use crate::state::queue::{Pending, Wait};
 use crate::time::Nanos;
@@ -205,11 +206,26 @@ impl ExecutionControl {
             Intent::New(new) => self.send_new(state, pending, &new, venue, outbox),
             Intent::Replace(replace) => {
                 let Some(target) = self.target(state, &pending.intent) else { return };
+                let family = family_of(state, &pending.intent);
+                if can_only_be_cancelled(state, target.index, &replace) {
+                    let (request, index) = (RequestKind::Cancel, target.index);
+                    self.send_change(
+                        state,
+                        index,
+                        request,
+                        family,
+                        Price::ZERO,
+                        Quantity::ZERO,
+                        true,
+                        outbox,
+                    );
+                    return;
+                }
                 self.send_change(
                     state,
                     target.index,
                     RequestKind::Replace,
-                    family_of(state, &pending.intent),
+                    family,
                     replace.price,
                     replace.quantity,
                     pending.reducing,
@@ -467,4 +483,18 @@ fn closed_for(
         return Some(Gate::Book);
     }
     None
+}
+
+/// Spot venues replace by cancelling and placing anew, which they refuse for an order that has begun to fill: the fills of both would
+/// be counted twice over. Such an order goes, and its strategy quotes the rest anew.
+#[inline]
+fn can_only_be_cancelled(state: &State, index: OrderIndex, replace: &ReplaceIntent) -> bool {
+    let Some(order) = state.execution.orders.order(index) else { return false };
+    let is_spot = |market: &InstrumentMarket| {
+        market.definition.is_some_and(|definition| definition.product == Product::Spot)
+    };
+    let keeps_price = replace.price == order.price && replace.quantity < order.quantity;
+    order.cumulative.is_positive()
+        && !keeps_price
+        && state.market.instrument(order.instrument).is_some_and(is_spot)
 }

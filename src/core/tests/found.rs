@@ -3,9 +3,11 @@
 mod desk;
 
 use desk::*;
+use linchpin_core::dispatch::DispatchFlags;
 use linchpin_core::event::*;
 use linchpin_core::family::Family;
 use linchpin_core::id::*;
+use linchpin_core::instrument::{InstrumentDefinition, Product};
 use linchpin_core::intent::{CancelIntent, Intent, ReplaceIntent};
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
@@ -386,4 +388,41 @@ fn venues_are_read_back_independently_even_at_the_same_time() {
     give(&mut desk, 1, hydration(HydrationPhase::End, asks[1]));
     assert_eq!(told(&desk), Some(11));
     assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 1, "9 held and 11 told after a read-back");
+}
+
+/// Spot: a replacement is a cancellation and a new order, which an order that has begun to fill does not take. Its price is moved by cancelling it; less
+/// of it at the same price it can have, and keeps its place.
+#[test]
+fn on_spot_an_order_that_has_begun_to_fill_is_cancelled_where_its_price_would_move() {
+    let spot = InstrumentDefinition { product: Product::Spot, ..definition() };
+    let mut desk = Desk::ready_with(configuration(), spot);
+    let whole = desk.open(bid(0, 10));
+    desk.wish(vec![replace(0, 9_991, 10)]);
+    let moved = desk.take_dispatches();
+    assert_eq!((moved[0].request, moved[0].flags.has(DispatchFlags::SHRINKS)), (RequestKind::Replace, false));
+    // The venue gave it a new number.
+    let replaced = OrderReport {
+        venue_order_id: VenueOrderId(4_321),
+        price: Price::new(9_991),
+        ..desk.report(&whole, Execution::Replaced, VenueStatus::New)
+    };
+    desk.tell(&whole, replaced);
+    assert_eq!(desk.order(&whole).venue_order_id, VenueOrderId(4_321));
+
+    let fill = OrderReport { venue_order_id: VenueOrderId(4_321), ..desk.fill(&whole, 4, 4, 1) };
+    desk.tell(&whole, fill);
+    desk.settle();
+    desk.wish(vec![replace(0, 9_991, 8)]);
+    let less = desk.take_dispatches();
+    assert_eq!((less[0].request, less[0].flags.has(DispatchFlags::SHRINKS)), (RequestKind::Replace, true));
+    let smaller = OrderReport {
+        quantity: Quantity::new(8),
+        cumulative_quantity: Quantity::new(4),
+        ..desk.report(&whole, Execution::Replaced, VenueStatus::PartiallyFilled)
+    };
+    desk.tell(&whole, smaller);
+    desk.settle();
+    desk.wish(vec![replace(0, 9_992, 8)]);
+    let gone = desk.take_dispatches();
+    assert_eq!(gone.iter().map(|d| d.request).collect::<Vec<_>>(), [RequestKind::Cancel]);
 }
