@@ -104,7 +104,7 @@ trait Container {
 struct Chosen(Book);
 
 impl Container for Chosen {
-    const NAME: &'static str = "chosen_sorted_arrays_best_last";
+    const NAME: &'static str = "chosen_sorted_chunks";
     fn new() -> Self {
         Self(Book::new(CAPACITY))
     }

@@ -9,9 +9,12 @@ mod rig;
 
 mod book;
 mod encode;
+mod instructions;
 mod journal;
 mod parse;
 mod ring;
+mod risk;
+mod save;
 mod turn;
 
 use std::time::Duration;
@@ -19,6 +22,9 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
+    if std::env::args().any(|word| word == "--instructions") {
+        return instructions::run();
+    }
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
@@ -27,6 +33,8 @@ fn main() {
     parse::bench(&mut criterion);
     ring::bench(&mut criterion);
     turn::bench(&mut criterion);
+    risk::bench(&mut criterion);
+    save::bench(&mut criterion);
     book::bench(&mut criterion);
     journal::bench(&mut criterion);
     encode::bench(&mut criterion);

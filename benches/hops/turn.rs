@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use linchpin::core::dispatch::Dispatch;
 use linchpin::core::event::{
-    Body, BookTicker, Depth, DepthPart, Event, Level, RateUsage, Side, Source, Timer, Trade,
+    Body, BookLoss, BookTicker, Depth, DepthPart, Event, Level, RateUsage, Side, Source, Timer, Trade,
 };
 use linchpin::core::execution::Outbox;
 use linchpin::core::id::InstrumentId;
@@ -43,14 +43,9 @@ pub fn bench(criterion: &mut Criterion) {
         });
         assert_eq!(desk.seen.dispatches, 0, "nothing so far was to move a quote");
         group.bench_function("top_moves_both_quotes_answered", |bencher| {
-            let mut bid = 100_000;
-            bencher.iter(|| {
-                bid = if bid == 100_000 { 100_005 } else { 100_000 };
-                desk.top(bid, 10);
-                desk.answer();
-            });
+            bencher.iter(|| desk.move_quotes());
+            assert!(desk.seen.dispatches > 1, "the quotes were to move");
         });
-        assert!(desk.seen.dispatches > 1);
         group.finish();
     }
 }
@@ -77,19 +72,21 @@ impl Outbox for Seen {
     }
 }
 
-struct Desk {
-    core: Core,
+pub struct Desk {
+    pub core: Core,
     seen: Seen,
     sequence: u64,
     update: u64,
     now: Nanos,
     deadline: Nanos,
-    instrument: InstrumentId,
+    /// Where the market moves.
+    pub instrument: InstrumentId,
+    bid: i64,
 }
 
 impl Desk {
-    /// Both sides quoted and confirmed in the last instrument.
-    fn quoting(instruments: u16) -> Self {
+    /// Both sides quoted and confirmed in every instrument; the market moves in the last.
+    pub fn quoting(instruments: u16) -> Self {
         let mut desk = Self {
             core: rig::core(instruments),
             seen: Seen { open: Vec::with_capacity(64), dispatches: 0 },
@@ -97,19 +94,50 @@ impl Desk {
             update: 100,
             now: Nanos::from_secs(1_000),
             deadline: Nanos::MAX,
-            instrument: InstrumentId(instruments - 1),
+            instrument: rig::BTC,
+            bid: 100_000,
         };
         for event in rig::opening(instruments, desk.now) {
             desk.turn(&event);
         }
-        desk.depth(100_000, true);
-        assert_eq!(desk.seen.open.len(), 2, "it quotes both sides");
-        desk.answer();
+        for instrument in (0..instruments).map(InstrumentId) {
+            desk.instrument = instrument;
+            desk.depth(100_000, true);
+            assert_eq!(desk.seen.open.len(), 2, "it quotes both sides");
+            desk.answer();
+        }
         desk.seen.dispatches = 0;
         desk
     }
 
-    fn top(&mut self, bid: i64, quantity: i64) {
+    /// The book is lost and found again: both quotes go, and two new orders come.
+    pub fn requote(&mut self) {
+        self.give(Body::BookLost(BookLoss::Gap));
+        self.answer();
+        self.depth(100_000, true);
+        self.answer();
+    }
+
+    /// So many levels on each side of every book, around the quotes.
+    pub fn fill_books(&mut self, levels: i64) {
+        for market in 0..self.core.state().market.count() {
+            self.instrument = InstrumentId(market as u16);
+            for away in 2..=levels {
+                let level = |price| Level { price: Price::new(price), quantity: Quantity::new(away) };
+                let sides = [level(100_000 - away), level(100_001 + away), Level::default()];
+                self.update(DepthPart { count: 2, bids: 1, snapshot: false, last: true }, sides);
+            }
+        }
+    }
+
+    /// The top moves, both quotes follow, and the venue does what was asked.
+    pub fn move_quotes(&mut self) {
+        self.bid = if self.bid == 100_000 { 100_005 } else { 100_000 };
+        self.top(self.bid, 10);
+        self.answer();
+    }
+
+    pub fn top(&mut self, bid: i64, quantity: i64) {
         self.update += 1;
         let level = |price| Level { price: Price::new(price), quantity: Quantity::new(quantity) };
         self.give(Body::BookTicker(BookTicker {
@@ -119,17 +147,18 @@ impl Desk {
         }));
     }
 
-    fn depth(&mut self, bid: i64, snapshot: bool) {
+    pub fn depth(&mut self, bid: i64, snapshot: bool) {
         let level = |price, quantity| Level { price: Price::new(price), quantity: Quantity::new(quantity) };
-        let previous = self.update_of_book();
+        let far = level(bid - 40, self.update as i64 % 90 + 1);
+        let part = DepthPart { count: 3, bids: 2, snapshot, last: true };
+        self.update(part, [level(bid, 10), far, level(bid + 1, 10)]);
+    }
+
+    fn update(&mut self, part: DepthPart, levels: [Level; Depth::LEVELS]) {
+        let previous_update = self.update_of_book();
         self.update += 1;
-        self.give(Body::Depth(Depth {
-            first_update: previous + 1,
-            last_update: self.update,
-            previous_update: previous,
-            part: DepthPart { count: 3, bids: 2, snapshot, last: true },
-            levels: [level(bid, 10), level(bid - 40, self.update as i64 % 90 + 1), level(bid + 1, 10)],
-        }));
+        let (first_update, last_update) = (previous_update + 1, self.update);
+        self.give(Body::Depth(Depth { first_update, last_update, previous_update, part, levels }));
     }
 
     fn update_of_book(&self) -> u64 {

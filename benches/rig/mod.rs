@@ -32,6 +32,8 @@ use linchpin::venue::binance::sign::{Credentials, Signer};
 
 pub const VENUE: VenueId = VenueId(0);
 pub const BTC: InstrumentId = InstrumentId(0);
+/// No rig has more.
+pub const MOST_INSTRUMENTS: u16 = 64;
 
 /// BTCUSDT as the recording has it, and `count - 1` others with the same grid.
 pub fn directory(count: u16) -> Arc<Directory> {
@@ -94,12 +96,12 @@ pub fn configuration(instruments: u16) -> Configuration {
         instruments: vec![limits; usize::from(instruments)],
         strategies: vec![StrategyLimits {
             instruments: (0..instruments).collect(),
-            max_open_orders: 2 * u32::from(instruments),
+            max_open_orders: 2 * u32::from(instruments) + 2,
             max_intents_per_second: 0,
             max_daily_loss: 0,
             max_order_age: Nanos::ZERO,
         }],
-        order_rows: 1_024,
+        order_rows: 4_096,
         book_levels: 8_192,
         // The recording is played faster than it happened: with a settle window of real length the maker would mostly wait.
         settle_quiet: Nanos::ZERO,

@@ -64,6 +64,18 @@ impl Book {
         }
     }
 
+    /// The quantity on the nearest `levels` of a side.
+    pub fn depth(&self, side: Side, levels: usize) -> Quantity {
+        let sum = |nearest: &Levels| {
+            nearest.iter().take(levels).fold(Quantity::ZERO, |sum, level| sum + level.quantity)
+        };
+        match side {
+            Side::Buy => sum(&self.bids),
+            Side::Sell => sum(&self.asks),
+        }
+    }
+
+    /// Both sides have levels, and the best bid is not below the best ask.
     #[inline]
     pub fn is_crossed(&self) -> bool {
         matches!((self.best_bid(), self.best_ask()), (Some(bid), Some(ask)) if bid.price >= ask.price)

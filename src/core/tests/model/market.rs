@@ -20,6 +20,7 @@ pub struct Market {
     bids: BTreeMap<Price, Quantity>,
     asks: BTreeMap<Price, Quantity>,
     sync: Sync,
+    crossed: bool,
     last: u64,
     bridging: bool,
     /// Bid, ask, and the update that they are of.
@@ -36,6 +37,7 @@ impl Market {
             bids: BTreeMap::new(),
             asks: BTreeMap::new(),
             sync: Sync::Lost,
+            crossed: false,
             last: 0,
             bridging: false,
             top: None,
@@ -50,11 +52,19 @@ impl Market {
     }
 
     pub fn is_trusted(&self) -> bool {
-        self.sync == Sync::Whole && !self.stale && self.top().is_some_and(|(bid, ask)| bid.price < ask.price)
+        let uncrossed = self.top().is_some_and(|(bid, ask)| bid.price < ask.price) && !self.crossed;
+        self.sync == Sync::Whole && !self.stale && uncrossed
+    }
+
+    /// Bids from the best down, asks from the best up.
+    pub fn levels(&self) -> (Vec<Level>, Vec<Level>) {
+        let level = |(price, quantity): (&Price, &Quantity)| Level { price: *price, quantity: *quantity };
+        (self.bids.iter().rev().map(level).collect(), self.asks.iter().map(level).collect())
     }
 
     pub fn lose(&mut self) {
         self.sync = Sync::Lost;
+        self.crossed = false;
         self.bids.clear();
         self.asks.clear();
         self.top = None;
@@ -117,6 +127,8 @@ impl Market {
             return;
         }
         self.sync = Sync::Whole;
+        let touch = (self.bids.last_key_value(), self.asks.first_key_value());
+        self.crossed = matches!(touch, (Some((bid, _)), Some((ask, _))) if bid >= ask);
         if self.top.is_some_and(|top| top.2 > self.last) {
             return;
         }
