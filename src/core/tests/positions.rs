@@ -324,6 +324,8 @@ fn random_fills_fees_and_funding_add_up_to_the_cash_that_moved_for_each_owner_an
             };
             desk.tell(&sent, fill);
             desk.tell(&sent, fill);
+            let held = desk.held(BTC);
+            desk.position(BTC, held, false);
             let signed = if side == Side::Buy { quantity } else { -quantity };
             let page = &mut pages[owner];
             page.lots += signed;
