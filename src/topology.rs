@@ -22,6 +22,8 @@ use crate::journal::Writer;
 use crate::journal::snapshot::Shelf;
 use crate::kill_flag::KillFlag;
 use crate::kill_gate::{GateCheck, GateControl, GateState, KillGate};
+use crate::net::Endpoint;
+use crate::net::http::HttpClient;
 use crate::net::tls::TlsClient;
 use crate::net::websocket::WebSocketOptions;
 use crate::ring::{Consumer, Producer, ring};
@@ -39,6 +41,8 @@ use crate::threads::operator::{Asked, Operator, OperatorOptions, OperatorWiring}
 use crate::threads::paper::PaperLoop;
 use crate::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use crate::threads::requester::{Requester, RequesterOptions, RequesterWiring, Rest};
+use crate::threads::sender::courier::Courier;
+use crate::threads::sender::fallback::Fallback;
 use crate::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
 use crate::threads::wait::{Waiter, Waiting};
 use crate::threads::world::NetDial;
@@ -106,6 +110,18 @@ pub const RINGS: &[RingRow] = &[
         carries: "how far off our clock is",
         depth: |_| SMALL,
         when_full: "it is measured again after its interval",
+    },
+    RingRow {
+        name: "sender_courier",
+        carries: "requests that go over REST while the session is down",
+        depth: |_| SMALL,
+        when_full: "the request is not sent, and the core is told",
+    },
+    RingRow {
+        name: "courier_sender",
+        carries: "what became of them",
+        depth: |_| SMALL,
+        when_full: "never: the sender lends no more than it has room for",
     },
     RingRow {
         name: "sender_paper",
@@ -205,9 +221,28 @@ pub struct VenueParts {
 
 /// Where a venue's requests go.
 pub enum Orders {
-    Venue(NetDial),
+    Venue {
+        dial: NetDial,
+        /// The way over REST while the session is down.
+        rest: Option<OverRest>,
+    },
     /// DRY_RUN: into a file of this folder.
     Paper(PathBuf),
+}
+
+impl Orders {
+    fn has_courier(&self) -> bool {
+        matches!(self, Self::Venue { rest: Some(_), .. })
+    }
+}
+
+/// What a courier is made of.
+pub struct OverRest {
+    pub client: HttpClient,
+    pub base: Endpoint,
+    pub api_key: String,
+    /// How long the session must have been down.
+    pub after: Nanos,
 }
 
 /// What the operator's thread is made of.
@@ -266,6 +301,8 @@ pub enum RunError {
     RingTooSmall { ring: &'static str, depth: usize, least: usize },
     #[error("cannot start the thread {name}: {source}")]
     Thread { name: String, source: std::io::Error },
+    #[error("fewer checks of the kill gate than senders: a bug")]
+    TooFewChecks,
     #[error("cannot make the file of the dry run's requests: {0}")]
     Paper(std::io::Error),
     #[error("the {0} thread panicked; the gate is shut")]
@@ -290,7 +327,9 @@ pub fn start(
         }
     }
     let Shared { clock, registry, log, initial_gate, snapshots, snapshot_every } = shared;
-    let (gate, checks) = KillGate::for_senders(initial_gate, venues.len());
+    let couriers = venues.iter().filter(|parts| parts.orders.has_courier()).count();
+    let (gate, checks) = KillGate::for_senders(initial_gate, venues.len() + couriers);
+    let mut checks = checks.into_iter();
     let stop = StopFlag::new();
     let mut house = House {
         depths,
@@ -305,17 +344,18 @@ pub fn start(
     let (said, from_operator) = house.ring("operator_core", "");
     let (to_operator, told) = house.ring("core_operator", "");
     let (mut inlets, mut outlets) = (Vec::new(), Vec::new());
-    let (mut receivers, mut senders, mut requesters, mut papers) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut receivers, mut senders, mut requesters) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut papers, mut carriers) = (Vec::new(), Vec::new());
     let mut tick_to_trade = Vec::new();
-    for (parts, check) in venues.into_iter().zip(checks) {
-        let built = house.build(parts, check)?;
+    for parts in venues {
+        let built = house.build(parts, &mut checks)?;
         inlets.push(built.inlets);
         outlets.push(built.outlets);
         receivers.push((built.name.clone(), built.receiver));
         senders.push((built.name.clone(), built.sender));
         requesters.push((built.name.clone(), built.requester));
-        papers.extend(built.paper.map(|paper| (built.name, paper)));
+        papers.extend(built.paper.map(|paper| (built.name.clone(), paper)));
+        carriers.extend(built.courier.map(|courier| (built.name, courier)));
         tick_to_trade.push(built.tick_to_trade);
     }
     let core_wiring = CoreWiring {
@@ -338,6 +378,10 @@ pub fn start(
     for (venue, requester) in requesters {
         let name = house.named("requester", &venue);
         cold.push(house.spawn_cold(name, requester, Requester::pass, drop)?);
+    }
+    for (venue, courier) in carriers {
+        let name = house.named("courier", &venue);
+        cold.push(house.spawn_cold(name, courier, Courier::pass, drop)?);
     }
     for (venue, paper) in papers {
         let name = house.named("paper", &venue);
@@ -387,11 +431,17 @@ struct Built {
     sender: Sender<Clock, NetDial>,
     requester: Requester<Clock, Rest<Clock>>,
     paper: Option<PaperLoop>,
+    courier: Option<Courier>,
     tick_to_trade: LiveReader,
 }
 
 impl House<'_> {
-    fn build(&mut self, parts: VenueParts, check: GateCheck) -> Result<Built, RunError> {
+    /// `checks`: one for each that can send.
+    fn build(
+        &mut self,
+        parts: VenueParts,
+        checks: &mut impl Iterator<Item = GateCheck>,
+    ) -> Result<Built, RunError> {
         let name = parts.name;
         let at = name.as_str();
         let (to_core_market, from_receiver) = self.ring("receiver_core", at);
@@ -426,14 +476,26 @@ impl House<'_> {
             },
             self.clock.clone(),
         );
-        let (door, paper) = match parts.orders {
-            Orders::Venue(dial) => (Door::Venue(dial), None),
+        let mut check = || checks.next().ok_or(RunError::TooFewChecks);
+        let (mut paper, mut courier, mut fallback) = (None, None, None);
+        let door = match parts.orders {
+            Orders::Venue { dial, rest } => {
+                if let Some(rest) = rest {
+                    let (errands, to_carry) = self.ring("sender_courier", at);
+                    let (delivered, back) = self.ring("courier_sender", at);
+                    let carrier =
+                        Courier::new(rest.client, rest.base, rest.api_key, check()?, to_carry, delivered);
+                    courier = Some(carrier);
+                    fallback = Some(Fallback { errands, back, after: rest.after });
+                }
+                Door::Venue(dial)
+            }
             Orders::Paper(folder) => {
                 let (to_paper, papers) = self.ring("sender_paper", at);
                 let file =
                     if self.several { format!("dry_run.{name}.jsonl") } else { "dry_run.jsonl".into() };
-                let paper = PaperLoop::create(&folder.join(file), papers).map_err(RunError::Paper)?;
-                (Door::Paper(to_paper), Some(paper))
+                paper = Some(PaperLoop::create(&folder.join(file), papers).map_err(RunError::Paper)?);
+                Door::Paper(to_paper)
             }
         };
         let sender = Sender::new(
@@ -444,8 +506,9 @@ impl House<'_> {
                 dispatches: from_core,
                 events: to_core_orders,
                 tunings,
+                fallback,
                 wishes: sender_wishes,
-                gate: check,
+                gate: check()?,
                 gate_control: self.gate.clone(),
                 hops,
                 counters: self.registry.block(self.named("sender", at)),
@@ -471,7 +534,7 @@ impl House<'_> {
         );
         let inlets = VenueInlets { sender: from_sender, requester: from_requester, receiver: from_receiver };
         let outlets = VenueOutlets { sender: to_sender, requester: to_requester };
-        Ok(Built { name, inlets, outlets, receiver, sender, requester, paper, tick_to_trade })
+        Ok(Built { name, inlets, outlets, receiver, sender, requester, paper, courier, tick_to_trade })
     }
 
     /// Receivers and senders: all on one thread, or on one each.

@@ -8,7 +8,7 @@
 mod support;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use support::faulty::{Desk, Story};
@@ -130,6 +130,12 @@ const TABLE: &[Row] = &[
         engine: "the lagging connection carries the feed on; once the quick one is back it is ahead of what the book has, so the book is built anew",
         events: &[],
         never: &["market down (reset)", "book 0 lost (disconnected)", "account read back"],
+    },
+    Row {
+        fault: "order entry is down for long while REST lives",
+        engine: "after rest_fallback_after requests go over REST, each past the kill gate, until the session is logged on again",
+        events: &["order_entry down (reset)", "order_entry up"],
+        never: &["market down (reset)", "private down (reset)"],
     },
     Row {
         fault: "the venue's clock jumps by a minute",
@@ -379,6 +385,39 @@ fn lag_and_break(desk: &mut Desk, lagging: [usize; 2], breaking: [usize; 2]) {
         desk.venue.fault(&format!(r#"{{"fault":"reset","target":{}}}"#, market[gone]));
     }
     desk.trades_on(5);
+}
+
+#[test]
+fn order_entry_is_down_for_long() {
+    let story = when(
+        "order entry is down for long while REST lives",
+        "rest_fallback_after = \"300ms\"",
+        "",
+        |desk| {
+            desk.venue.fault(r#"{"fault":"down","target":"api","for_ms":60000}"#);
+            desk.wait_for_log("requests go over REST");
+            desk.trades_on(10);
+            assert_eq!(desk.venue.connections("api"), Vec::<u64>::new(), "the session is still down");
+            desk.venue.heal();
+            desk.wait_for_log("requests go over the session again");
+            desk.trades_on(5);
+        },
+    );
+    assert!(story.events.iter().all(|event| !event.starts_with("not sent")), "{:?}", story.events);
+}
+
+/// The gate stands before the courier as well: what is confirmed is true of both.
+#[test]
+fn a_kill_holds_what_would_go_over_rest() {
+    let _turn = turn();
+    let mut desk = Desk::open("rest_fallback_after = \"300ms\"", "");
+    desk.venue.fault(r#"{"fault":"down","target":"api","for_ms":60000}"#);
+    desk.wait_for_log("requests go over REST");
+    desk.trades_on(3);
+    desk.ctl(&["kill", "--mode", "block", "--reason", "the test says so"]);
+    let at_the_word = desk.venue.orders_taken();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(desk.venue.orders_taken(), at_the_word, "an order left after the kill was confirmed");
 }
 
 #[test]

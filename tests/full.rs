@@ -425,6 +425,64 @@ fn requester_sender_full_is_made_up_for_by_the_next_measurement() {
     assert!(lone.tuner.push(tuning(11)).is_ok(), "one pass empties it");
 }
 
+// ------------------------------------------------------------------------------------------------ sender_courier, courier_sender
+
+/// The session stays down, so requests go to the courier; it is busy with none of them, and only as many are lent as can come back.
+fn lends_at_most(errands: usize, back: usize, expected: usize) {
+    use linchpin::core::event::NotSentReason;
+    use linchpin::threads::sender::courier::{Delivered, Fate};
+    let (to_courier, mut at_courier) = linchpin::ring::ring("sender_courier", errands);
+    let (mut from_courier, delivered) = linchpin::ring::ring("courier_sender", back);
+    let after = Nanos::from_millis(1);
+    let fallback =
+        linchpin::threads::sender::fallback::Fallback { errands: to_courier, back: delivered, after };
+    let mut lone = LoneSender::with_fallback(64, 64, fallback);
+    lone.sender.pass();
+    lone.clock.advance(after);
+    lone.sender.pass();
+    let mut not_sent = Vec::new();
+    let mut hear = |lone: &mut LoneSender| {
+        while let Some(event) = lone.events.pop() {
+            if let Body::NotSent(what) = event.body {
+                not_sent.push((what.dispatch, what.reason));
+            }
+        }
+    };
+    for number in 1..=4 {
+        assert!(lone.hand(number));
+    }
+    lone.sender.pass();
+    hear(&mut lone);
+    // Each lent one comes back with the gate's word.
+    let mut carried = 0;
+    while let Some(errand) = at_courier.pop() {
+        carried += 1;
+        assert!(from_courier.push(Delivered { dispatch: errand.dispatch, fate: Fate::Refused }).is_ok());
+    }
+    assert_eq!(carried, expected);
+    for _ in 0..8 {
+        lone.sender.pass();
+        hear(&mut lone);
+    }
+    not_sent.sort_by_key(|(dispatch, _)| *dispatch);
+    let reason = |dispatch: u64| match dispatch <= expected as u64 {
+        true => NotSentReason::KillGate,
+        false => NotSentReason::SocketFull,
+    };
+    assert_eq!(not_sent, (1..=4).map(|dispatch| (dispatch, reason(dispatch))).collect::<Vec<_>>());
+    assert!(lone.venue.borrow().placed_ids().is_empty());
+}
+
+#[test]
+fn sender_courier_full_is_told_as_not_sent() {
+    lends_at_most(2, 8, 2);
+}
+
+#[test]
+fn courier_sender_full_cannot_be_because_no_more_is_lent() {
+    lends_at_most(8, 3, 3);
+}
+
 // ------------------------------------------------------------------------------------------------ sender_paper
 
 #[test]

@@ -171,6 +171,7 @@ fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
                 dispatches: from_core,
                 events: to_core,
                 tunings: ring("requester_sender", 4).1,
+                fallback: None,
                 wishes: ring("sender_requester", 4).0,
                 gate: check,
                 gate_control: gate,

@@ -413,6 +413,8 @@ pub struct Connection {
     pub max_connection_age: Nanos,
     /// The venue's clock is measured this often.
     pub clock_interval: Nanos,
+    /// Orders go over REST when the session has been down for so long; `None`: never.
+    pub rest_fallback_after: Option<Nanos>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

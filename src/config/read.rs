@@ -368,6 +368,10 @@ fn connection(section: &Section<'_>) -> Connection {
         max_connection_age: section
             .span("max_connection_age", Nanos::from_secs(10)..=Nanos::from_secs(24 * 3600)),
         clock_interval: section.span("clock_interval", second..=hour),
+        rest_fallback_after: section.read(
+            "rest_fallback_after",
+            unless_none(text(|text| span_within(text, &(Nanos::from_millis(100)..=hour)))),
+        ),
     };
     if connection.ping_interval.is_some_and(|interval| interval >= connection.silence_timeout) {
         section.wrong(

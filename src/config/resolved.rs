@@ -145,6 +145,10 @@ impl Venue {
         out.span("reconnect_longest", connection.reconnect_longest);
         out.span("max_connection_age", connection.max_connection_age);
         out.span("clock_interval", connection.clock_interval);
+        match connection.rest_fallback_after {
+            Some(after) => out.span("rest_fallback_after", after),
+            None => out.quoted("rest_fallback_after", "none"),
+        }
         out.table("[venue.key]");
         let source = |source: &super::Source| toml_text(&source.to_string());
         let none = || "\"none\"".to_owned();

@@ -2,20 +2,27 @@
 //! session of one venue, both directions of it, so the answers come back here too.
 //!
 //! Promises: the kill gate is asked immediately before every write; a dispatch that was not written is told to the core as
-//! `NotSent`, one that may have been written is never told so; nothing is sent twice. In DRY_RUN there is no dial: the last request is written
+//! `NotSent`, one that may have been written is never told so; nothing is sent twice. While the session is down for long its courier may carry
+//! requests over REST, under the same promises. In DRY_RUN there is no dial: the last request is written
 //! to paper, and nothing here could send it.
 //! Hot.
 
+pub mod courier;
+pub mod fallback;
 mod output;
 mod session;
 
 use std::collections::VecDeque;
 
+use self::courier::{Delivered, Fate};
+use self::fallback::{Detour, Fallback, Turn};
 use self::output::Output;
 use self::session::{LOGON_PATIENCE, Session, Stage};
 use crate::core::dispatch::{Dispatch, DispatchFlags};
-use crate::core::event::{Event, NotSentReason, RequestKind};
-use crate::core::id::VenueId;
+use crate::core::event::{
+    Body, Event, LinkChange, LinkKind, LinkReason, LinkState, NotSentReason, RequestKind, Source,
+};
+use crate::core::id::{InstrumentId, VenueId};
 use crate::core::time::Nanos;
 use crate::kill_gate::{GateCheck, GateControl, Write};
 use crate::net::websocket::{Closed, SendError};
@@ -29,6 +36,7 @@ use crate::threads::paper::Paper;
 use crate::threads::requester::{Tuning, Want};
 use crate::threads::world::{Clock, Dial, Socket};
 use crate::threads::{Pass, say};
+use crate::venue::EventSink;
 use crate::venue::binance::orders::{Answer, EncodeError, OrderCounters, OrderEntry};
 use crate::venue::binance::wire::announces_shutdown;
 
@@ -55,6 +63,8 @@ pub struct SenderWiring {
     pub events: Producer<Event>,
     /// How far off our clock is, as the requester has measured it.
     pub tunings: Consumer<Tuning>,
+    /// The way over REST, where the configuration allows it.
+    pub fallback: Option<Fallback>,
     /// To have it measured again.
     pub wishes: Producer<Want>,
     pub gate: GateCheck,
@@ -69,6 +79,8 @@ pub struct Sender<C: Clock, D: Dial> {
     entry: OrderEntry,
     session: Session<D>,
     paper: Option<Producer<Paper>>,
+    detour: Option<Detour>,
+    venue: VenueId,
     dispatches: Consumer<Handed>,
     tunings: Consumer<Tuning>,
     wishes: Producer<Want>,
@@ -110,11 +122,14 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 counters: wiring.counters,
                 log: wiring.log,
                 clock_doubted: false,
+                is_up: false,
             },
             clock,
             entry,
             session: Session::new(dial, &options.upkeep),
             paper,
+            detour: wiring.fallback.map(Detour::new),
+            venue: options.venue,
             dispatches: wiring.dispatches,
             tunings: wiring.tunings,
             wishes: wiring.wishes,
@@ -146,6 +161,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 socket.close(now);
             }
         }
+        moved |= self.take_detour(now);
         self.tune();
         // Only when nothing is half-written: what the new gate forbids has then surely not left after this.
         if self.session.is_flushed() {
@@ -161,7 +177,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.session.is_closed()
+        self.session.is_closed() && self.detour.as_ref().is_none_or(Detour::is_idle)
     }
 
     pub fn finish(mut self) -> SenderEnd {
@@ -194,6 +210,9 @@ impl<C: Clock, D: Dial> Sender<C, D> {
         let dispatch = &handed.dispatch;
         let taken = self.clock.now();
         self.out.hops.record(Hop::RingOut, taken.since(handed.at).raw());
+        if self.detour.as_ref().is_some_and(Detour::is_on) {
+            return self.send_by_courier(dispatch, taken);
+        }
         match self.entry.encode(dispatch, taken, &mut self.frame) {
             Ok(()) => {}
             Err(EncodeError::NotReady) => return self.out.not_sent(dispatch, NotSentReason::LinkDown),
@@ -237,6 +256,101 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 self.out.not_sent(dispatch, NotSentReason::LinkDown);
             }
         }
+    }
+
+    /// The session is down: the courier carries it, and asks the gate.
+    #[cold]
+    fn send_by_courier(&mut self, dispatch: &Dispatch, now: Nanos) {
+        let Some(detour) = self.detour.as_mut() else {
+            return self.out.not_sent(dispatch, NotSentReason::LinkDown);
+        };
+        match self.entry.rest(dispatch, now) {
+            Ok(request) => {
+                if !detour.lend(dispatch, request) {
+                    self.out.not_sent(dispatch, NotSentReason::SocketFull);
+                }
+            }
+            Err(error) => {
+                let text = format_args!("{}: {error}", dispatch.client_order_id);
+                say(&mut self.out.log, now, Level::Error, LogEvent::OrderNotSent, text);
+                self.out.not_sent(dispatch, NotSentReason::Unencodable);
+            }
+        }
+    }
+
+    /// Begins and ends the way over REST, and hears what came of what went there.
+    #[inline]
+    fn take_detour(&mut self, now: Nanos) -> bool {
+        let Some(detour) = self.detour.as_mut() else { return false };
+        let turn = detour.look(self.entry.is_ready() || self.stopping, now);
+        let is_on = detour.is_on();
+        let delivered = detour.delivered();
+        match turn {
+            Turn::No => {}
+            Turn::Begins => {
+                let text = format_args!("order entry: requests go over REST until the session is back");
+                say(&mut self.out.log, now, Level::Warn, LogEvent::Reconnect, text);
+            }
+            Turn::Ends => {
+                let text = format_args!("order entry: requests go over the session again");
+                say(&mut self.out.log, now, Level::Info, LogEvent::Reconnect, text);
+            }
+        }
+        if is_on && !self.out.is_up {
+            self.tell_link(LinkState::Up, LinkReason::None, now);
+        }
+        match delivered {
+            Some(delivered) => {
+                self.take_delivered(&delivered, now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[cold]
+    fn take_delivered(&mut self, delivered: &Delivered, now: Nanos) {
+        let dispatch = &delivered.dispatch;
+        let sent = self.out.counters.requests_sent.of(dispatch.request);
+        match &delivered.fate {
+            Fate::Refused => {
+                self.out.counters.kill_gate_refusals.one();
+                self.out.not_sent(dispatch, NotSentReason::KillGate);
+            }
+            Fate::NeverSent(why) => {
+                self.out.not_sent(dispatch, NotSentReason::LinkDown);
+                self.end_detour(why, now);
+            }
+            Fate::Unknown(why) => {
+                sent.one();
+                let outcome = self.entry.rest_outcome(dispatch, 0, &[], now);
+                self.out.event(outcome);
+                self.end_detour(why, now);
+            }
+            Fate::Answered { status, body } => {
+                sent.one();
+                let outcome = self.entry.rest_outcome(dispatch, *status, body, now);
+                self.out.event(outcome);
+            }
+        }
+    }
+
+    /// REST does not answer either.
+    fn end_detour(&mut self, why: &str, now: Nanos) {
+        let text = format_args!("order entry over REST: {why}");
+        say(&mut self.out.log, now, Level::Warn, LogEvent::Disconnected, text);
+        if let Some(detour) = self.detour.as_mut()
+            && detour.is_on()
+        {
+            detour.give_up(now);
+            self.tell_link(LinkState::Down, LinkReason::ConnectFailed, now);
+        }
+    }
+
+    fn tell_link(&mut self, state: LinkState, reason: LinkReason, now: Nanos) {
+        let change = LinkChange { link: LinkKind::OrderEntry, state, reason, connection: 0 };
+        let event = Event::new(now, Source::Sender, Body::Link(change));
+        self.out.event(event.on(self.venue, InstrumentId::NONE));
     }
 
     /// There is no connection: in DRY_RUN this is the end of the way, else the link is down.
@@ -442,7 +556,7 @@ fn row(dispatch: u64) -> usize {
 
 /// What a request may do to our risk, as far as the venue itself holds it to that.
 #[inline]
-fn risk_of(dispatch: &Dispatch) -> Write {
+pub(in crate::threads) fn risk_of(dispatch: &Dispatch) -> Write {
     match dispatch.request {
         RequestKind::Cancel => Write::Cancel,
         RequestKind::New if dispatch.flags.has(DispatchFlags::REDUCE_ONLY) => Write::Reduce,

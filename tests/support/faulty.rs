@@ -210,6 +210,13 @@ impl Desk {
         self.wait_for("it trades again", |venue| venue.orders_taken() >= before + orders);
     }
 
+    /// A word of the operator, which must succeed.
+    #[track_caller]
+    pub fn ctl(&self, words: &[&str]) -> Told {
+        let all = [&["ctl", "--home", "home"], words].concat();
+        super::run(self.folder.path(), &all).expect_code(0)
+    }
+
     fn log(&self) -> String {
         let session = session(&self.folder.path().join("home"));
         std::fs::read_to_string(session.join("log.jsonl")).unwrap_or_default()

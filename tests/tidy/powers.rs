@@ -123,6 +123,13 @@ const POWERS: &[Power] = &[
         ],
         free_in_tests: true,
     },
+    // The other way in which an order can leave.
+    Power {
+        name: "an order over REST",
+        words: &["RestOrder", "Courier"],
+        rooms: &["src/venue/binance/orders/", "src/threads/sender", "src/topology.rs"],
+        free_in_tests: true,
+    },
 ];
 
 /// What the core cannot reach because it has no `std`, and what it must not reach although it could.
@@ -277,6 +284,7 @@ fn a_power_outside_its_room_is_caught() {
         ("src/net/tcp.rs", "use tokio::net::TcpStream;"),
         ("src/journal/writer.rs", "libc::fsync(3)"),
         ("src/replay.rs", "socket.send_text(b\"\")"),
+        ("src/threads/requester.rs", "use crate::venue::binance::orders::RestOrder;"),
         ("src/net/tcp.rs", "#[cfg(test)] mod tests { fn f() { unsafe { g() } } }"),
     ] {
         assert!(caught(out_of_their_rooms, path, text) > 0, "{path}: {text}");

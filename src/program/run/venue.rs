@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -18,7 +19,7 @@ use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::threads::connection::Upkeep;
 use crate::threads::requester::{Read, Rest, measure_clock};
-use crate::topology::{Orders, VenueParts, dial, socket_options};
+use crate::topology::{Orders, OverRest, VenueParts, dial, socket_options};
 use crate::venue::Directory;
 use crate::venue::binance::feed::MarketFeed;
 use crate::venue::binance::hydrate::{Hydrator, Requests};
@@ -149,7 +150,7 @@ impl<'a> Reached<'a> {
                 None => None,
             },
             orders: match sends {
-                true => Orders::Venue(dialled(&self.addresses.order_entry)?),
+                true => Orders::Venue { dial: dialled(&self.addresses.order_entry)?, rest: self.over_rest() },
                 false => Orders::Paper(session.to_owned()),
             },
             rest: self.rest,
@@ -160,6 +161,22 @@ impl<'a> Reached<'a> {
                 seed: seed.wrapping_add(u64::from(self.id.0) << 32),
             },
             clock_every: connection.clock_interval,
+        })
+    }
+
+    /// The courier's part, where the configuration allows the way over REST.
+    fn over_rest(&self) -> Option<OverRest> {
+        let options = HttpOptions {
+            connect_timeout: Duration::from_secs(2),
+            // A kill is confirmed only when no request is under way.
+            total_timeout: Duration::from_secs(5),
+            ..HttpOptions::default()
+        };
+        Some(OverRest {
+            client: HttpClient::new(Some(&self.tls), options),
+            base: self.addresses.rest.clone(),
+            api_key: self.credentials.as_ref()?.api_key().to_owned(),
+            after: self.venue.connection.rest_fallback_after?,
         })
     }
 

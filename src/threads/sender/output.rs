@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 
 use crate::core::dispatch::Dispatch;
-use crate::core::event::{Body, Control, Event, KillMode, NotSent, NotSentReason, RejectReason, Source};
+use crate::core::event::{
+    Body, Control, Event, KillMode, LinkState, NotSent, NotSentReason, RejectReason, Source,
+};
 use crate::kill_gate::{GateControl, GateState};
 use crate::ring::Producer;
 use crate::telemetry::counters::{Owned, SenderCounters};
@@ -29,6 +31,8 @@ pub(super) struct Output<C: Clock> {
     pub log: Logger,
     /// A request was refused for its time: the venue's clock is to be measured again.
     pub clock_doubted: bool,
+    /// The core was last told that order entry is up.
+    pub is_up: bool,
 }
 
 impl<C: Clock> EventSink for Output<C> {
@@ -40,6 +44,9 @@ impl<C: Clock> EventSink for Output<C> {
             && outcome.reason == RejectReason::Clock
         {
             self.clock_doubted = true;
+        }
+        if let Body::Link(change) = &event.body {
+            self.is_up = change.state == LinkState::Up;
         }
         if !self.backlog.is_empty() {
             self.backlog.push_back(event);

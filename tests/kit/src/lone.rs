@@ -16,6 +16,7 @@ use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::core_loop::Handed;
 use linchpin::threads::paper::Paper;
 use linchpin::threads::requester::{Tuning, Want};
+use linchpin::threads::sender::fallback::Fallback;
 use linchpin::threads::sender::{Door, Sender, SenderOptions, SenderWiring};
 use linchpin::threads::world::Clock;
 use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
@@ -39,15 +40,25 @@ pub struct LoneSender {
 impl LoneSender {
     /// Its venue exists, and nobody has dialled it yet.
     pub fn new(core_sender: usize, sender_core: usize) -> Self {
-        Self::with(core_sender, sender_core, None)
+        Self::with(core_sender, sender_core, None, None)
+    }
+
+    /// With a way over REST, whose other end is the test's.
+    pub fn with_fallback(core_sender: usize, sender_core: usize, fallback: Fallback) -> Self {
+        Self::with(core_sender, sender_core, None, Some(fallback))
     }
 
     /// As in DRY_RUN.
     pub fn on_paper(core_sender: usize, sender_core: usize, paper: Producer<Paper>) -> Self {
-        Self::with(core_sender, sender_core, Some(paper))
+        Self::with(core_sender, sender_core, Some(paper), None)
     }
 
-    fn with(core_sender: usize, sender_core: usize, paper: Option<Producer<Paper>>) -> Self {
+    fn with(
+        core_sender: usize,
+        sender_core: usize,
+        paper: Option<Producer<Paper>>,
+        fallback: Option<Fallback>,
+    ) -> Self {
         let plan = Plan::healthy(1);
         let (clock, venue, directory) = World::venue_of(&plan);
         let venue: Rc<RefCell<_>> = venue;
@@ -73,6 +84,7 @@ impl LoneSender {
                 dispatches: from_core,
                 events: to_core,
                 tunings,
+                fallback,
                 wishes,
                 gate: check,
                 gate_control: gate.clone(),

@@ -220,6 +220,7 @@ impl World {
                 dispatches: from_core,
                 events: to_core_orders,
                 tunings,
+                fallback: None,
                 wishes: sender_wishes,
                 gate: check,
                 gate_control: gate.clone(),
