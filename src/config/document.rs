@@ -100,10 +100,14 @@ impl<'a> Section<'a> {
 
     /// A table within this one.
     pub fn table(&self, key: &str) -> Section<'a> {
-        let default = match &self.default_entry(key).value {
-            Value::Table(table) => table,
+        match &self.default_entry(key).value {
+            Value::Table(default) => self.table_over(key, default),
             _ => unreachable!("default.toml: {key} is a table"),
-        };
+        }
+    }
+
+    /// A table within this one whose defaults stand somewhere else.
+    pub fn table_over(&self, key: &str, default: &'a Table) -> Section<'a> {
         let user = match self.user_entry(key) {
             Some(Entry { value: Value::Table(table), .. }) => Some(table),
             Some(entry) => {

@@ -1,13 +1,13 @@
-//! Prints `default.toml` as `docs/CONFIGURATION.md`, so that the manual has one home.
+//! Prints `default.toml`, and the built-in strategies' manuals, as `docs/CONFIGURATION.md`, so that the manual has one home.
 
 use std::path::Path;
 
-use super::DEFAULT;
+use super::{DEFAULT, Kind};
 
 /// A line of `default.toml` is a comment, a table's header, a key, or empty; a comment belongs to what stands under it.
 fn manual() -> String {
     let mut page = String::from(
-        "# Configuration\n\n<!-- Printed from src/config/default.toml: UPDATE_DOCS=1 cargo test --lib config:: -->\n",
+        "# Configuration\n\n<!-- Printed from src/config/default.toml and src/config/strategy/*.toml: UPDATE_DOCS=1 cargo test --lib config:: -->\n",
     );
     let mut comment: Vec<&str> = Vec::new();
     let mut in_list = false;
@@ -29,7 +29,11 @@ fn manual() -> String {
             rows.clear();
         }
     };
-    for line in DEFAULT.lines() {
+    // The kinds of strategy whose parameters are not in the default file have a manual each.
+    let kinds = Kind::BUILT_IN.into_iter().filter_map(|kind| Some((kind, Kind::manual(kind)?)));
+    let headed = kinds.map(|(kind, text)| format!("[strategy.parameters] of kind = \"{kind}\"\n\n{text}"));
+    let text = [DEFAULT.to_owned()].into_iter().chain(headed).collect::<Vec<_>>().join("\n");
+    for line in text.lines() {
         if let Some(text) = line.strip_prefix('#') {
             comment.push(text.strip_prefix(' ').unwrap_or(text));
         } else if line.starts_with('[') {
@@ -63,7 +67,8 @@ fn every_key_is_explained_where_it_first_stands() {
     let mut explained = std::collections::BTreeSet::new();
     let mut table = "";
     let mut above = "";
-    for line in DEFAULT.lines() {
+    let manuals = Kind::BUILT_IN.into_iter().filter_map(Kind::manual);
+    for line in DEFAULT.lines().chain(manuals.flat_map(|text| "[manual]\n".lines().chain(text.lines()))) {
         if line.starts_with('[') {
             table = line;
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {

@@ -37,7 +37,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use key::{Key, KeyKind, Source};
 pub use limits::InstrumentCaps;
 pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
-pub use strategy::{Kind, MarketMaker, ParameterValue, Parameters};
+pub use strategy::{Bracket, Chaser, DcaEntry, Kind, MarketMaker, ParameterValue, Parameters};
 pub use text::nearest;
 pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
 

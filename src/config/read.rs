@@ -1,12 +1,10 @@
 //! From sections to a [`Config`]: every key by its type and range, then what only several keys together can have wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use linchpin_core::limits::{
-    BucketLimit, MAX_INSTRUMENTS, MAX_SLOTS, MAX_STRATEGIES, MAX_VENUES, PositionMode,
-};
+use linchpin_core::limits::{BucketLimit, MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, PositionMode};
 use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
@@ -16,7 +14,8 @@ use super::document::{
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};
 use super::schedule::{Schedule, Window, parse_date, parse_time};
-use super::strategy::{Kind, MarketMaker, Parameters};
+use super::strategy::bracket::Protects;
+use super::strategy::{Bracket, Kind, Own, Parameters};
 use super::text::{Decimal, Wrong, nearest, one_of, parse_name, parse_percent, parse_size};
 use super::{
     Addresses, Config, Connection, Control, ControlSocket, Core, Cpu, DEFAULT, Demo, Dialect, Endpoints,
@@ -67,6 +66,7 @@ pub(super) fn config(
     let (strategies, strategy_sections) =
         listed(&top, "strategy", 0..=MAX_STRATEGIES, |section| strategy(section, &venues, &instruments));
     unique(&strategy_sections, "name", strategies.iter().map(|strategy| strategy.name.as_str()));
+    protected(&strategies, &strategy_sections);
 
     let journal = top.table("journal");
     let config = Config {
@@ -497,18 +497,24 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
         }
     }
     let kind_name = section.need("kind", text(parse_name));
-    let kind = if kind_name == Kind::MARKET_MAKER {
-        let caps = chosen.iter().filter_map(|at| instruments.get(usize::from(*at))).map(|found| &found.caps);
-        if 2 * chosen.len() > MAX_SLOTS {
-            section.wrong("instruments", format!("at most {} for the market maker", MAX_SLOTS / 2));
-        }
-        Kind::MarketMaker(market_maker(&section.table("parameters"), caps))
-    } else {
+    let most = Kind::most_instruments(&kind_name);
+    if chosen.len() > most {
+        section.wrong("instruments", format!("at most {most} for the kind \"{kind_name}\""));
+    }
+    let caps = chosen.iter().filter_map(|at| instruments.get(usize::from(*at))).map(|found| &found.caps);
+    let own = Own(caps.collect());
+    let parameters = match kind_defaults(&kind_name) {
+        Some(defaults) => Some(section.table_over("parameters", defaults)),
+        None if kind_name == Kind::MARKET_MAKER => Some(section.table("parameters")),
+        None => None,
+    };
+    let built_in = parameters.and_then(|parameters| Kind::read(&kind_name, &parameters, &own));
+    let kind = built_in.unwrap_or_else(|| {
         let entries = section.free_table("parameters");
         let path = section.path_of("parameters");
         let wrong = |key: &str, problem| section.wrong("parameters", format!("`{key}`: {problem}"));
         Kind::Own { name: kind_name, parameters: Parameters::read(path, &entries, wrong) }
-    };
+    });
     let loss = |text: &str| match positive(text)? {
         loss if loss.units(CASH_DECIMALS).is_some() => Ok(loss),
         _ => Err(Wrong::new("expected at most 8 decimals and 11 digits before them")),
@@ -531,38 +537,31 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
     }
 }
 
-fn market_maker<'a>(section: &Section<'_>, caps: impl Iterator<Item = &'a InstrumentCaps>) -> MarketMaker {
-    let ticks = |text: &str| {
-        let decimal: Decimal = text.parse()?;
-        let allowed = Decimal::ZERO..=Decimal::new(1_000_000, 0);
-        if allowed.contains(&decimal) {
-            Ok(decimal)
-        } else {
-            Err(Wrong::new("expected from \"0\" to \"1000000\" ticks"))
-        }
-    };
-    let maker = MarketMaker {
-        quantity: section.positive("quantity"),
-        half_spread_ticks: section.read("half_spread_ticks", text(ticks)),
-        max_skew_ticks: section.read("max_skew_ticks", text(ticks)),
-        max_position: section.positive("max_position"),
-        requote_ticks: section.count("requote_ticks", 1..=1_000_000) as u32,
-    };
-    if maker.max_position < maker.quantity {
-        section.wrong("max_position", "is less than one quote's `quantity`");
-    }
-    for caps in caps {
-        if maker.quantity > caps.max_order_quantity {
-            let cap = caps.max_order_quantity;
-            section
-                .wrong("quantity", format!("is more than the instrument's max_order_quantity of \"{cap}\""));
-        }
-        if maker.max_position > caps.max_position {
-            let cap = caps.max_position;
-            section.wrong("max_position", format!("is more than the instrument's max_position of \"{cap}\""));
+/// The parameters of a built-in kind that has a manual of its own, parsed once.
+fn kind_defaults(kind: &str) -> Option<&'static Table> {
+    static PARSED: OnceLock<BTreeMap<&'static str, Table>> = OnceLock::new();
+    let parsed = PARSED.get_or_init(|| {
+        let manuals = Kind::BUILT_IN.into_iter().filter_map(|kind| Some((kind, Kind::manual(kind)?)));
+        let table = |(kind, text)| (kind, parse(kind, text).expect("a manual is TOML: a test reads it"));
+        manuals.map(table).collect()
+    });
+    parsed.get(kind)
+}
+
+/// A bracket protects a strategy that there is, and not itself.
+fn protected(strategies: &[Strategy], sections: &[Section<'_>]) {
+    for (strategy, section) in strategies.iter().zip(sections) {
+        let Kind::Bracket(Bracket { protects: Protects::Strategy(name), .. }) = &strategy.kind else {
+            continue;
+        };
+        let mut others =
+            strategies.iter().map(|other| other.name.as_str()).filter(|other| *other != strategy.name);
+        if !others.any(|other| other == name) {
+            let others = strategies.iter().map(|other| other.name.as_str());
+            let others = others.filter(|other| *other != strategy.name).chain(["own", "account"]);
+            section.wrong("parameters", format!("`protects`: {}", unknown("strategy", name, others)));
         }
     }
-    maker
 }
 
 /// A symbol, or `venue/SYMBOL`, to its index.

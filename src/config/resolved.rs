@@ -9,7 +9,6 @@ use linchpin_core::time::Nanos;
 use sha2::{Digest as _, Sha256};
 
 use super::schedule::show_time;
-use super::strategy::Kind;
 use super::{
     Config, ControlSocket, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size,
     show_span,
@@ -213,18 +212,7 @@ impl Strategy {
             None => out.quoted("max_order_age", "none"),
         }
         out.table("[strategy.parameters]");
-        match &self.kind {
-            Kind::MarketMaker(maker) => {
-                out.quoted("quantity", maker.quantity);
-                out.quoted("half_spread_ticks", maker.half_spread_ticks);
-                out.quoted("max_skew_ticks", maker.max_skew_ticks);
-                out.quoted("max_position", maker.max_position);
-                out.bare("requote_ticks", maker.requote_ticks);
-            }
-            Kind::Own { parameters, .. } => {
-                parameters.iter().for_each(|(key, value)| out.bare(&toml_key(key), value.toml()));
-            }
-        }
+        self.kind.write(out);
     }
 }
 
@@ -235,7 +223,7 @@ enum Scope {
     Rules,
 }
 
-struct Writer {
+pub(super) struct Writer {
     text: String,
     scope: Scope,
 }
@@ -245,12 +233,12 @@ impl Writer {
         self.line(format_args!("\n{header}"));
     }
 
-    fn bare(&mut self, key: &str, value: impl Display) {
+    pub fn bare(&mut self, key: &str, value: impl Display) {
         self.line(format_args!("{key} = {value}"));
     }
 
     /// For texts of our own making, in which nothing needs an escape.
-    fn quoted(&mut self, key: &str, value: impl Display) {
+    pub fn quoted(&mut self, key: &str, value: impl Display) {
         self.line(format_args!("{key} = \"{value}\""));
     }
 
@@ -258,7 +246,7 @@ impl Writer {
         self.bare(key, toml_text(value));
     }
 
-    fn span(&mut self, key: &str, value: Nanos) {
+    pub fn span(&mut self, key: &str, value: Nanos) {
         self.quoted(key, show_span(value));
     }
 
@@ -274,7 +262,7 @@ impl Writer {
     }
 }
 
-fn toml_key(key: &str) -> String {
+pub(super) fn toml_key(key: &str) -> String {
     let is_bare = !key.is_empty()
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if is_bare { key.to_owned() } else { toml_text(key) }

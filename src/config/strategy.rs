@@ -1,23 +1,39 @@
-//! A strategy's parameters: checked ones for the built-in, a free table of typed values for a desk's own.
+//! Strategies as a person writes them: the built-in kinds with checked parameters, one file each, and a free table of typed values
+//! for a desk's own.
+
+pub(super) mod bracket;
+pub(super) mod chaser;
+pub(super) mod dca_entry;
+pub(super) mod market_maker;
 
 use std::collections::BTreeMap;
 
-use fixed::types::I48F16;
+use linchpin_core::event::Side;
 use linchpin_core::instrument::InstrumentDefinition;
-use linchpin_core::num::pow10;
-use linchpin_core::strategy::market_maker;
+use linchpin_core::num::{Price, Quantity};
+use linchpin_core::strategy::{
+    Strategy as Made, bracket::Bracket as MadeBracket, chaser::Chaser as MadeChaser,
+    dca::DcaEntry as MadeDca, market_maker as core_market_maker,
+};
 use linchpin_core::time::Nanos;
 
 use super::Config;
-use super::document::{Entry, Value};
+use super::document::{Entry, Section, Value};
 use super::error::{ConfigError, ConfigErrors};
-use super::limits::{at_least_one_order, lots, mistake};
-use super::resolved::toml_text;
-use super::text::{Decimal, Wrong, nearest, parse_span};
+use super::limits::{InstrumentCaps, at_least_one_order, lots, mistake};
+use super::resolved::{Writer, toml_key, toml_text};
+use super::text::{Decimal, Wrong, nearest, parse_percent, parse_span, words};
+pub use bracket::Bracket;
+pub use chaser::Chaser;
+pub use dca_entry::DcaEntry;
+pub use market_maker::MarketMaker;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     MarketMaker(MarketMaker),
+    Chaser(Chaser),
+    Bracket(Bracket),
+    DcaEntry(DcaEntry),
     /// Registered by the program under this name.
     Own {
         name: String,
@@ -27,23 +43,143 @@ pub enum Kind {
 
 impl Kind {
     pub const MARKET_MAKER: &str = "market-maker";
+    pub const CHASER: &str = "chaser";
+    pub const BRACKET: &str = "bracket";
+    pub const DCA_ENTRY: &str = "dca-entry";
+    pub const BUILT_IN: [&str; 4] = [Self::MARKET_MAKER, Self::CHASER, Self::BRACKET, Self::DCA_ENTRY];
 
     pub fn name(&self) -> &str {
         match self {
             Self::MarketMaker(_) => Self::MARKET_MAKER,
+            Self::Chaser(_) => Self::CHASER,
+            Self::Bracket(_) => Self::BRACKET,
+            Self::DcaEntry(_) => Self::DCA_ENTRY,
             Self::Own { name, .. } => name,
+        }
+    }
+
+    /// Instruments that one instance may trade.
+    pub(super) fn most_instruments(name: &str) -> usize {
+        match name {
+            Self::MARKET_MAKER => MarketMaker::MOST_INSTRUMENTS,
+            Self::CHASER | Self::DCA_ENTRY => 1,
+            Self::BRACKET => Bracket::MOST_INSTRUMENTS,
+            _ => usize::MAX,
+        }
+    }
+
+    /// The manual of a kind whose parameters do not stand in `default.toml`.
+    pub(super) fn manual(name: &str) -> Option<&'static str> {
+        match name {
+            Self::CHASER => Some(chaser::MANUAL),
+            Self::BRACKET => Some(bracket::MANUAL),
+            Self::DCA_ENTRY => Some(dca_entry::MANUAL),
+            _ => None,
+        }
+    }
+
+    /// A built-in kind from its table of parameters, which lies over the kind's own defaults; `None` for a desk's own.
+    pub(super) fn read(name: &str, parameters: &Section<'_>, own: &Own<'_>) -> Option<Self> {
+        Some(match name {
+            Self::MARKET_MAKER => Self::MarketMaker(MarketMaker::read(parameters, own)),
+            Self::CHASER => Self::Chaser(Chaser::read(parameters, own)),
+            Self::BRACKET => Self::Bracket(Bracket::read(parameters, own)),
+            Self::DCA_ENTRY => Self::DcaEntry(DcaEntry::read(parameters, own)),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        match self {
+            Self::MarketMaker(maker) => maker.write(out),
+            Self::Chaser(chaser) => chaser.write(out),
+            Self::Bracket(bracket) => bracket.write(out),
+            Self::DcaEntry(entry) => entry.write(out),
+            Self::Own { parameters, .. } => {
+                parameters.iter().for_each(|(key, value)| out.bare(&toml_key(key), value.toml()));
+            }
         }
     }
 }
 
-/// The built-in market maker's parameters in the instrument's own units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MarketMaker {
-    pub quantity: Decimal,
-    pub half_spread_ticks: Decimal,
-    pub max_skew_ticks: Decimal,
-    pub max_position: Decimal,
-    pub requote_ticks: u32,
+words! {
+    /// A side, as it is written.
+    pub enum SideWord {
+        Buy = "buy",
+        Sell = "sell",
+    }
+}
+
+impl SideWord {
+    pub fn side(self) -> Side {
+        match self {
+            Self::Buy => Side::Buy,
+            Self::Sell => Side::Sell,
+        }
+    }
+}
+
+/// A distance, in 1/10,000.
+fn percent(text: &str) -> Result<u32, Wrong> {
+    match parse_percent(text)? {
+        0 => Err(Wrong::new("expected from \"0.01%\" to \"100%\"")),
+        percent => Ok(percent),
+    }
+}
+
+/// The hard limits of a strategy's own instruments.
+pub(super) struct Own<'a>(pub Vec<&'a InstrumentCaps>);
+
+impl Own<'_> {
+    fn fits_an_order(&self, section: &Section<'_>, key: &str, quantity: Decimal) {
+        if let Some(caps) = self.0.iter().find(|caps| quantity > caps.max_order_quantity) {
+            let cap = caps.max_order_quantity;
+            section.wrong(key, format!("is more than the instrument's max_order_quantity of \"{cap}\""));
+        }
+    }
+
+    fn fits_the_position(&self, section: &Section<'_>, key: &str, quantity: Decimal) {
+        if let Some(caps) = self.0.iter().find(|caps| quantity > caps.max_position) {
+            let cap = caps.max_position;
+            section.wrong(key, format!("is more than the instrument's max_position of \"{cap}\""));
+        }
+    }
+}
+
+/// Decimals onto an instrument's grid; every mistake with its full key.
+struct Grid<'a> {
+    key: &'a str,
+    definition: &'a InstrumentDefinition,
+    mistakes: Vec<ConfigError>,
+}
+
+impl<'a> Grid<'a> {
+    fn of(key: &'a str, definition: &'a InstrumentDefinition) -> Self {
+        Self { key, definition, mistakes: Vec::new() }
+    }
+
+    /// A quantity that the venue takes as an order.
+    fn order(&mut self, name: &str, value: Decimal) -> Quantity {
+        let key = format!("{}.{name}", self.key);
+        lots(&key, value, &self.definition.lot)
+            .and_then(|lots| at_least_one_order(&key, value, lots, self.definition))
+            .map_err(|error| self.mistakes.push(error))
+            .unwrap_or_default()
+    }
+
+    fn price(&mut self, name: &str, value: Decimal) -> Price {
+        let key = format!("{}.{name}", self.key);
+        let problem = "is not a whole number of the instrument's ticks";
+        value
+            .steps(&self.definition.tick)
+            .map(Price::new)
+            .map_err(|_| self.mistakes.push(mistake(&key, Some(value), problem)))
+            .unwrap_or_default()
+    }
+
+    fn unless_any<T>(self, parameters: T) -> Result<T, ConfigErrors> {
+        ConfigErrors::unless_any(self.mistakes, parameters)
+    }
 }
 
 impl Config {
@@ -52,24 +188,60 @@ impl Config {
         &self,
         index: usize,
         definitions: &[InstrumentDefinition],
-    ) -> Result<Option<market_maker::Parameters>, ConfigErrors> {
-        self.expect_definitions(definitions)?;
-        let Some((strategy, Kind::MarketMaker(maker))) = self.strategies.get(index).map(|s| (s, &s.kind))
-        else {
+    ) -> Result<Option<core_market_maker::Parameters>, ConfigErrors> {
+        let Some(Kind::MarketMaker(maker)) = self.strategies.get(index).map(|s| &s.kind) else {
             return Ok(None);
         };
-        let key = format!("strategy[{index}]");
-        let mut of = strategy.instruments.iter().filter_map(|at| definitions.get(usize::from(*at)));
+        let definition = self.grid_of(index, definitions)?;
+        maker.parameters(&format!("strategy[{index}].parameters"), definition).map(Some)
+    }
+
+    /// Strategy `index`, if its kind is built in. `definitions` by `InstrumentId`.
+    pub fn built_in_strategy(
+        &self,
+        index: usize,
+        definitions: &[InstrumentDefinition],
+    ) -> Result<Option<Box<dyn Made>>, ConfigErrors> {
+        let Some(strategy) = self.strategies.get(index) else { return Ok(None) };
+        if let Kind::Own { .. } = strategy.kind {
+            return Ok(None);
+        }
+        let definition = self.grid_of(index, definitions)?;
+        let key = format!("strategy[{index}].parameters");
+        Ok(match &strategy.kind {
+            Kind::MarketMaker(maker) => {
+                Some(Box::new(core_market_maker::MarketMaker::new(maker.parameters(&key, definition)?)))
+            }
+            Kind::Chaser(chaser) => Some(Box::new(MadeChaser::new(chaser.parameters(&key, definition)?))),
+            Kind::Bracket(bracket) => {
+                let names = self.strategies.iter().map(|other| other.name.as_str());
+                Some(Box::new(MadeBracket::new(bracket.parameters(&key, definition, names)?)))
+            }
+            Kind::DcaEntry(entry) => Some(Box::new(MadeDca::new(entry.parameters(&key, definition)?))),
+            Kind::Own { .. } => None,
+        })
+    }
+
+    /// The definition whose grid a strategy's quantities stand on: the first of its instruments, and every other has the same lots.
+    fn grid_of<'d>(
+        &self,
+        index: usize,
+        definitions: &'d [InstrumentDefinition],
+    ) -> Result<&'d InstrumentDefinition, ConfigErrors> {
+        self.expect_definitions(definitions)?;
+        let key = format!("strategy[{index}].instruments");
+        let instruments = self.strategies.get(index).map_or(&[][..], |strategy| &strategy.instruments);
+        let mut of = instruments.iter().filter_map(|at| definitions.get(usize::from(*at)));
         let Some(first) = of.next() else {
-            return Err(mistake(&format!("{key}.instruments"), None, "names no instrument").into());
+            return Err(mistake(&key, None, "names no instrument").into());
         };
         let grid = |definition: &InstrumentDefinition| (definition.lot.mantissa, definition.lot.decimals);
         if of.any(|other| grid(other) != grid(first)) {
             let problem =
                 "have different lots, so one quantity cannot fit them: give each a strategy of its own";
-            return Err(mistake(&format!("{key}.instruments"), None, problem).into());
+            return Err(mistake(&key, None, problem).into());
         }
-        maker.parameters(&format!("{key}.parameters"), first).map(Some)
+        Ok(first)
     }
 
     /// Refuses strategies whose kind is neither built in nor among `registered`.
@@ -80,7 +252,7 @@ impl Config {
             if registered.contains(&name.as_str()) {
                 continue;
             }
-            let known = || std::iter::once(Kind::MARKET_MAKER).chain(registered.iter().copied());
+            let known = || Kind::BUILT_IN.into_iter().chain(registered.iter().copied());
             let list = known().map(|kind| format!("\"{kind}\"")).collect::<Vec<_>>().join(", ");
             let hint = nearest(name, known()).map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
             mistakes.push(ConfigError {
@@ -92,39 +264,6 @@ impl Config {
         }
         ConfigErrors::unless_any(mistakes, ())
     }
-}
-
-impl MarketMaker {
-    fn parameters(
-        &self,
-        key: &str,
-        definition: &InstrumentDefinition,
-    ) -> Result<market_maker::Parameters, ConfigErrors> {
-        let mut mistakes = Vec::new();
-        let mut lots_of = |name: &str, value: Decimal| {
-            let key = format!("{key}.{name}");
-            lots(&key, value, &definition.lot)
-                .and_then(|lots| at_least_one_order(&key, value, lots, definition))
-                .map_err(|error| mistakes.push(error))
-                .unwrap_or_default()
-        };
-        let parameters = market_maker::Parameters {
-            quantity: lots_of("quantity", self.quantity),
-            half_spread: ticks(self.half_spread_ticks),
-            max_skew: ticks(self.max_skew_ticks),
-            max_position: lots_of("max_position", self.max_position),
-            requote_ticks: i64::from(self.requote_ticks),
-        };
-        ConfigErrors::unless_any(mistakes, parameters)
-    }
-}
-
-/// Ticks as the core's fixed point: the nearest 1/65536, ties away from zero. The value was read within the type's range.
-fn ticks(value: Decimal) -> I48F16 {
-    let (mantissa, places) = value.parts();
-    let unit = i128::from(pow10(places).unwrap_or(1));
-    let bits = (i128::from(mantissa) * 65_536 * 2 + unit * i128::from(mantissa.signum())) / (unit * 2);
-    I48F16::from_bits(i64::try_from(bits).unwrap_or(i64::MAX))
 }
 
 /// The parameters of a desk's own strategy: its program asks for them by name and type, and gets errors with the full key.

@@ -414,7 +414,7 @@ fn a_desks_own_strategy_gets_its_parameters_typed_and_its_mistakes_with_their_ke
     );
     assert_eq!(
         config.check_kinds(&["pair"]).unwrap_err().to_string(),
-        "strategy[0].kind = \"pairs\": there is no such strategy; this program has \"market-maker\", \"pair\"; did you mean \"pair\"?"
+        "strategy[0].kind = \"pairs\": there is no such strategy; this program has \"market-maker\", \"chaser\", \"bracket\", \"dca-entry\", \"pair\"; did you mean \"pair\"?"
     );
     assert_eq!(config.check_kinds(&["pairs"]), Ok(()));
     let float = format!("{TESTNET_VENUE}{BTC}{OWN}").replace("\"1.25\"", "1.25");
@@ -550,4 +550,80 @@ proptest! {
         mixed.extend(whole.chars().skip(cut % whole.len() + at));
         let _ = read(&mixed);
     }
+}
+
+// ---- the built-in strategies ----
+
+fn with_strategy(kind: &str, parameters: &str) -> String {
+    format!(
+        "{TESTNET_VENUE}{BTC}\n[[strategy]]\nname = \"one\"\nkind = \"{kind}\"\ninstruments = [\"BTCUSDT\"]\n\
+         [strategy.parameters]\n{parameters}"
+    )
+}
+
+const CHASER: &str = "side = \"sell\"\nquantity = \"0.05\"\nchild_quantity = \"0.01\"\n";
+const BRACKET: &str = "entry_side = \"buy\"\nentry_quantity = \"0.01\"\nentry_price = \"40000.5\"\n";
+const DCA_ENTRY: &str =
+    "side = \"buy\"\nbase_quantity = \"0.005\"\nsafety_quantity = \"0.005\"\nmax_position = \"0.03\"\n";
+
+#[test]
+fn every_built_in_strategy_is_made_from_its_file_and_comes_back_from_its_resolved_text() {
+    let cases = [
+        ("chaser", CHASER.to_owned() + "price_limit = \"39000.1\"\ndeadline = \"5m\"\nfinish = \"take\"\n"),
+        ("bracket", BRACKET.to_owned() + "trailing = \"0.5%\"\ntrigger = \"mark\"\n"),
+        ("dca-entry", DCA_ENTRY.to_owned() + "step_scale = \"1.5\"\ndeals = 3\n"),
+    ];
+    for (kind, parameters) in cases {
+        let config = good(&with_strategy(kind, &parameters));
+        assert_eq!(config.strategies[0].kind.name(), kind);
+        let made =
+            config.built_in_strategy(0, &[definition()]).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(made.is_some(), "{kind}");
+        let again =
+            Config::from_resolved(&config.resolved_text()).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(again, config, "{kind}");
+    }
+}
+
+#[test]
+fn what_a_built_in_strategy_cannot_take_is_told_with_its_key() {
+    let cases = [
+        (
+            "chaser",
+            "side = \"up\"\n",
+            "strategy[0].parameters.side = \"up\": expected one of \"buy\", \"sell\"",
+        ),
+        (
+            "chaser",
+            "quantity = \"0.002\"\nchild_quantity = \"0.01\"\n",
+            "is more than the parent's `quantity`",
+        ),
+        ("chaser", "finish = \"take\"\n", "is for the deadline, and `deadline` is \"none\""),
+        ("chaser", "slippage = \"1%\"\n", "did you mean `max_slippage`?"),
+        ("chaser", "quantity = \"1\"\n", "is more than the instrument's max_position of \"0.05\""),
+        ("bracket", "protects = \"maker\"\n", "`protects`: "),
+        ("bracket", "protects = \"own\"\n", "is \"own\", and there is no entry"),
+        (
+            "bracket",
+            "protects = \"account\"\nstop_loss = \"none\"\ntake_profit = \"none\"\n",
+            "nothing is protected",
+        ),
+        ("bracket", "protects = \"account\"\ntrailing = \"20%\"\n", "expected from \"0.1%\" to \"10%\""),
+        ("dca-entry", "safety_orders = 33\n", "expected a whole number from 0 to 32"),
+        ("dca-entry", "step_scale = \"11\"\n", "expected from \"0.1\" to \"10\", with at most 4 decimals"),
+        (
+            "dca-entry",
+            "base_quantity = \"0.04\"\nmax_position = \"0.03\"\n",
+            "is less than the first order's",
+        ),
+    ];
+    for (kind, parameters, problem) in cases {
+        let said = told(&with_strategy(kind, parameters));
+        assert!(said.contains(problem), "{kind}, {parameters}: {said}");
+    }
+    // What only the venue's definition can tell.
+    let text = with_strategy("chaser", &(CHASER.to_owned() + "price_limit = \"39000.05\"\n"));
+    let error = good(&text).built_in_strategy(0, &[definition()]).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("strategy[0].parameters.price_limit"), "{error}");
+    assert!(error.contains("is not a whole number of the instrument's ticks"), "{error}");
 }

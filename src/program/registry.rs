@@ -3,7 +3,6 @@
 use crate::config::{Config, ConfigErrors, Kind, Parameters};
 use crate::core::instrument::InstrumentDefinition;
 use crate::core::strategy::Strategy;
-use crate::core::strategy::market_maker::MarketMaker;
 
 /// Makes a strategy from its parameters and the definitions of its instruments, in the order of its configuration.
 pub type Make = fn(&Parameters, &[InstrumentDefinition]) -> Result<Box<dyn Strategy>, ConfigErrors>;
@@ -38,18 +37,13 @@ impl Registry {
         config.check_kinds(&self.kinds())?;
         let mut made: Vec<Box<dyn Strategy>> = Vec::new();
         for (index, strategy) in config.strategies.iter().enumerate() {
-            match &strategy.kind {
-                Kind::MarketMaker(_) => {
-                    if let Some(parameters) = config.market_maker(index, definitions)? {
-                        made.push(Box::new(MarketMaker::new(parameters)));
-                    }
-                }
-                Kind::Own { name, parameters } => {
-                    let own = strategy.instruments.iter().filter_map(|at| definitions.get(usize::from(*at)));
-                    let own: Vec<InstrumentDefinition> = own.copied().collect();
-                    if let Some((_, make)) = self.own.iter().find(|(kind, _)| kind == name) {
-                        made.push(make(parameters, &own)?);
-                    }
+            if let Some(built_in) = config.built_in_strategy(index, definitions)? {
+                made.push(built_in);
+            } else if let Kind::Own { name, parameters } = &strategy.kind {
+                let own = strategy.instruments.iter().filter_map(|at| definitions.get(usize::from(*at)));
+                let own: Vec<InstrumentDefinition> = own.copied().collect();
+                if let Some((_, make)) = self.own.iter().find(|(kind, _)| kind == name) {
+                    made.push(make(parameters, &own)?);
                 }
             }
         }

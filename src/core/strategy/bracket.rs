@@ -314,7 +314,7 @@ impl Strategy for Bracket {
         *not_before = view.now() + WISH_AGAIN;
         let at = at as u16;
         self.enter(view, at, id, intents);
-        for leg in LEGS {
+        for leg in view.legs(id).iter().copied() {
             match self.held(view, at, id, leg) {
                 Some(held) => self.protect(view, &held, intents),
                 None => self.withdraw(view, slots_of(at, leg), intents),

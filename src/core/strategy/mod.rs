@@ -168,6 +168,10 @@ impl<'a> View<'a> {
     pub fn account_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Position {
         self.state.execution.total_leg(instrument, leg).copied().unwrap_or_default()
     }
+    /// The legs that a position of this instrument has.
+    pub fn legs(&self, instrument: InstrumentId) -> &'static [PositionSide] {
+        self.state.execution.legs_of(instrument)
+    }
     /// Its positions have a long and a short leg, and an order must say which it is about.
     pub fn is_hedged(&self, instrument: InstrumentId) -> bool {
         self.state.execution.is_hedged(instrument)

@@ -8,6 +8,7 @@ use floor::Floor;
 use linchpin_core::event::*;
 use linchpin_core::id::StrategyId;
 use linchpin_core::intent::Intent;
+use linchpin_core::limits::PositionMode;
 use linchpin_core::num::{Price, Quantity};
 use linchpin_core::record::IncidentKind;
 use linchpin_core::strategy::Strategy;
@@ -354,6 +355,37 @@ fn a_bracket_holds_its_quantity_whatever_reports_are_lost() {
         assert_eq!(stops.iter().map(|(quantity, _)| *quantity).collect::<Vec<_>>(), wanted, "seed {seed}");
         assert_eq!(targets.iter().map(|(quantity, _)| *quantity).collect::<Vec<_>>(), wanted, "seed {seed}");
     }
+}
+
+#[test]
+fn in_hedge_mode_each_leg_has_guards_of_its_own() {
+    let mut with = configuration();
+    with.venues[0].position_mode = PositionMode::Hedge;
+    let second = with.strategies[0].clone();
+    with.strategies.push(second);
+    let mut desk = Desk::ready_beside(with, vec![Box::new(Bracket::new(guarded()))]);
+    desk.pass(Nanos::from_secs(1));
+    let trade = |desk: &mut Desk, slot, side, price, quantity, leg| {
+        let sent = desk.open(limit(slot, BTC, side, price, quantity).on_leg(leg));
+        let fill = desk.fill(&sent, quantity, quantity, u64::from(slot) + 1);
+        desk.tell(&sent, fill);
+        desk.take_dispatches();
+        desk.settle();
+        let sent = desk.take_dispatches();
+        sent.iter().for_each(|guard| desk.accept(guard));
+        desk.settle();
+        sent
+    };
+    let guards = |sent: &[linchpin_core::dispatch::Dispatch]| -> Vec<_> {
+        sent.iter().map(|d| (d.kind, d.side, d.position_side, d.quantity.raw())).collect()
+    };
+    let (long, short) = (PositionSide::Long, PositionSide::Short);
+    let first = trade(&mut desk, 0, Side::Buy, 9_990, 10, long);
+    let expected = [(OrderKind::StopMarket, Side::Sell, long, 10), (OrderKind::Limit, Side::Sell, long, 10)];
+    assert_eq!(guards(&first), expected);
+    let second = trade(&mut desk, 1, Side::Sell, 10_020, 4, short);
+    let expected = [(OrderKind::StopMarket, Side::Buy, short, 4), (OrderKind::Limit, Side::Buy, short, 4)];
+    assert_eq!(guards(&second), expected, "and the long leg's stay as they are");
 }
 
 // ---- DCA ----

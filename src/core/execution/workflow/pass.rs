@@ -44,7 +44,8 @@ pub(crate) fn family_of(state: &State, intent: &Intent) -> Family {
     let of_order = |key| state.execution.live_in_slot(key).map_or(Family::Entry, |(_, order)| order.family);
     match intent {
         Intent::New(new) if new.family == Family::Protective => {
-            let held = state.execution.total(new.instrument).map_or(0, |total| total.quantity.raw());
+            let leg = state.execution.total_leg(new.instrument, new.position_side);
+            let held = leg.map_or(0, |leg| leg.quantity.raw());
             let lowers = new.side.signed(new.quantity).raw().signum() == -held.signum() && held != 0;
             let protects = new.reduce_only || new.close_position || lowers;
             if protects { Family::Protective } else { Family::Entry }
