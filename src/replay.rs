@@ -44,6 +44,36 @@ pub struct Opening {
     /// Why the flag of an earlier run was taken away at this start, where it was.
     #[serde(default)]
     pub kill_reset: Option<String>,
+    /// The state that a warm start went on from; none after a cold one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
+}
+
+/// An earlier session's last state, in a file beside the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Name of the earlier session's folder.
+    pub session: String,
+    /// The limits are as the earlier session left them, and not those of this configuration.
+    pub keeps_limits: bool,
+    pub size: u64,
+    pub crc32c: u32,
+}
+
+impl Earlier {
+    /// The file's name in the session's folder.
+    pub const FILE: &str = "opening.state";
+
+    /// Gives a core what the earlier session knew, from the file that this names.
+    pub fn succeed(&self, session_folder: &Path, core: &mut Core) -> Result<(), ReplayError> {
+        let path = session_folder.join(Self::FILE);
+        let wrong = |why: String| ReplayError::EarlierState { path: path.clone(), why };
+        let form = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+        if form.len() as u64 != self.size || crc32c::crc32c(&form) != self.crc32c {
+            return Err(wrong("it is not the state that the opening record names".to_owned()));
+        }
+        core.succeed(&form, self.keeps_limits).map_err(|error| wrong(error.to_string()))
+    }
 }
 
 fn first_version() -> u32 {
@@ -54,6 +84,8 @@ fn first_version() -> u32 {
 pub enum ReplayError {
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("the journal is empty: its session ended before it began")]
+    Empty,
     #[error("the journal does not begin with an opening record: {0}")]
     NoOpening(String),
     #[error("the journal's records are of version {found}, and this build reads version {RECORDS_VERSION}")]
@@ -62,6 +94,8 @@ pub enum ReplayError {
     NoInstruments,
     #[error("the recorded configuration does not build: {0}")]
     Configuration(String),
+    #[error("{}: {why}", .path.display())]
+    EarlierState { path: PathBuf, why: String },
     #[error("the record at {position} cannot be read: {why}")]
     Unreadable { position: Position, why: DecodeError },
     #[error(transparent)]
@@ -139,6 +173,9 @@ pub enum Begin {
 pub fn replay(session_folder: &Path, begin: Begin, build: &Build<'_>) -> Result<Report, ReplayError> {
     let (opening, definitions) = read_opening(session_folder)?;
     let mut core = build(&opening, &definitions).map_err(ReplayError::Configuration)?;
+    if let (Some(earlier), Begin::AtFirstEvent) = (&opening.earlier, begin) {
+        earlier.succeed(session_folder, &mut core)?;
+    }
     let mut reader = Reader::open(session_folder)?;
     let session = reader.session().clone();
     let snapshot = match begin {
@@ -221,7 +258,7 @@ fn read_opening(session_folder: &Path) -> Result<(Opening, Vec<InstrumentDefinit
                 .map_err(|error| ReplayError::NoOpening(error.to_string()))?
         }
         Some(record) => return Err(ReplayError::NoOpening(format!("its kind is {}", record.kind))),
-        None => return Err(ReplayError::NoOpening("the journal is empty".into())),
+        None => return Err(ReplayError::Empty),
     };
     if opening.records != RECORDS_VERSION {
         return Err(ReplayError::Version { found: opening.records });

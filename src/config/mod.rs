@@ -81,6 +81,8 @@ pub struct Overrides {
     pub home: Option<PathBuf>,
     pub duration: Option<RunLength>,
     pub verify: Option<bool>,
+    pub start: Option<Start>,
+    pub orphans: Option<OrphanPolicy>,
     pub trading_enabled: Option<bool>,
     pub layout: Option<Layout>,
     pub wait: Option<Wait>,
@@ -158,6 +160,25 @@ pub struct Run {
     pub trading_enabled: bool,
     pub state_hash_every: u64,
     pub verify: bool,
+    pub start: Start,
+    pub orphans: OrphanPolicy,
+}
+
+words! {
+    /// Which state a run begins with.
+    pub enum Start {
+        Auto = "auto",
+        Warm = "warm",
+        Cold = "cold",
+    }
+}
+
+words! {
+    /// What becomes of orders of the earlier session of which the venue knows nothing.
+    pub enum OrphanPolicy {
+        Close = "close",
+        Requeue = "requeue",
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -118,6 +118,8 @@ fn run(section: &Section<'_>, overrides: &Overrides, mode: Mode, demo: &Demo) ->
         trading_enabled: overrides.trading_enabled.or(enabled).unwrap_or(by_mode),
         state_hash_every: section.count("state_hash_every", 0..=1_000_000_000),
         verify: overrides.verify.unwrap_or_else(|| section.flag("verify")),
+        start: overrides.start.unwrap_or_else(|| section.word("start")),
+        orphans: overrides.orphans.unwrap_or_else(|| section.word("orphans")),
     }
 }
 

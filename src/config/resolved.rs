@@ -37,6 +37,8 @@ impl Config {
         out.bare("trading_enabled", self.run.trading_enabled);
         out.bare("state_hash_every", self.run.state_hash_every);
         out.local("verify", self.run.verify);
+        out.local("start", format!("\"{}\"", self.run.start));
+        out.local("orphans", format!("\"{}\"", self.run.orphans));
         self.write_schedule(&mut out);
         out.table("[journal]");
         out.local("segment_size", format!("\"{}\"", show_size(self.segment_size)));

@@ -564,6 +564,8 @@ coded! {
         Account = 0 "account",
         Instrument = 1 "instrument",
         Order = 2 "order",
+        /// The account's trades of one instrument, after one that is known.
+        Trades = 3 "trades",
     }
 }
 
@@ -626,6 +628,19 @@ coded! {
         Stop = 9 "stop",
         OpenGate = 10 "open_gate",
         CloseGate = 11 "close_gate",
+        /// The run goes on from an earlier one's state: its first event. `target`: what becomes of orphans; `new`: 1 where
+        /// trading starts enabled; `old`: the earlier run's last moment.
+        WarmStart = 16 "warm_start",
+    }
+}
+
+coded! {
+    /// What becomes of orders that an earlier run sent, and of which the venue knows nothing.
+    pub enum Orphans {
+        /// They close.
+        Close = 0 "close",
+        /// They close, and those that never were are wished anew, once, through risk.
+        Requeue = 1 "requeue",
     }
 }
 

@@ -11,6 +11,7 @@ use crate::event::{HydrationScope, RequestKind, Side};
 use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
+use crate::time::Nanos;
 
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
 /// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families.
@@ -172,6 +173,9 @@ pub struct Ask {
     pub client_order_id: ClientOrderId,
     /// Zero where the venue has not told; then the client id is asked for.
     pub venue_order_id: VenueOrderId,
+    /// Of trades: the newest that is known; zero: from `since` on.
+    pub after_trade: u64,
+    pub since: Nanos,
 }
 
 impl Decision {
@@ -215,6 +219,8 @@ impl Decision {
                 to.u64(ask.number);
                 to.bytes(ask.client_order_id.0);
                 to.u64(ask.venue_order_id.0);
+                to.u64(ask.after_trade);
+                to.u64(ask.since.raw());
             }
             Self::Deferred { key, instrument, request, family, to: higher } => {
                 to.bytes([7, key.strategy.0, request.code(), family.code(), higher.code()]);
@@ -280,6 +286,8 @@ impl Decision {
                     number: from.u64()?,
                     client_order_id: ClientOrderId(from.bytes()?),
                     venue_order_id: VenueOrderId(from.u64()?),
+                    after_trade: from.u64()?,
+                    since: Nanos::new(from.u64()?),
                 })
             }
             6 => Self::StateHash { hash: from.u64()? },

@@ -220,14 +220,19 @@ pub fn save_header<S: Sink + ?Sized>(configuration: u64, to: &mut S) {
     to.word(configuration);
 }
 
-/// Refuses what is no saved state, of another version, or made under another configuration.
-pub fn load_header(configuration: u64, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+/// Refuses what is no saved state, or of another version. Returns the hash of the configuration that it was made under.
+pub fn skip_header(from: &mut Words<'_>) -> Result<u64, SnapshotError> {
     from.section("linchpin").map_err(|_| SnapshotError::NotSavedState)?;
     let version = from.word()?;
     if version != VERSION {
         return Err(SnapshotError::Version { found: version });
     }
-    let found = from.word()?;
+    from.word()
+}
+
+/// Refuses what is no saved state, of another version, or made under another configuration.
+pub fn load_header(configuration: u64, from: &mut Words<'_>) -> Result<(), SnapshotError> {
+    let found = skip_header(from)?;
     if found != configuration {
         return Err(SnapshotError::Configuration { found, expected: configuration });
     }

@@ -16,7 +16,7 @@ use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason};
 use crate::risk::Risk;
 use crate::snapshot::{
     Saved, Sink, SnapshotError, StateHasher, WordCount, Words, hash_of, load_header, save_header,
-    save_section,
+    save_section, skip_header,
 };
 use crate::state::{Change, Findings, State};
 use crate::strategy::{Progress, Strategies, Strategy};
@@ -156,6 +156,13 @@ impl Core {
         let mut from = Words::new(form);
         load_header(self.fingerprint, &mut from)?;
         self.configuration.load(&mut from)?;
+        self.load_sections(from)?;
+        // The proof that both traversals are one.
+        let (found, expected) = (self.state_hash(), hash_of(form));
+        if found == expected { Ok(()) } else { Err(SnapshotError::Hash { found, expected }) }
+    }
+
+    fn load_sections(&mut self, mut from: Words<'_>) -> Result<(), SnapshotError> {
         from.section("state")?;
         self.state.load(&mut from)?;
         from.section("risk")?;
@@ -168,10 +175,30 @@ impl Core {
         self.gates.load(&mut from)?;
         self.stale_at.load(&mut from)?;
         self.strategies.load(&mut from)?;
-        from.finish()?;
-        // The proof that both traversals are one.
-        let (found, expected) = (self.state_hash(), hash_of(form));
-        if found == expected { Ok(()) } else { Err(SnapshotError::Hash { found, expected }) }
+        from.finish()
+    }
+
+    /// Takes over what an earlier run knew: orders, positions, accounts, strategies' memory, under this core's own run tag
+    /// and deadlines. `keeps_limits`: the limits as the earlier run left them, its operator's changes included; else those that this
+    /// core was made with. The tables must have the same rows: instruments, venues, strategies, buckets. The first event must
+    /// be a `WarmStart`. After an error the core is of no use.
+    pub fn succeed(&mut self, form: &[u8], keeps_limits: bool) -> Result<(), SnapshotError> {
+        let mut from = Words::new(form);
+        skip_header(&mut from)?;
+        let mut earlier = self.configuration.clone();
+        earlier.load(&mut from)?;
+        if keeps_limits {
+            // What is of this run stays: its tag, and whether it begins killed or trading.
+            let own = core::mem::replace(&mut self.configuration, earlier);
+            self.configuration.run_tag = own.run_tag;
+            self.configuration.killed = own.killed;
+            self.configuration.trading_enabled = own.trading_enabled;
+        }
+        self.load_sections(from)?;
+        if self.configuration.killed {
+            self.state.control.kill = Some(KillMode::Block);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -188,14 +215,14 @@ impl Core {
             });
         }
         if let Body::Control(control) = &event.body {
-            self.change_settings(control);
+            self.change_settings(control, outbox);
         }
         change
     }
 
     /// A change of configuration during a session is an event like any other. The control surface has validated it.
     #[cold]
-    fn change_settings(&mut self, control: &Control) {
+    fn change_settings(&mut self, control: &Control, outbox: &mut impl Outbox) {
         match control.verb {
             ControlVerb::SetParameter => {
                 let strategy = StrategyId((control.target >> 16) as u8);
@@ -204,6 +231,8 @@ impl Core {
             ControlVerb::SetLimit => {
                 self.configuration.set_limit(control.target, control.new);
             }
+            // What waited was wished in another world.
+            ControlVerb::WarmStart => self.execution.purge(&mut self.state, outbox),
             _ => {}
         }
     }

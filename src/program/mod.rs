@@ -40,7 +40,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use registry::{Make, Registry};
 
-use crate::config::{ConfigErrors, Market, Mode, Overrides, Pace, RunLength};
+use crate::config::{ConfigErrors, Market, Mode, OrphanPolicy, Overrides, Pace, RunLength, Start};
 
 /// Live trading with one deterministic core. Without a command: `run`, a demo session of 30 seconds.
 #[derive(Parser, Debug)]
@@ -102,6 +102,15 @@ pub(crate) struct RunArgs {
     /// Do not replay the journal at the end
     #[arg(long)]
     no_verify: bool,
+    /// Go on from the state of the newest session
+    #[arg(long, conflicts_with = "cold")]
+    warm: bool,
+    /// Begin with no state but the venue's
+    #[arg(long)]
+    cold: bool,
+    /// What becomes of orders of the earlier session of which the venue knows nothing: close, requeue
+    #[arg(long, value_name = "POLICY", value_parser = parsed::<OrphanPolicy>)]
+    orphans: Option<OrphanPolicy>,
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +127,12 @@ impl RunArgs {
             home: self.home.clone(),
             duration: self.duration,
             verify: self.no_verify.then_some(false),
+            start: match (self.warm, self.cold) {
+                (true, _) => Some(Start::Warm),
+                (_, true) => Some(Start::Cold),
+                _ => None,
+            },
+            orphans: self.orphans,
             market: self.market.clone(),
             seed: self.seed,
             speed: self.speed,

@@ -144,6 +144,8 @@ impl Reading {
             instrument: InstrumentId::NONE,
             client_order_id: ClientOrderId::NONE,
             venue_order_id: VenueOrderId(0),
+            after_trade: 0,
+            since: Nanos::ZERO,
         };
         let as_of = self.rest.venue_time();
         let mut conversation = Conversation::of(&self.directory, &ask, as_of)?;

@@ -12,6 +12,7 @@ mod people;
 mod sum_up;
 mod trade;
 mod venue;
+mod warm;
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -35,10 +36,11 @@ pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
     config.check_kinds(&strategies.kinds())?;
     check_files(&config).map_err(Failure::Usage)?;
+    let earlier = warm::earlier(&config, strategies)?;
     let folder = SessionFolder::create(&config.run.home)?;
     let place = folder.path.clone();
-    let session =
-        begin_or_stop(config, folder, &stop, strategies, args.reset_kill.clone()).map_err(|error| {
+    let session = begin_or_stop(config, folder, earlier, &stop, strategies, args.reset_kill.clone())
+        .map_err(|error| {
             folder::put_away(&place, &error);
             if stop.is_raised() { Failure::Interrupted } else { Failure::Failed(error) }
         })?;
@@ -49,6 +51,8 @@ pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
 struct Session {
     config: Config,
     folder: SessionFolder,
+    /// What a warm start goes on from, in words.
+    earlier: Option<String>,
     demo: Option<DemoVenue>,
     clock: Clock,
     counters: Counters,
@@ -65,6 +69,7 @@ struct Session {
 fn begin_or_stop(
     config: Config,
     folder: SessionFolder,
+    earlier: Option<warm::Earlier>,
     stop: &StopFlag,
     strategies: &Registry,
     reset_kill: Option<String>,
@@ -72,7 +77,7 @@ fn begin_or_stop(
     let (tell, told) = mpsc::channel();
     let (heard, known) = (stop.clone(), strategies.clone());
     let starter = move || {
-        let _ = tell.send(begin(config, folder, &heard, &known, reset_kill.as_deref()));
+        let _ = tell.send(begin(config, folder, earlier, &heard, &known, reset_kill.as_deref()));
     };
     std::thread::Builder::new().name("start".into()).spawn(starter).context("cannot start a thread")?;
     loop {
@@ -96,6 +101,7 @@ const GRACE: Duration = Duration::from_millis(500);
 fn begin(
     mut config: Config,
     folder: SessionFolder,
+    earlier: Option<warm::Earlier>,
     stop: &StopFlag,
     strategies: &Registry,
     reset_kill: Option<&str>,
@@ -106,7 +112,7 @@ fn begin(
         config.connect_embedded(venue.port);
         demo = Some(venue);
     }
-    Session::open(config, folder, demo, stop, strategies, reset_kill)
+    Session::open(config, folder, earlier, demo, stop, strategies, reset_kill)
 }
 
 /// Files that the configuration names, before anything is started.

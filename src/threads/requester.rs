@@ -360,6 +360,18 @@ impl<C: Clock, R: Read> Requester<C, R> {
                 format_args!("account read back: {} events, not ours {skipped:?}", events.len()),
             );
         }
+        if ask.scope == HydrationScope::Trades {
+            let symbol = directory.of(ask.instrument).map_or("", |listing| listing.symbol());
+            // The bracket's two ends are no trades.
+            let trades = events.len().saturating_sub(2);
+            say(
+                &mut self.wiring.log,
+                now,
+                Level::Info,
+                LogEvent::Hydration,
+                format_args!("trades of {symbol} read back: {trades}"),
+            );
+        }
         self.backlog.extend(events);
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! Every wait is for a condition; running out of patience is a failure that shows what the program said.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod desk;
 #[cfg(feature = "embedded-venue")]
 pub mod faulty;
 

@@ -470,7 +470,7 @@ fn closed_for(
     if gate.is_some() {
         return gate;
     }
-    if in_doubt || (!pending.reducing && state.execution.exposure(pending.instrument).in_doubt > 0) {
+    if in_doubt || (!pending.reducing && state.execution.is_in_recovery(pending.instrument)) {
         return Some(Gate::Recovery);
     }
     let scope = scope_of(state, &pending.intent);

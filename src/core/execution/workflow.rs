@@ -4,6 +4,7 @@
 
 mod cleanup;
 mod closing;
+mod orphans;
 pub(crate) mod pass;
 mod recovery;
 
@@ -56,6 +57,7 @@ impl Workflow {
         if self.closing.act(state, configuration, event, intents) {
             self.cleanup.be_silent();
         } else {
+            orphans::wish_anew(state, intents);
             self.cleanup.act(state, configuration, change, claim, intents);
         }
     }

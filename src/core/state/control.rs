@@ -83,6 +83,16 @@ impl ControlState {
         }
     }
 
+    /// The run goes on from an earlier one's state: nothing is connected, nothing is trusted, and nobody is leaving. A kill, an
+    /// operator's gate and a flatten under way stay.
+    pub(crate) fn start_again(&mut self, trading_enabled: bool) {
+        self.trading_enabled = trading_enabled;
+        self.draining = false;
+        self.stopped = false;
+        self.held = Held { operator: self.held.operator, ..Held::default() };
+        self.venues.fill(VenueControl { links: [Link::default(); 4], account: AccountTrust::Doubtful });
+    }
+
     #[inline]
     pub fn venue(&self, id: VenueId) -> Option<&VenueControl> {
         self.venues.get(id.index())

@@ -10,6 +10,7 @@ mod hydration;
 mod money;
 mod reports;
 mod unconfirmed;
+mod warm_start;
 
 use alloc::vec::Vec;
 
@@ -30,6 +31,8 @@ pub use exposure::Exposure;
 use exposure::{Weight, step};
 use holdings::{Holder, Holdings};
 use unconfirmed::{LEGS, Unconfirmed, scope_at};
+use warm_start::TradeMark;
+pub use warm_start::WarmStart;
 
 /// Pending commands of all keys together.
 const QUEUE_CAPACITY: usize = 4096;
@@ -61,6 +64,11 @@ pub struct ExecutionState {
     hydrations: Vec<HydrationProgress>,
     /// Private events of venues that are being read back, in their order of arrival.
     buffered: Vec<Event>,
+    /// How far each instrument's trades are known.
+    newest_trades: Vec<TradeMark>,
+    pub warm_start: WarmStart,
+    /// Orders that never came to be, and are to be wished anew.
+    orphans: Vec<OrderIndex>,
     pub queue: Queue,
     pub throttle: Throttle,
     pub counters: ExecutionCounters,
@@ -78,11 +86,13 @@ crate::saved! {
         of_higher_families,
         agreement,
         hydrations,
+        newest_trades,
+        warm_start,
         queue,
         throttle,
         counters,
     }
-    lists { buffered }
+    lists { buffered, orphans }
     kept { strategies, instruments, instrument_venues, hedged, visibility_delay }
 }
 
@@ -195,6 +205,9 @@ impl ExecutionState {
                 })
                 .collect(),
             buffered: Vec::with_capacity(BUFFERED_EVENTS),
+            newest_trades: alloc::vec![TradeMark::default(); instruments],
+            warm_start: WarmStart::default(),
+            orphans: Vec::with_capacity(warm_start::ORPHANS),
             queue: Queue::new(QUEUE_CAPACITY),
             throttle: Throttle::new(configuration),
             counters: ExecutionCounters::default(),
@@ -349,7 +362,7 @@ impl ExecutionState {
         read_back: bool,
         findings: &mut Findings,
     ) {
-        let in_doubt = self.exposure(instrument).in_doubt > 0;
+        let in_doubt = self.is_in_recovery(instrument);
         let ours = self.total_leg(instrument, leg).map_or(Quantity::ZERO, |total| total.quantity);
         let Some(known) = self.agreement_mut(instrument, leg) else { return };
         if ours == theirs {

@@ -18,8 +18,8 @@ use alloc::vec::Vec;
 
 use crate::event::{
     BalanceCause, BalanceReport, Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase,
-    HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, PositionReport, PositionSide,
-    ReportFlags,
+    HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, Orphans, PositionReport,
+    PositionSide, ReportFlags,
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
 use crate::instrument::{InstrumentDefinition, Product};
@@ -321,6 +321,11 @@ impl State {
                     None => Change::None,
                 }
             }
+            (HydrationScope::Trades, HydrationPhase::Begin) => Change::None,
+            (HydrationScope::Trades, phase) => {
+                self.execution.end_trades(self.now, id, phase == HydrationPhase::End);
+                Change::Private(id)
+            }
             (HydrationScope::Instrument, _) => Change::Private(id),
         }
     }
@@ -412,6 +417,7 @@ impl State {
             ControlVerb::ResetKill => self.control.kill = None,
             ControlVerb::Drain => self.control.draining = true,
             ControlVerb::Stop => self.control.stopped = true,
+            ControlVerb::WarmStart => self.start_again(control),
             ControlVerb::CloseGate | ControlVerb::OpenGate => {
                 let closed = control.verb == ControlVerb::CloseGate;
                 let held = &mut self.control.held;
@@ -428,6 +434,19 @@ impl State {
             | ControlVerb::Flatten => {}
         }
         Change::Control
+    }
+
+    /// The first event of a run that goes on from an earlier one's state. What happened meanwhile must be read back: every link
+    /// is down, every account in doubt, every market unknown.
+    #[cold]
+    fn start_again(&mut self, control: &Control) {
+        self.control.start_again(control.new == 1);
+        let orphans = Orphans::from_code(control.target as u8).unwrap_or(Orphans::Close);
+        let since = Nanos::new(u64::try_from(control.old).unwrap_or(0));
+        self.execution.start_again(self.now, since, orphans);
+        for (_, market) in self.market.iter_mut() {
+            market.lose(BookLoss::Disconnected);
+        }
     }
 
     /// One thing a timer: what is still due is due at the next.

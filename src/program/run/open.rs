@@ -7,17 +7,18 @@ use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::people::{People, earlier_kill};
 use super::venue::{Reached, not_stopped};
-use super::{Session, names};
+use super::{Session, names, warm};
 use crate::config::Config;
 use crate::core::id::VenueId;
 use crate::core::record::{RECORDS_VERSION, RecordKind};
+use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::snapshot::Shelf;
 use crate::journal::{SessionHeader, Writer};
 use crate::kill_gate::GateState;
 use crate::program::Registry;
 use crate::program::demo::Venue as DemoVenue;
-use crate::replay::Opening;
+use crate::replay::{Earlier, Opening};
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Registry as Counters;
@@ -37,6 +38,7 @@ impl Session {
     pub(super) fn open(
         config: Config,
         folder: SessionFolder,
+        earlier: Option<warm::Earlier>,
         demo: Option<DemoVenue>,
         stop: &StopFlag,
         strategies: &Registry,
@@ -46,9 +48,11 @@ impl Session {
         let counters = Counters::new();
         let mut venues = Vec::new();
         let mut read: Vec<Directory> = Vec::new();
+        // Assets keep the numbers that the earlier session's state has them under.
+        let known = earlier.as_ref().map(warm::Earlier::asset_numbers).transpose()?;
         for at in 0..config.venues.len() {
             let mut venue = Reached::new(VenueId(at as u8), &config, demo.as_ref(), &clock, stop)?;
-            let directory = venue.directory(&config, read.last())?;
+            let directory = venue.directory(&config, read.last().or(known.as_ref()))?;
             read.push(directory);
             venues.push(venue);
             not_stopped(stop)?;
@@ -59,19 +63,27 @@ impl Session {
         let (flag, killed) = earlier_kill(&config, &clock, reset_kill)?;
         let mut core_configuration = config.core(&definitions, folder.tag)?;
         core_configuration.killed = killed.is_some();
-        let core = Core::new(core_configuration, strategies.make(&config, &definitions)?);
-        let journal = open_journal(&config, &folder, &directories, killed.is_some(), reset_kill)?;
+        let mut core = Core::new(core_configuration, strategies.make(&config, &definitions)?);
+        let mut first = Vec::new();
+        let mut opening = None;
+        if let Some(earlier) = &earlier {
+            earlier.check_names(&directories)?;
+            opening = Some(earlier.hand_over(&folder.path, &mut core)?);
+            first.extend(earlier.events(&config, reset_kill.is_some(), Nanos::new(clock.now())));
+        }
+        let kill = core.state().control.kill.filter(|_| reset_kill.is_none());
+        let journal = open_journal(&config, &folder, &directories, killed.is_some(), reset_kill, opening)?;
         let snapshots = Shelf::spawn(&folder.path, room_for_state(&core, &config))?;
 
         let options = LogOptions { file: Some(folder.path.join("log.jsonl")), ..LogOptions::default() };
         let mut log_lanes = LogBuilder::new(options, &counters);
         let mut log = log_lanes.lane("main");
-        let mut first = Vec::new();
+        let begins = if earlier.is_some() { LogEvent::WarmStart } else { LogEvent::ColdStart };
         let mut parts = Vec::new();
         for ((at, venue), directory) in venues.into_iter().enumerate().zip(directories.each()) {
             venue.definitions(directory, &mut first);
             log.log(
-                LogRecord::new(clock.now(), LogEvent::ColdStart)
+                LogRecord::new(clock.now(), begins)
                     .with("venue", at as u64)
                     .with("clock_offset_ms", venue.clock_offset)
                     .with("instruments", directory.listings().len() as u64),
@@ -87,7 +99,7 @@ impl Session {
             registry: &counters,
             log: &mut log_lanes,
             // A run that begins killed begins with a shut gate: the core and the gate say the same from the first turn on.
-            initial_gate: if killed.is_some() { GateState::Shut } else { GateState::Open },
+            initial_gate: if kill.is_some() { GateState::Shut } else { GateState::Open },
             snapshots,
             snapshot_every: config.snapshot_every,
         };
@@ -106,6 +118,7 @@ impl Session {
         Ok(Self {
             config,
             folder,
+            earlier: earlier.map(|earlier| earlier.in_words()),
             demo,
             clock,
             counters,
@@ -140,6 +153,7 @@ fn open_journal(
     directories: &Directories,
     killed: bool,
     kill_reset: Option<&str>,
+    earlier: Option<Earlier>,
 ) -> anyhow::Result<Writer> {
     let header = SessionHeader {
         session: folder.id,
@@ -158,6 +172,7 @@ fn open_journal(
         assets: directories.assets().into_iter().map(str::to_owned).collect(),
         killed,
         kill_reset: kill_reset.map(str::to_owned),
+        earlier,
     };
     journal.append(RecordKind::Opening.code(), 0, folder.created, &serde_json::to_vec(&opening)?)?;
     Ok(journal)

@@ -35,6 +35,9 @@ impl Session {
             names(self.directories.symbols().into_iter()),
             self.folder.path.display()
         );
+        if let Some(earlier) = &self.earlier {
+            tell!("{earlier}");
+        }
         if let Some(killed) = &self.people.killed {
             tell!(
                 "KILLED: nothing goes out. By {} at {}: {}\n`linchpin ctl reset-kill --reason ...` takes it back",

@@ -560,6 +560,7 @@ fn open_journal(config: &Config, seed: u64, folder: &Path, directory: &Directory
         assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
         killed: false,
         kill_reset: None,
+        earlier: None,
     };
     let opening = serde_json::to_vec(&opening).expect("an opening is plain data");
     journal.append(RecordKind::Opening.code(), 0, BEGIN.raw(), &opening).expect("the first record fits");

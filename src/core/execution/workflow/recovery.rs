@@ -110,6 +110,8 @@ impl Recovery {
             instrument: InstrumentId::NONE,
             client_order_id: ClientOrderId::NONE,
             venue_order_id: VenueOrderId(0),
+            after_trade: 0,
+            since: Nanos::ZERO,
         };
         outbox.decision(&Decision::Ask(ask));
         outbox.ask(&ask);
@@ -141,7 +143,47 @@ impl Recovery {
             // What was given up has left the list.
             at += usize::from(state.execution.orders.unresolved().get(at) == Some(&index));
         }
+        // After the orders: what is of none of them is somebody else's.
+        for at in 0..state.market.count() {
+            next = next.earlier(self.read_trades(state, InstrumentId(at as u16), outbox));
+        }
         self.look_at = next;
+    }
+
+    /// After a warm start: the trades of an instrument that came while nobody looked. Returns when to look again.
+    fn read_trades(
+        &mut self,
+        state: &mut State,
+        instrument: InstrumentId,
+        outbox: &mut impl Outbox,
+    ) -> Nanos {
+        let Some((ask_at, after_trade)) = state.execution.trades_to_ask(instrument) else {
+            return Nanos::MAX;
+        };
+        if state.now < ask_at {
+            return ask_at;
+        }
+        let Some(venue) = state.execution.venue_of(instrument) else { return Nanos::MAX };
+        let trusted = state.control.venue(venue).is_some_and(|v| v.account == AccountTrust::Trusted);
+        if !trusted {
+            // The account is read back first, and wakes this look.
+            return Nanos::MAX;
+        }
+        state.execution.asked_for_trades(instrument);
+        self.asks += 1;
+        let ask = Ask {
+            number: self.asks,
+            venue,
+            scope: HydrationScope::Trades,
+            instrument,
+            client_order_id: ClientOrderId::NONE,
+            venue_order_id: VenueOrderId(0),
+            after_trade,
+            since: state.execution.warm_start.since,
+        };
+        outbox.decision(&Decision::Ask(ask));
+        outbox.ask(&ask);
+        Nanos::MAX
     }
 
     /// A position that differs from the venue's for longer than any report takes puts the account in doubt: it is read
@@ -226,6 +268,8 @@ impl Recovery {
             instrument: order.instrument,
             client_order_id: order.client_order_id,
             venue_order_id: order.venue_order_id,
+            after_trade: 0,
+            since: Nanos::ZERO,
         };
         outbox.decision(&Decision::Ask(ask));
         outbox.ask(&ask);

@@ -133,7 +133,9 @@ impl ExecutionState {
         if phase != HydrationPhase::NotFound {
             return Some(instrument);
         }
-        if state == OrderState::Submitted {
+        if self.warm_start.is_after(order) {
+            self.close_orphan(index, state);
+        } else if state == OrderState::Submitted {
             self.counters.rejects += 1;
             self.change(index, |order| {
                 order.state = OrderState::Rejected;

@@ -40,7 +40,10 @@ impl ExecutionState {
         let index = match found {
             Some(index) => index,
             // What traded says nothing about an order that we never heard of, least of all that it is open.
-            None if trade_only => return,
+            None if trade_only => {
+                self.take_foreign_trade(event.instrument, report, definition, findings);
+                return;
+            }
             None => match self.adopt(now, event, report, findings) {
                 Some(index) => index,
                 None => return,
@@ -257,6 +260,7 @@ impl ExecutionState {
             return;
         }
         self.counters.fills += 1;
+        self.note_trade(instrument, report.trade_id);
         self.change(index, |order| {
             order.filled += quantity;
             order.fill_notional += price.notional(quantity);

@@ -4,6 +4,7 @@
 //! ```text
 //! account      account, positions, open orders, conditional orders that wait
 //! instrument   its open orders, its conditional orders that wait
+//! trades       an instrument's trades after one that is known, page by page
 //! order        the order by our id -- found ----------------------------------> its trades, where it has filled
 //!                '- not found -> the conditional order by our id -- waits ----> itself
 //!                                  '- not found: NotFound   '- has triggered -> the order that it became -> its trades
@@ -12,9 +13,10 @@
 
 use super::super::json::JsonError;
 use super::super::{errors, usdm};
+use super::requests::TRADES_PAGE;
 use super::{
-    AccountBodies, Ask, Bracket, HydrateError, Hydrator, Requests, RestRequest, Skipped, order_read_back,
-    report_event,
+    AccountBodies, Ask, Bracket, HydrateError, Hydrator, Requests, RestRequest, Skipped, TradesFrom,
+    order_read_back, report_event,
 };
 use crate::core::event::{Body, Event, HydrationPhase, HydrationScope, OrderReport, ReportFlags};
 use crate::core::id::{ClientOrderId, InstrumentId, VenueOrderId};
@@ -79,6 +81,13 @@ impl Conversation {
                 let request = requests.query_order(symbol, &ask.client_order_id, ask.venue_order_id);
                 next.push_back(request.ok_or(Unaskable)?);
             }
+            HydrationScope::Trades => {
+                let from = match ask.after_trade {
+                    0 => TradesFrom::Time(ask.since),
+                    known => TradesFrom::Id(known + 1),
+                };
+                next.push_back(requests.user_trades(symbol, from));
+            }
         }
         let symbol = symbol.to_string();
         let order = OrderSearch::default();
@@ -92,13 +101,17 @@ impl Conversation {
 
     /// The body of the request before.
     pub fn on_body(&mut self, hydrator: &mut Hydrator, directory: &Directory, body: Vec<u8>, now: Nanos) {
-        if self.ask.scope == HydrationScope::Order {
-            if let Err(error) = self.on_order_body(hydrator, directory, &body, now) {
-                self.order.stage = Stage::Done;
-                self.order.failed = Some(error);
+        let read = match self.ask.scope {
+            HydrationScope::Order => self.on_order_body(hydrator, directory, &body, now),
+            HydrationScope::Trades => self.on_trades_page(hydrator, directory, &body, now),
+            HydrationScope::Account | HydrationScope::Instrument => {
+                self.bodies.push(body);
+                Ok(())
             }
-        } else {
-            self.bodies.push(body);
+        };
+        if let Err(error) = read {
+            self.order.stage = Stage::Done;
+            self.order.failed = Some(error);
         }
     }
 
@@ -129,7 +142,30 @@ impl Conversation {
                 hydrator.instrument_snapshot(directory, self.ask.instrument, ask, open_orders, waiting, out)
             }
             HydrationScope::Order => self.finish_order(directory, ask, out).map(|()| Skipped::default()),
+            HydrationScope::Trades => {
+                let (venue, order) = (directory.venue(), ClientOrderId::NONE);
+                let bracket = Bracket { venue, scope: HydrationScope::Trades, ask, order };
+                let read = self.order.failed.map_or(Ok(self.order.trades), Err);
+                bracket.close(read, self.ask.instrument, out).map(|()| Skipped::default())
+            }
         }
+    }
+
+    /// A page that is full has another behind it.
+    fn on_trades_page(
+        &mut self,
+        hydrator: &mut Hydrator,
+        directory: &Directory,
+        body: &[u8],
+        now: Nanos,
+    ) -> Result<(), HydrateError> {
+        let trades = hydrator.trades(directory, ClientOrderId::NONE, now, body)?;
+        let last = trades.iter().map(|(id, _)| *id).max();
+        if let Some(last) = last.filter(|_| trades.len() >= TRADES_PAGE) {
+            self.next.push_back(self.requests.user_trades(&self.symbol, TradesFrom::Id(last + 1)));
+        }
+        self.order.trades.extend(trades.into_iter().map(|(_, event)| event));
+        Ok(())
     }
 
     fn finish_order<O: EventSink>(

@@ -187,7 +187,7 @@ impl Requests {
     pub fn user_trades(&self, symbol: &str, from: TradesFrom) -> RestRequest {
         let weight = if self.is_spot() { 20 } else { 5 };
         let request = RestRequest::new(Method::Get, self.dialect.user_trades, Security::Signed, weight);
-        let request = request.with("symbol", symbol).with("limit", "1000");
+        let request = request.with("symbol", symbol).with("limit", &TRADES_PAGE.to_string());
         match from {
             TradesFrom::Id(id) => request.with("fromId", &id.to_string()),
             TradesFrom::Newest => request,
@@ -199,6 +199,9 @@ impl Requests {
         self.dialect.listen_key.map(|path| RestRequest::new(method, path, Security::Key, 1))
     }
 }
+
+/// Trades in one answer at most, at both products.
+pub(super) const TRADES_PAGE: usize = 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TradesFrom {

@@ -248,6 +248,8 @@ fn about(scope: HydrationScope) -> crate::core::record::Ask {
         instrument: InstrumentId(0),
         client_order_id: ClientOrderId::from_text(b"ours-1"),
         venue_order_id: VenueOrderId(0),
+        after_trade: 0,
+        since: Nanos::ZERO,
     }
 }
 
