@@ -14,20 +14,20 @@ use linchpin::control::{MAX_REASON, Request};
 use linchpin::core::codec::MAX_PAYLOAD;
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
 use linchpin::core::event::{
-    Body, ControlVerb, Event, HydrationPhase, LinkReason, LinkState, OrderKind, PositionSide, RequestKind,
-    Side, TimeInForce, TriggerBy,
+    Body, ControlVerb, Event, Execution, HydrationPhase, HydrationScope, LinkReason, LinkState, OrderKind,
+    PositionSide, RequestKind, Side, TimeInForce, TriggerBy,
 };
 use linchpin::core::id::{
     ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId,
 };
 use linchpin::core::instrument::Product;
 use linchpin::core::num::{DecimalText, Increment, Price, Quantity};
-use linchpin::core::record::Decision;
+use linchpin::core::record::{Ask, Decision};
 use linchpin::core::time::Nanos;
 use linchpin::journal::{End, Options, Reader, Segments, SessionHeader, SessionId, Writer};
 use linchpin::net::frame::{Inbox, Kind};
 use linchpin::venue::binance::feed::{FeedConfig, FeedOutput, MarketFeed};
-use linchpin::venue::binance::hydrate::{AccountBodies, Ask, Hydrator};
+use linchpin::venue::binance::hydrate::{self, AccountBodies, Conversation, Hydrator};
 use linchpin::venue::binance::json::JsonReader;
 use linchpin::venue::binance::market::{Incoming, Levels, MarketBody};
 use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
@@ -43,8 +43,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("market", market),
     ("feed", feed),
     ("private", private),
+    ("spot_private", spot_private),
     ("orders", orders),
+    ("requests", requests),
     ("hydrate", hydrate),
+    ("conversation", conversation),
     ("frames", frames),
     ("journal", journal),
     ("event", event),
@@ -91,6 +94,13 @@ fn names() -> Names {
         instruments: directory.listings().iter().map(named).collect(),
         assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
     }
+}
+
+thread_local! {
+    static CREDENTIALS: Arc<Credentials> = {
+        let signer = Signer::from_key_text("fuzz").expect("any text is an HMAC secret");
+        Arc::new(Credentials::new("fuzz", signer).expect("letters are a key"))
+    };
 }
 
 /// Whatever the scanner takes, the JSON parser must take with the same meaning.
@@ -174,6 +184,111 @@ fn chained(events: &[Event]) {
     }
 }
 
+/// Lines as messages of a spot stream that has asked for its subscription: the same promise, and no replacement ends an order by half.
+pub fn spot_private(text: &[u8]) {
+    let key = CREDENTIALS.with(Arc::clone);
+    let directory = Arc::new(directory(Product::Spot));
+    let mut stream = PrivateStream::of_product(directory, 0, key, Some(5_000));
+    let (mut events, mut frame): (Vec<Event>, Vec<u8>) = (Vec::new(), Vec::new());
+    assert!(stream.on_open(Nanos::ZERO, &mut frame, &mut events), "it subscribes");
+    for line in text.split(|byte| *byte == b'\n') {
+        let before = events.len();
+        let read = stream.on_message(line, Nanos::ZERO, || Nanos::ZERO, &mut events);
+        let told = &events[before..];
+        assert!(told.len() <= stream.most_events_per_message());
+        if read.is_err() {
+            assert!(
+                matches!(told, [Event { body: Body::Link(link), .. }] if link.state == LinkState::Down),
+                "an unreadable private message must be told as a link that is down: {told:?}"
+            );
+        }
+        let is_half = line.windows(12).any(|part| part == b"\"replacing-1\"");
+        let cancelled = told.iter().any(
+            |event| matches!(event.body, Body::Order(report) if report.execution == Execution::Cancelled),
+        );
+        let rejected = line.windows(8).any(|part| part == b"REJECTED");
+        assert!(!(is_half && cancelled) || rejected, "half a replacement has ended its order");
+    }
+}
+
+/// A dispatch becomes JSON whose parameters are sorted and signed as they stand, and the same parameters over REST; or it is refused and
+/// nothing is in flight.
+pub fn requests(bytes: &[u8]) {
+    let Ok(decoded) = Dispatch::decode(bytes) else { return };
+    let dispatch = Dispatch { instrument: InstrumentId(0), ..decoded };
+    for product in [Product::LinearPerpetual, Product::Spot] {
+        let key = CREDENTIALS.with(Arc::clone);
+        let mut session =
+            OrderEntry::new(Arc::new(directory(product)), key.clone(), OrderEntryConfig::default());
+        let mut frame = Vec::new();
+        session.on_open(Nanos::ZERO, &mut frame, &mut Vec::<Event>::new());
+        let encoded = session.encode(&dispatch, Nanos::from_secs(1), &mut frame);
+        let rest = session.rest(&dispatch, Nanos::from_secs(1));
+        assert_eq!(encoded.is_ok(), rest.is_ok(), "{encoded:?}");
+        assert_eq!(session.in_flight(), usize::from(encoded.is_ok()));
+        let (Ok(()), Ok(rest)) = (encoded, rest) else { continue };
+        let mut keys: Vec<String> = Vec::new();
+        let (mut payload, mut signature) = (String::new(), String::new());
+        JsonReader::with_capacity(1024)
+            .read(&frame, |json| {
+                let params = json.need("params")?;
+                for pair in
+                    String::from_utf8_lossy(&frame).split("\"params\":{").nth(1).unwrap_or("").split(",\"")
+                {
+                    let key = pair.trim_start_matches('"').split('"').next().unwrap_or("").to_owned();
+                    keys.push(key);
+                }
+                signature = params.text("signature")?.to_owned();
+                Ok(())
+            })
+            .expect("a request is JSON");
+        assert_eq!(keys.pop().as_deref(), Some("signature"));
+        assert!(keys.is_sorted(), "{keys:?}");
+        // What is signed is what stands there: key=value, joined.
+        let text = String::from_utf8(frame).expect("JSON is UTF-8");
+        let params = text.split("\"params\":{").nth(1).expect("parameters").split(",\"signature\"").next();
+        for pair in params.expect("parameters").split(",\"") {
+            let (key, value) = pair.trim_start_matches('"').split_once("\":").expect("a pair");
+            let joint = if payload.is_empty() { "" } else { "&" };
+            payload.push_str(&format!("{joint}{key}={}", value.trim_matches('"')));
+        }
+        assert_eq!(key.signer().sign(payload.as_bytes()).as_str(), signature, "{payload}");
+        let bare: Vec<&str> = payload.split('&').filter(|pair| !pair.starts_with("apiKey=")).collect();
+        let sent = rest.query.rsplit_once("&signature=").expect("signed").0;
+        assert_eq!(sent.split('&').count(), bare.len(), "{sent} {payload}");
+    }
+}
+
+/// Lines as the bodies of one conversation: a whole bracket, or one `Failed` or `NotFound`, and no endless asking.
+pub fn conversation(text: &[u8]) {
+    for product in [Product::LinearPerpetual, Product::Spot] {
+        let directory = directory(product);
+        for scope in [HydrationScope::Account, HydrationScope::Instrument, HydrationScope::Order] {
+            let ask = Ask {
+                number: 1,
+                venue: VenueId(0),
+                scope,
+                instrument: InstrumentId(0),
+                client_order_id: ClientOrderId::from_text(b"fuzz0-0000000001"),
+                venue_order_id: VenueOrderId(0),
+            };
+            let mut hydrator = Hydrator::default();
+            let mut talk = Conversation::of(&directory, &ask, Nanos::ZERO).expect("it can be asked");
+            let mut bodies = text.split(|byte| *byte == b'\n');
+            let mut asked = 0;
+            while talk.next_request().is_some() {
+                asked += 1;
+                assert!(asked <= 4, "the venue is asked without end");
+                let body = bodies.next().unwrap_or(b"[]").to_vec();
+                talk.on_body(&mut hydrator, &directory, body, Nanos::ZERO);
+            }
+            let mut events: Vec<Event> = Vec::new();
+            let _ = talk.finish(&mut hydrator, &directory, Nanos::ZERO, &mut events);
+            assert!(is_whole_bracket(&events), "half a hydration: {events:?}");
+        }
+    }
+}
+
 /// A private message either is read whole, or gives exactly one event: that the private link is not to be trusted.
 pub fn private(text: &[u8]) {
     let mut stream = PrivateStream::new(Arc::new(directory(Product::LinearPerpetual)), 0);
@@ -189,12 +304,6 @@ pub fn private(text: &[u8]) {
 
 /// Lines as answers on an order-entry session with three requests in flight. Each request ends in exactly one outcome.
 pub fn orders(text: &[u8]) {
-    thread_local! {
-        static CREDENTIALS: Arc<Credentials> = {
-            let signer = Signer::from_key_text("fuzz").expect("any text is an HMAC secret");
-            Arc::new(Credentials::new("fuzz", signer).expect("letters are a key"))
-        };
-    }
     let directory = Arc::new(directory(Product::LinearPerpetual));
     let mut session =
         CREDENTIALS.with(|key| OrderEntry::new(directory, key.clone(), OrderEntryConfig::default()));
@@ -230,7 +339,7 @@ pub fn hydrate(text: &[u8]) {
     let _ = hydrator.rate_limits(text);
     let _ = hydrator.server_time(text);
     let _ = hydrator.listen_key(text);
-    let ask = Ask { request: 1, as_of: Nanos::ZERO, now: Nanos::ZERO };
+    let ask = hydrate::Ask { request: 1, as_of: Nanos::ZERO, now: Nanos::ZERO };
     for bodies in [
         AccountBodies { account: text, positions: None, open_orders: b"[]", open_algo_orders: None },
         AccountBodies { account: b"[]", positions: Some(text), open_orders: b"[]", open_algo_orders: None },

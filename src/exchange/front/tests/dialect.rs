@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::core::dispatch::{Dispatch, DispatchFlags};
-use crate::core::event::{self, Body, HydrationPhase, OrderKind, RequestKind, Verdict};
+use crate::core::event::{self, Body, Event, HydrationPhase, OrderKind, RequestKind, VenueStatus, Verdict};
 use crate::core::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::core::instrument::Product as CoreProduct;
 use crate::core::num::{Price, Quantity};
+use crate::core::record;
 use crate::core::time::Nanos;
 use crate::venue::Directory;
-use crate::venue::binance::hydrate::{AccountBodies, Ask, Hydrator};
+use crate::venue::binance::hydrate::{AccountBodies, Ask, Conversation, Hydrator};
 use crate::venue::binance::orders::{Answer as EntryAnswer, OrderEntry, OrderEntryConfig};
 use crate::venue::binance::private::{PrivateMessage, PrivateStream};
 use crate::venue::binance::scan::scan;
@@ -200,4 +201,93 @@ async fn order_entry_logs_on_and_every_request_is_accepted_on_a_session_and_sign
             .collect();
         assert_eq!(verdicts, [Verdict::Accepted; 3]);
     }
+}
+
+/// A conditional order by the engine's own texts, from its placing to its trigger and its fill: one order, under one id, with the
+/// number of what it became, and a read-back that says the same.
+#[tokio::test]
+async fn a_conditional_order_lives_as_one_order_through_its_trigger() {
+    let venue = Venue::start(quiet());
+    let directory = Arc::new(directory(&venue).await);
+    let credentials =
+        Credentials::new(HMAC_KEY, Signer::from_key_text(HMAC_SECRET).expect("a key")).expect("credentials");
+    let mut reader = PrivateStream::new(directory.clone(), 0);
+    let mut entry = OrderEntry::new(directory.clone(), Arc::new(credentials), OrderEntryConfig::default());
+    let now = || Nanos::from_millis(now_ms());
+    let key = venue.listen_key().await;
+    let mut private = venue.websocket(&reader.path(true, &key)).await;
+    let mut socket = venue.websocket(entry.path()).await;
+    // A long position at 60,000, and a bid at 59,400 for the stop to meet.
+    for (key, order) in [
+        (OTHER_KEY, "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=GTC&quantity=0.100&price=60000.0"),
+        (HMAC_KEY, "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.100"),
+        (OTHER_KEY, "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.100&price=59400.0"),
+    ] {
+        venue.signed_as(key, "POST", "/fapi/v1/order", order).await;
+    }
+    let (mut frame, mut events) = (Vec::new(), Vec::new());
+    entry.on_open(now(), &mut frame, &mut events);
+    let stop = Dispatch {
+        kind: event::OrderKind::StopMarket,
+        side: event::Side::Sell,
+        stop_price: Price::new(595_000),
+        flags: DispatchFlags(DispatchFlags::REDUCE_ONLY),
+        ..dispatch(1, RequestKind::New, 0)
+    };
+    entry.encode(&stop, now(), &mut frame).expect("encodes");
+    socket.send(std::str::from_utf8(&frame).expect("text")).await;
+    let answer = socket.text().await;
+    entry.on_message(answer.as_bytes(), now(), now, &mut events).expect("reads");
+    let accepted = |event: &Event| matches!(event.body, Body::Outcome(o) if o.verdict == Verdict::Accepted);
+    assert!(events.iter().any(accepted), "{answer}");
+    // A trade at 59,400 triggers it.
+    let sell = "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=0.010";
+    venue.signed("POST", "/fapi/v1/order", sell).await;
+
+    let ours = stop.client_order_id;
+    let mut life: Vec<(VenueStatus, bool, bool)> = Vec::new();
+    while !life.iter().any(|(status, ..)| *status == VenueStatus::Filled) {
+        let text = private.text().await;
+        let mut events = Vec::new();
+        reader.on_message(text.as_bytes(), now(), now, &mut events).unwrap_or_else(|e| panic!("{e}: {text}"));
+        for event in &events {
+            let Body::Order(report) = event.body else { continue };
+            let lite = report.flags.has(event::ReportFlags::TRADE_ONLY);
+            if report.client_order_id == ours && !lite {
+                assert_eq!(report.kind, event::OrderKind::StopMarket, "{text}");
+                let triggered = report.flags.has(event::ReportFlags::TRIGGERED);
+                life.push((report.status, triggered, report.venue_order_id.0 != 0));
+            }
+        }
+    }
+    life.dedup();
+    assert_eq!(life.first(), Some(&(VenueStatus::New, false, false)), "it waits, and has no number");
+    assert_eq!(life.last(), Some(&(VenueStatus::Filled, true, true)), "{life:?}");
+
+    let ask = record::Ask {
+        number: 1,
+        venue: VenueId(0),
+        scope: event::HydrationScope::Order,
+        instrument: InstrumentId(0),
+        client_order_id: ours,
+        venue_order_id: VenueOrderId(0),
+    };
+    let mut hydrator = Hydrator::default();
+    let mut talk = Conversation::of(&directory, &ask, Nanos::ZERO).expect("it can be asked");
+    while let Some(request) = talk.next_request() {
+        let target = request.target(None, 0, None);
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let body = venue.signed(request.method.name(), path, query).await.body;
+        talk.on_body(&mut hydrator, &directory, body.into_bytes(), Nanos::ZERO);
+    }
+    let mut events: Vec<Event> = Vec::new();
+    talk.finish(&mut hydrator, &directory, Nanos::ZERO, &mut events).expect("reads");
+    let says = |wanted: fn(&event::OrderReport) -> bool| {
+        events.iter().any(|e| matches!(&e.body, Body::Order(r) if r.client_order_id == ours && wanted(r)))
+    };
+    assert!(
+        says(|r| r.status == VenueStatus::Filled && r.flags.has(event::ReportFlags::TRIGGERED)),
+        "{events:?}"
+    );
+    assert!(says(|r| r.flags.has(event::ReportFlags::TRADE_ONLY) && r.trade_id != 0), "{events:?}");
 }
