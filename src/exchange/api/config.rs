@@ -229,7 +229,7 @@ impl SymbolSpec {
                 multiplier_up: decimal(105, 2),
                 multiplier_down: decimal(95, 2),
                 max_orders: 200,
-                max_algo_orders: 200,
+                max_algo_orders: 10,
                 max_position: None,
             },
             max_leverage: 125,
@@ -261,7 +261,7 @@ impl SymbolSpec {
                 multiplier_down: decimal(2, 1),
                 max_orders: 200,
                 max_algo_orders: 5,
-                max_position: Some(decimal(1_000, 0)),
+                max_position: Some(decimal(500, 0)),
             },
             max_leverage: 1,
             ..SymbolSpec::btcusdt()

@@ -13,10 +13,12 @@ use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding,
+    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+    spki::der::pem::LineEnding,
 };
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -34,6 +36,7 @@ pub struct ApiKey {
 }
 
 enum Proof {
+    Rsa(Box<UnparsedPublicKey<Vec<u8>>>),
     Hmac(Zeroizing<Vec<u8>>),
     Ed25519(Box<VerifyingKey>),
 }
@@ -61,7 +64,7 @@ impl KeyRing {
         // The parser's own message would quote the line, and the line may be a secret.
         let Ok(written) = toml::from_str::<KeysFile>(text) else {
             bail!(
-                "not a list of [[key]] tables with api_key, kind (\"hmac\" or \"ed25519\"), account, and secret or public_key"
+                "not a list of [[key]] tables with api_key, kind (\"hmac\", \"ed25519\" or \"rsa\"), account, and secret or public_key"
             );
         };
         let mut keys = Vec::<ApiKey>::new();
@@ -93,10 +96,19 @@ impl KeyRing {
                         ),
                     }
                 }
+                ("rsa", None, Some(public), _) => match rsa_public_key(&public) {
+                    Some(bytes) => {
+                        Proof::Rsa(Box::new(UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bytes)))
+                    }
+                    None => bail!("key {number}: public_key is not an RSA public key in PEM form"),
+                },
+                ("rsa", ..) => bail!("key {number}: an rsa key has a public_key, and no secret"),
                 ("ed25519", ..) => {
                     bail!("key {number}: an ed25519 key has a public_key or private_key, and no secret")
                 }
-                (other, ..) => bail!("key {number}: kind is \"{other}\"; it must be \"hmac\" or \"ed25519\""),
+                (other, ..) => {
+                    bail!("key {number}: kind is \"{other}\"; it must be \"hmac\", \"ed25519\" or \"rsa\"")
+                }
             };
             keys.push(ApiKey { api_key: key.api_key, account: key.account, proof });
         }
@@ -121,7 +133,7 @@ impl KeyRing {
 }
 
 impl ApiKey {
-    /// Whether `signature` (hexadecimal for HMAC, base64 for Ed25519, already percent-decoded) is this key's over `payload`.
+    /// Whether `signature` (hexadecimal for HMAC, base64 for the others, already percent-decoded) is this key's over `payload`.
     pub fn verifies(&self, payload: &[u8], signature: &str) -> bool {
         match &self.proof {
             Proof::Hmac(secret) => {
@@ -129,6 +141,9 @@ impl ApiKey {
                 let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return false };
                 mac.update(payload);
                 mac.verify_slice(&given).is_ok()
+            }
+            Proof::Rsa(public) => {
+                BASE64.decode(signature).is_ok_and(|given| public.verify(payload, &given).is_ok())
             }
             Proof::Ed25519(public) => {
                 let Ok(given) = BASE64.decode(signature) else { return false };
@@ -179,7 +194,9 @@ struct WrittenKey {
 
 fn create(file: &Path) -> anyhow::Result<()> {
     let signing = SigningKey::from_bytes(&random());
-    let private = signing.to_pkcs8_pem(LineEnding::LF)?;
+    // Without the public half, as openssl writes it: some clients know an Ed25519 key by its length.
+    let private =
+        KeypairBytes { secret_key: signing.to_bytes(), public_key: None }.to_pkcs8_pem(LineEnding::LF)?;
     let public = signing.verifying_key().to_public_key_pem(LineEnding::LF)?;
     let text = Zeroizing::new(format!(
         "# Demo API keys of Linchpin's embedded venue: random, made at its first start, good for nothing else.\n\
@@ -212,6 +229,33 @@ fn create(file: &Path) -> anyhow::Result<()> {
 /// The exchange's own rule is 64 characters; keys of other test set-ups are shorter, so the length is not fixed here.
 pub fn is_api_key(text: &str) -> bool {
     (16..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The PKCS#1 key inside a PEM file ("BEGIN PUBLIC KEY"): the bit string at the end of its SubjectPublicKeyInfo.
+fn rsa_public_key(pem: &str) -> Option<Vec<u8>> {
+    let begin = "-----BEGIN PUBLIC KEY-----";
+    let inner = pem.trim().strip_prefix(begin)?.strip_suffix("-----END PUBLIC KEY-----")?;
+    let der = BASE64.decode(inner.split_whitespace().collect::<String>()).ok()?;
+    let (0x30, info, []) = der_element(&der)? else { return None };
+    let (0x30, algorithm, rest) = der_element(info)? else { return None };
+    // rsaEncryption, 1.2.840.113549.1.1.1.
+    if !algorithm.starts_with(&[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]) {
+        return None;
+    }
+    let (0x03, [0, key @ ..], []) = der_element(rest)? else { return None };
+    Some(key.to_vec())
+}
+
+/// Tag, content, and what follows.
+fn der_element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let [tag, first, rest @ ..] = bytes else { return None };
+    let (length, rest) = match *first {
+        short @ 0..=0x7f => (usize::from(short), rest),
+        0x81 => (usize::from(*rest.first()?), &rest[1..]),
+        0x82 => (usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?), &rest[2..]),
+        _ => return None,
+    };
+    Some((*tag, rest.get(..length)?, &rest[length..]))
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -271,6 +315,11 @@ mod tests {
             ("[[key]]\nkind='hmac'\naccount=1\napi_key='0123456789abcdef'\nsecret='hunter2", "kind"),
             ("[[key]]\nkind='hmac'\naccount=1\napi_key='short'\nsecret='hunter2'", "key 1: api_key"),
             ("[[key]]\nkind='rsa'\naccount=1\napi_key='0123456789abcdef'\nsecret='hunter2'", "rsa"),
+            ("[[key]]\nkind='dsa'\naccount=1\napi_key='0123456789abcdef'\nsecret='hunter2'", "dsa"),
+            (
+                "[[key]]\nkind='rsa'\naccount=1\napi_key='0123456789abcdef'\npublic_key='hunter2'",
+                "an RSA public key",
+            ),
             (
                 "[[key]]\nkind='ed25519'\naccount=1\napi_key='0123456789abcdef'\npublic_key='hunter2'",
                 "public_key",

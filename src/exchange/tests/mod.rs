@@ -1,10 +1,13 @@
 //! The venue as a whole: rules by example, matching against a naive twin, money against a sum, markets against their sources.
 
 mod agents;
+mod conditions;
 mod entry;
 mod matching;
 mod money;
 mod recording;
+mod solvency;
+mod spot;
 
 use super::*;
 
