@@ -271,6 +271,8 @@ pub fn conversation(text: &[u8]) {
                 instrument: InstrumentId(0),
                 client_order_id: ClientOrderId::from_text(b"fuzz0-0000000001"),
                 venue_order_id: VenueOrderId(0),
+                after_trade: 0,
+                since: Nanos::ZERO,
             };
             let mut hydrator = Hydrator::default();
             let mut talk = Conversation::of(&directory, &ask, Nanos::ZERO).expect("it can be asked");

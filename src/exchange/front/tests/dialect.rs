@@ -271,6 +271,8 @@ async fn a_conditional_order_lives_as_one_order_through_its_trigger() {
         instrument: InstrumentId(0),
         client_order_id: ours,
         venue_order_id: VenueOrderId(0),
+        after_trade: 0,
+        since: Nanos::ZERO,
     };
     let mut hydrator = Hydrator::default();
     let mut talk = Conversation::of(&directory, &ask, Nanos::ZERO).expect("it can be asked");
