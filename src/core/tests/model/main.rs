@@ -7,6 +7,7 @@
 //! Recorded: 10,000,000 steps from seed 1000, release, 2 shared cores, 165 s: 8,683,402 events, 7,665,471 intents (5,486,700
 //! denied), 428,823 dispatches, 332,613 fills (4,989 late), 27,985 contradictions, 164,982 asks; no difference.
 
+mod accounts;
 #[path = "../desk/mod.rs"]
 mod desk;
 mod ledger;
@@ -17,6 +18,7 @@ mod world;
 
 use std::time::Instant;
 
+use accounts::Agreement;
 use linchpin_core::num::{Cash, Notional, Quantity};
 use linchpin_core::record::{Admission, Decision, RiskReason};
 use linchpin_core::state::order::{Confirmation, OrderState};
@@ -51,6 +53,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.purged += counts.purged;
         sum.stale += counts.stale;
         sum.snapshots += counts.snapshots;
+        sum.limits += counts.limits;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -63,6 +66,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.purged,
         sum.stale,
         sum.snapshots,
+        sum.limits,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     assert!(sum.dispatches > steps / 30, "{sum:?}");
@@ -301,4 +305,30 @@ fn an_incident_that_is_kept_quiet_is_caught() {
             .position(|out| matches!(out, Out::Decision(Decision::Incident { kind, .. }) if *kind == late));
         at.map(|at| facts.outs.remove(at)).is_some()
     });
+}
+
+#[test]
+fn a_position_that_agrees_with_nobody_is_caught() {
+    is_caught_as("agreement", |facts| {
+        let differs = facts.agreement.iter_mut().find(|agreement| **agreement == Agreement::Differs);
+        differs.map(|agreement| *agreement = Agreement::Agrees).is_some()
+    });
+}
+
+#[test]
+fn a_balance_that_the_venue_did_not_state_is_caught() {
+    is_caught_as("balance", |facts| {
+        facts.balances.first_mut().map(|(_, _, balance)| balance.0 += 1).is_some()
+    });
+}
+
+#[test]
+fn a_limit_that_was_not_changed_is_caught() {
+    // The core is told of a limit, and the twin is not: soon one allows what the other does not.
+    let differs = (900..940).any(|seed| {
+        let mut world = World::new(seed);
+        world.twin.configuration.instruments[0].max_position = Quantity::new(1);
+        world.run(EPISODE).is_err_and(|why| why.contains("risk: "))
+    });
+    assert!(differs);
 }

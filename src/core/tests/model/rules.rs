@@ -9,7 +9,7 @@ use linchpin_core::record::*;
 use linchpin_core::state::order::{Confirmation, Order};
 use linchpin_core::time::Nanos;
 
-use super::{Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting};
+use super::{Agreement, Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting};
 
 /// The workflow's own name: what it closes at market is nobody's slot.
 const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
@@ -100,7 +100,10 @@ impl Twin {
         let being_cancelled = |o: &TwinOrder| matches!(o.inflight, Some((RequestKind::Cancel, ..)));
         let occupied = live.as_ref().is_some_and(|order| !being_cancelled(order));
         object(record.request == RequestKind::New && occupied, R::DuplicateOrder);
-        object(!reducing && (!market.is_trusted() || self.inconsistent[at]), R::MarketNotTrusted);
+        object(
+            !reducing && (!market.is_trusted() || self.accounts.agreement[at] == Agreement::Inconsistent),
+            R::MarketNotTrusted,
+        );
         let (quantity, price) = (record.quantity, record.price);
         // The record does not say market or limit; the driver's limit prices are never zero.
         let is_market = price.is_zero();
@@ -386,7 +389,7 @@ impl Twin {
 
     fn tokens(&mut self, venue: VenueId, request: RequestKind) -> Result<(), ()> {
         let limits = &self.configuration.venues[venue.index()].buckets;
-        let mut room = true;
+        let mut room = self.now >= self.venues[venue.index()].held_until;
         for (bucket, limit) in self.venues[venue.index()].buckets.iter_mut().zip(limits) {
             let unit = i128::from(limit.interval.raw());
             let passed = i128::from(self.now.raw() - bucket.1.raw());
@@ -516,6 +519,8 @@ impl Twin {
                 && (waiting.price, waiting.quantity) == terms;
             hold!("queue", same, "{pending:?}, not {waiting:?}");
         }
+        let balances = self.accounts.all_balances();
+        hold!("balance", facts.balances == balances, "{:?}, not {balances:?}", facts.balances);
         for (at, market) in self.markets.iter().enumerate() {
             hold!(
                 "market",
@@ -527,6 +532,8 @@ impl Twin {
             hold!("market", facts.trusted[at] == market.is_trusted(), "trust of {at}");
             let open = self.windows.iter().any(|window| window.0.index() == at);
             hold!("settle", facts.settled[at] != open, "window of {at}");
+            let (found, expected) = (facts.agreement[at], self.accounts.agreement[at]);
+            hold!("agreement", found == expected, "of {at}: {found:?}, not {expected:?}");
         }
         Ok(())
     }
@@ -584,7 +591,7 @@ impl Twin {
     }
 
     /// Orders in doubt, those that have ended included.
-    fn doubts_on(&self, instrument: InstrumentId) -> usize {
+    pub(super) fn doubts_on(&self, instrument: InstrumentId) -> usize {
         let ended = self.unresolved.iter().filter_map(|id| self.orders.get(id)).filter(|o| !o.is_live());
         let doubtful = |o: &&TwinOrder| o.instrument == instrument && o.doubt == Doubt::Unknown;
         self.live().chain(ended).filter(doubtful).count()

@@ -1,8 +1,7 @@
 //! The naive twin: the rules of the semantics written the dumbest way, over maps and whole lists, and held against the core
 //! after every step.
 //!
-//! It takes each event and all that the core put out in that turn, predicts, and names the first difference. What it does
-//! not model (whether a position disagrees with the venue's) it reads from the facts.
+//! It takes each event and all that the core put out in that turn, predicts, and names the first difference.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +18,7 @@ use linchpin_core::state::position::Position;
 use linchpin_core::state::queue::Pending;
 use linchpin_core::time::Nanos;
 
+use crate::accounts::{Accounts, Agreement, Balance};
 use crate::ledger::Ledger;
 use crate::market::Market;
 
@@ -63,7 +63,8 @@ pub struct Facts {
     pub tops: Vec<Option<(Level, Level)>>,
     pub trusted: Vec<bool>,
     pub settled: Vec<bool>,
-    pub inconsistent: Vec<bool>,
+    pub agreement: Vec<Agreement>,
+    pub balances: Vec<(VenueId, AssetId, Balance)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,8 @@ struct Venue {
     /// Every dispatch that was not taken back: when, what it was, its number.
     sent: Vec<(Nanos, RequestKind, u64)>,
     buckets: Vec<(i128, Nanos)>,
+    /// Until when the venue wants to hear nothing.
+    held_until: Nanos,
 }
 
 pub struct Twin {
@@ -196,7 +199,7 @@ pub struct Twin {
     draining: bool,
     held: HashSet<Gate>,
     incidents: Vec<IncidentKind>,
-    inconsistent: Vec<bool>,
+    accounts: Accounts,
     pub counts: Counts,
 }
 
@@ -215,6 +218,7 @@ pub struct Counts {
     pub purged: u64,
     pub stale: u64,
     pub snapshots: u64,
+    pub limits: u64,
 }
 
 type Check = Result<(), String>;
@@ -229,6 +233,7 @@ impl Twin {
             buffered: Vec::new(),
             ignored: false,
             sent: Vec::new(),
+            held_until: Nanos::ZERO,
             buckets: limits
                 .buckets
                 .iter()
@@ -254,7 +259,7 @@ impl Twin {
             draining: false,
             held: HashSet::new(),
             incidents: Vec::new(),
-            inconsistent: vec![false; instruments],
+            accounts: Accounts::new(instruments),
             counts: Counts::default(),
             configuration: configuration.clone(),
         }
@@ -271,8 +276,6 @@ impl Twin {
         self.counts.terminal += (before - self.alive.len()) as u64;
         self.derive(event);
         self.let_go(facts)?;
-        // Whether a position agrees with the venue's is the one thing taken from the facts.
-        self.inconsistent.clone_from(&facts.inconsistent);
         let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();
         let contradicts = |kind: &&IncidentKind| **kind == IncidentKind::Contradiction;
         self.counts.contradictions += found.iter().filter(contradicts).count() as u64;
@@ -301,6 +304,9 @@ impl Twin {
             };
             if !facts.unresolved.contains(id) {
                 hold!("recovery", order.asked >= attempts, "let go without an answer: {order:?}");
+                if order.filled < order.cumulative {
+                    self.accounts.agreement[order.instrument.index()] = Agreement::Inconsistent;
+                }
                 order.doubt = Doubt::Confirmed;
             }
         }
@@ -329,10 +335,17 @@ impl Twin {
                 if report.hydrated && !self.venues[event.venue.index()].hydrated_before {
                     self.ledger.hydrate(id, report.quantity.raw());
                 }
+                self.accounts.position(id, report, event.event_time);
                 self.disturb(id);
             }
             Body::Balance(report) => {
-                self.waits(event, report.hydrated);
+                if !self.waits(event, report.hydrated) {
+                    self.accounts.balance(event.venue, report, event.event_time);
+                }
+            }
+            Body::RateUsage(usage) => {
+                let venue = &mut self.venues[event.venue.index()];
+                venue.held_until = venue.held_until.max(usage.retry_at);
             }
             Body::Outcome(outcome) => self.outcome(outcome),
             Body::NotSent(not_sent) => {
@@ -381,6 +394,7 @@ impl Twin {
                 ControlVerb::Kill => self.kill = KillMode::from_code(control.target as u8).ok(),
                 ControlVerb::ResetKill => self.kill = None,
                 ControlVerb::Drain => self.draining = true,
+                ControlVerb::SetLimit => set_limit(&mut self.configuration, control.target, control.new),
                 ControlVerb::CloseGate => {
                     self.held.insert(Gate::from_code(control.target as u8).unwrap());
                 }
@@ -433,7 +447,8 @@ impl Twin {
             return;
         }
         if let Some(at) = self.windows.iter().position(|window| self.window_end(window) <= now) {
-            self.windows.remove(at);
+            let (instrument, ..) = self.windows.remove(at);
+            self.compare_position(instrument, false);
         }
     }
 
@@ -565,6 +580,7 @@ impl Twin {
             let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
             if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
                 self.incidents.push(IncidentKind::Contradiction);
+                self.accounts.agreement[event.instrument.index()] = Agreement::Inconsistent;
             }
             return;
         }
@@ -650,6 +666,18 @@ impl Twin {
         self.disturb(id);
     }
 
+    fn instruments_of(&self, venue: VenueId) -> Vec<InstrumentId> {
+        let all = self.configuration.instruments.iter().enumerate();
+        all.filter(|(_, limits)| limits.venue == venue).map(|(at, _)| InstrumentId(at as u16)).collect()
+    }
+
+    fn compare_position(&mut self, id: InstrumentId, read_back: bool) {
+        let (ours, in_doubt) = (self.ledger.total(id.index()), self.doubts_on(id) > 0);
+        if self.accounts.compare(id, ours, in_doubt, read_back) {
+            self.incidents.push(IncidentKind::PositionMismatch);
+        }
+    }
+
     fn hydration(&mut self, venue: VenueId, hydration: &Hydration) {
         let at = venue.index();
         let answers = self.venues[at].trust == Trust::Hydrating(hydration.request);
@@ -679,7 +707,10 @@ impl Twin {
             return;
         }
         match hydration.phase {
-            HydrationPhase::Begin => self.venues[at].seen.clear(),
+            HydrationPhase::Begin => {
+                self.venues[at].seen.clear();
+                self.instruments_of(venue).into_iter().for_each(|id| self.accounts.begin(id));
+            }
             HydrationPhase::Failed | HydrationPhase::NotFound => self.venues[at].trust = Trust::Doubtful,
             HydrationPhase::End => {
                 let seen = std::mem::take(&mut self.venues[at].seen);
@@ -691,13 +722,40 @@ impl Twin {
                 self.venues[at].trust = Trust::Trusted;
                 self.venues[at].hydrated_before = true;
                 for event in std::mem::take(&mut self.venues[at].buffered) {
-                    if let Body::Order(report) = &event.body {
-                        self.report(&event, report);
-                        self.disturb(event.instrument);
+                    match &event.body {
+                        Body::Order(report) => {
+                            self.report(&event, report);
+                            self.disturb(event.instrument);
+                        }
+                        Body::Position(report) => {
+                            self.accounts.position(event.instrument, report, event.event_time);
+                        }
+                        Body::Balance(report) => self.accounts.balance(venue, report, event.event_time),
+                        _ => {}
                     }
+                }
+                for id in self.instruments_of(venue) {
+                    self.compare_position(id, true);
                 }
             }
         }
+    }
+}
+
+/// The limits that the driver changes, by their meaning.
+fn set_limit(configuration: &mut Configuration, target: u32, value: i64) {
+    let index = (target & 0xFFFF) as usize;
+    let Ok(key) = LimitKey::from_code((target >> 16) as u8) else { return };
+    let instrument = configuration.instruments.get_mut(index);
+    let strategy = configuration.strategies.get_mut(index);
+    match (key, instrument, strategy) {
+        (LimitKey::MaxOrderQuantity, Some(limits), _) => limits.max_order_quantity = Quantity::new(value),
+        (LimitKey::MaxPosition, Some(limits), _) => limits.max_position = Quantity::new(value),
+        (LimitKey::InstrumentMaxOpenOrders, Some(limits), _) => limits.max_open_orders = value as u32,
+        (LimitKey::Collar, Some(limits), _) => limits.collar = value as u32,
+        (LimitKey::StrategyMaxOpenOrders, _, Some(limits)) => limits.max_open_orders = value as u32,
+        (LimitKey::MaxIntentsPerSecond, _, Some(limits)) => limits.max_intents_per_second = value as u32,
+        _ => {}
     }
 }
 
@@ -706,9 +764,12 @@ fn derived_incident(out: &Out) -> Option<IncidentKind> {
     use IncidentKind as K;
     match out {
         Out::Decision(Decision::Incident { kind, .. }) => match kind {
-            K::LateFill | K::ExternalOrder | K::UnknownOutcome | K::BookChainBroken | K::Contradiction => {
-                Some(*kind)
-            }
+            K::LateFill
+            | K::ExternalOrder
+            | K::UnknownOutcome
+            | K::BookChainBroken
+            | K::Contradiction
+            | K::PositionMismatch => Some(*kind),
             _ => None,
         },
         _ => None,

@@ -15,11 +15,12 @@ use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, Gate};
 use linchpin_core::snapshot::{Saved, Sink, SnapshotError, Value, Words};
-use linchpin_core::state::Change;
+use linchpin_core::state::{self, Change};
 use linchpin_core::strategy::{Strategy, View, Wakes};
 use linchpin_core::time::Nanos;
 use linchpin_core::turn::Core;
 
+use crate::accounts::Agreement;
 use crate::shadow::Shadow;
 use crate::twin::{Counts, Facts, Out, Twin};
 
@@ -354,7 +355,8 @@ impl World {
                 Ok(())
             }
             842..950 => self.read_back(),
-            950..980 => self.nonsense(),
+            950..975 => self.nonsense(),
+            975..980 => self.say_balance(),
             980..983 => {
                 let venue = VenueId(self.dice.below(2) as u8);
                 let kind = [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private];
@@ -494,7 +496,20 @@ impl World {
             tops: instruments().map(|id| market(id).top.map(|top| (top.bid, top.ask))).collect(),
             trusted: instruments().map(|id| market(id).is_trusted()).collect(),
             settled: instruments().map(|id| state.account.is_settled(id)).collect(),
-            inconsistent: instruments().map(|id| execution.is_inconsistent(id)).collect(),
+            agreement: instruments()
+                .map(|id| match execution.agreement(id) {
+                    state::execution::Agreement::Agrees => Agreement::Agrees,
+                    state::execution::Agreement::DiffersSince(_) => Agreement::Differs,
+                    state::execution::Agreement::Inconsistent => Agreement::Inconsistent,
+                })
+                .collect(),
+            balances: state
+                .account
+                .balances()
+                .map(|(venue, asset, known)| {
+                    (venue, asset, (known.wallet.raw(), known.available.map(|available| available.raw())))
+                })
+                .collect(),
         }
     }
 
@@ -745,6 +760,27 @@ impl World {
     }
 
     /// Somebody else trades on our account.
+    /// A balance, old or new, and now and then a wish to be left alone.
+    fn say_balance(&mut self) -> Result<(), String> {
+        let venue = VenueId(self.dice.below(2) as u8);
+        let stamp = self.now - Nanos::from_millis(self.dice.below(40));
+        if self.dice.percent(10) {
+            let retry_at = self.now + Nanos::from_millis(self.dice.below(300));
+            let usage = RateUsage { bucket: u8::MAX, used: 1, limit: 2, retry_at };
+            return self.give_at(venue, InstrumentId::NONE, stamp, Body::RateUsage(usage));
+        }
+        let available = if self.dice.percent(30) { i64::MIN } else { self.dice.between(0, 1_000) };
+        let report = BalanceReport {
+            asset: AssetId(self.dice.below(3) as u8),
+            wallet: self.dice.between(-10, 1_000_000),
+            available,
+            change: 0,
+            cause: BalanceCause::Order,
+            hydrated: false,
+        };
+        self.give_at(venue, InstrumentId::NONE, stamp, Body::Balance(report))
+    }
+
     fn stranger(&mut self) {
         let instrument = InstrumentId(self.dice.below(u64::from(INSTRUMENTS)) as u16);
         let number = self.dice.next() >> 8;
@@ -858,7 +894,8 @@ impl World {
             43..78 => (ControlVerb::ResetKill, 0),
             78..82 => (ControlVerb::CancelAll, 0),
             82..83 => (ControlVerb::Drain, 0),
-            83..89 => (ControlVerb::CloseGate, self.gate()),
+            83..86 => return self.change_limit(),
+            86..89 => (ControlVerb::CloseGate, self.gate()),
             _ => {
                 for gate in [Gate::Journal, Gate::Clock, Gate::Operator] {
                     self.control(ControlVerb::OpenGate, u32::from(gate.code()))?;
@@ -867,6 +904,22 @@ impl World {
             }
         };
         self.control(verb, target)
+    }
+
+    fn change_limit(&mut self) -> Result<(), String> {
+        let at = self.dice.below(3) as u16;
+        let (key, value) = match self.dice.below(6) {
+            0 => (LimitKey::MaxOrderQuantity, self.dice.between(15, 200)),
+            1 => (LimitKey::MaxPosition, self.dice.between(20, 150)),
+            2 => (LimitKey::InstrumentMaxOpenOrders, self.dice.between(2, 12)),
+            3 => (LimitKey::Collar, self.dice.between(0, 2) * 300),
+            4 => (LimitKey::StrategyMaxOpenOrders, self.dice.between(3, 12)),
+            _ => (LimitKey::MaxIntentsPerSecond, if self.dice.percent(50) { 60 } else { 0 }),
+        };
+        self.twin.counts.limits += 1;
+        let control =
+            Control { verb: ControlVerb::SetLimit, target: key.target(at), old: 0, new: value, who: 0 };
+        self.give(VenueId(0), InstrumentId::NONE, Body::Control(control))
     }
 
     fn gate(&mut self) -> u32 {
