@@ -382,42 +382,40 @@ impl Sink for Vec<u8> {
 /// Room that was made before: what does not fit is counted, and nothing allocates.
 #[derive(Clone, Debug)]
 pub struct Buffer {
-    bytes: Vec<u8>,
-    /// Words that found no room.
-    lost: u64,
+    words: Vec<[u8; 8]>,
+    /// Words given so far, those without room included.
+    given: usize,
 }
 
 impl Buffer {
     /// Every page of it is touched here, so that none is met first while a state is saved.
     pub fn with_room(bytes: usize) -> Self {
-        let mut room = alloc::vec![1; bytes];
-        room.clear();
-        Self { bytes: room, lost: 0 }
+        Self { words: alloc::vec![[1; 8]; bytes.div_ceil(8)], given: 0 }
     }
 
+    /// In bytes.
     pub fn room(&self) -> usize {
-        self.bytes.capacity()
+        self.words.len().saturating_mul(8)
     }
 
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.lost = 0;
+        self.given = 0;
     }
 
     /// The form, if all of it found room; else how many bytes were too many.
     pub fn form(&self) -> Result<&[u8], u64> {
-        if self.lost == 0 { Ok(&self.bytes) } else { Err(self.lost.saturating_mul(8)) }
+        let missing = self.given.saturating_sub(self.words.len()) as u64;
+        self.words.get(..self.given).map(<[_]>::as_flattened).ok_or(missing.saturating_mul(8))
     }
 }
 
 impl Sink for Buffer {
     #[inline]
     fn word(&mut self, word: u64) {
-        if self.bytes.capacity() - self.bytes.len() >= 8 {
-            self.bytes.extend_from_slice(&word.to_le_bytes());
-        } else {
-            self.lost += 1;
+        if let Some(place) = self.words.get_mut(self.given) {
+            *place = word.to_le_bytes();
         }
+        self.given += 1;
     }
 }
 
@@ -649,13 +647,11 @@ mod tests {
 
     #[test]
     fn a_buffer_without_room_says_by_how_much_and_keeps_its_room() {
-        let mut buffer = Buffer::with_room(16);
-        let room = buffer.bytes.capacity();
+        let mut buffer = Buffer::with_room(12);
         for word in 0..10 {
             buffer.word(word);
         }
-        assert_eq!(buffer.form(), Err(80 - room as u64 / 8 * 8));
-        assert_eq!(buffer.bytes.capacity(), room);
+        assert_eq!((buffer.form(), buffer.room()), (Err(64), 16));
         buffer.clear();
         buffer.word(1);
         assert_eq!(buffer.form().map(<[u8]>::len), Ok(8));
