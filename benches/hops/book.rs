@@ -37,6 +37,50 @@ pub fn bench(criterion: &mut Criterion) {
     }
 }
 
+/// For the count of instructions: the recording's changes through one container, and a level that comes and goes in it.
+pub mod counted {
+    use super::*;
+
+    pub use super::{Change, Chosen, Container, Map, SortedVec};
+
+    /// The snapshot's changes, and those of the updates after it.
+    pub fn recording(messages: usize) -> (Vec<Change>, Vec<Change>) {
+        let market = Market::load(messages);
+        let mut changes = changes(&rig::market::events(&market, &rig::directory(1)));
+        let updates = changes.split_off(changes.iter().position(|c| !c.snapshot).unwrap_or(0));
+        (changes, updates)
+    }
+
+    pub fn apply<C: Container>(book: &mut C, changes: &[Change]) {
+        for change in changes {
+            book.set(change.side, change.level);
+            black_box(book.best());
+        }
+    }
+
+    /// A thousand levels a side, every second tick.
+    pub fn deep<C: Container>() -> C {
+        let mut book = C::new();
+        for step in 1..=1_000 {
+            book.set(Side::Buy, level(100_000 - 2 * step, 5));
+            book.set(Side::Sell, level(100_000 + 2 * step, 5));
+        }
+        book
+    }
+
+    pub fn comes_and_goes<C: Container>(book: &mut C, away: i64) {
+        let price = 99_999 - 2 * away;
+        book.set(Side::Buy, black_box(level(price, 7)));
+        black_box(book.best());
+        book.set(Side::Buy, black_box(level(price, 0)));
+        black_box(book.best());
+    }
+}
+
+fn level(price: i64, quantity: i64) -> Level {
+    Level { price: Price::new(price), quantity: Quantity::new(quantity) }
+}
+
 type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 fn compare<C: Container>(group: &mut Group<'_>, snapshot: &[Change], updates: &[Change]) {
@@ -52,24 +96,13 @@ fn compare<C: Container>(group: &mut Group<'_>, snapshot: &[Change], updates: &[
 }
 
 fn comes_and_goes<C: Container>(group: &mut Group<'_>, away: i64) {
-    let level = |price, quantity| Level { price: Price::new(price), quantity: Quantity::new(quantity) };
-    let mut book = C::new();
-    for step in 1..=1_000 {
-        book.set(Side::Buy, level(100_000 - 2 * step, 5));
-        book.set(Side::Sell, level(100_000 + 2 * step, 5));
-    }
-    let price = 99_999 - 2 * away;
+    let mut book = counted::deep::<C>();
     group.bench_function(C::NAME, |bencher| {
-        bencher.iter(|| {
-            book.set(Side::Buy, black_box(level(price, 7)));
-            black_box(book.best());
-            book.set(Side::Buy, black_box(level(price, 0)));
-            black_box(book.best());
-        });
+        bencher.iter(|| counted::comes_and_goes(&mut book, away));
     });
 }
 
-struct Change {
+pub struct Change {
     side: Side,
     level: Level,
     snapshot: bool,
@@ -94,14 +127,14 @@ fn changes(events: &[Event]) -> Vec<Change> {
     changes
 }
 
-trait Container {
+pub trait Container {
     const NAME: &'static str;
     fn new() -> Self;
     fn set(&mut self, side: Side, level: Level);
     fn best(&self) -> (Option<Level>, Option<Level>);
 }
 
-struct Chosen(Book);
+pub struct Chosen(Book);
 
 impl Container for Chosen {
     const NAME: &'static str = "chosen_sorted_chunks";
@@ -119,7 +152,7 @@ impl Container for Chosen {
 }
 
 /// The usual first try: sorted, best first, searched by halves.
-struct SortedVec([Vec<Level>; 2]);
+pub struct SortedVec([Vec<Level>; 2]);
 
 impl Container for SortedVec {
     const NAME: &'static str = "sorted_arrays_best_first";
@@ -152,7 +185,7 @@ impl Container for SortedVec {
     }
 }
 
-struct Map(BTreeMap<Price, Quantity>, BTreeMap<Price, Quantity>);
+pub struct Map(BTreeMap<Price, Quantity>, BTreeMap<Price, Quantity>);
 
 impl Container for Map {
     const NAME: &'static str = "btree_map";

@@ -5,11 +5,11 @@
 
 use std::hint::black_box;
 
-use linchpin::core::event::{Level, Side};
-use linchpin::core::num::{Price, Quantity};
 use linchpin::core::snapshot::Buffer;
-use linchpin::core::state::book::Book;
 
+use crate::book::counted::{
+    Change, Chosen, Container, Map, SortedVec, apply, comes_and_goes, deep, recording,
+};
 use crate::risk::OneIntent;
 use crate::turn::Desk;
 
@@ -37,8 +37,12 @@ pieces! {
     piece_turn_top_moves_both_quotes_answered_64_instruments(desk: Desk) { desk.move_quotes() }
     piece_risk_one_intent_1_instrument(one: OneIntent) { one.check() }
     piece_risk_one_intent_64_instruments(one: OneIntent) { one.check() }
-    piece_book_level_comes_and_goes_at_the_touch(book: Book) { comes_and_goes(book, 0) }
-    piece_book_level_comes_and_goes_500_levels_away(book: Book) { comes_and_goes(book, 500) }
+    piece_book_touch_sorted_chunks(book: Chosen) { comes_and_goes(book, 0) }
+    piece_book_touch_sorted_array(book: SortedVec) { comes_and_goes(book, 0) }
+    piece_book_touch_btree_map(book: Map) { comes_and_goes(book, 0) }
+    piece_book_500_levels_away_sorted_chunks(book: Chosen) { comes_and_goes(book, 500) }
+    piece_book_500_levels_away_sorted_array(book: SortedVec) { comes_and_goes(book, 500) }
+    piece_book_500_levels_away_btree_map(book: Map) { comes_and_goes(book, 500) }
 }
 
 #[inline(never)]
@@ -52,6 +56,21 @@ fn piece_hash_state_once(desk: &mut Desk) {
     black_box(desk.core.state_hash());
 }
 
+#[inline(never)]
+fn piece_book_recording_sorted_chunks_once(book: &mut Chosen, updates: &[Change]) {
+    apply(book, updates);
+}
+
+#[inline(never)]
+fn piece_book_recording_sorted_array_once(book: &mut SortedVec, updates: &[Change]) {
+    apply(book, updates);
+}
+
+#[inline(never)]
+fn piece_book_recording_btree_map_once(book: &mut Map, updates: &[Change]) {
+    apply(book, updates);
+}
+
 pub fn run() {
     let [mut one, mut many] = [1, 64].map(Desk::quoting);
     piece_turn_top_moves_no_quote_1_instrument(&mut one);
@@ -62,27 +81,29 @@ pub fn run() {
     piece_turn_top_moves_both_quotes_answered_64_instruments(&mut many);
     piece_risk_one_intent_1_instrument(&mut OneIntent::beside(1));
     piece_risk_one_intent_64_instruments(&mut OneIntent::beside(64));
-    let mut book = Book::new(8_192);
-    for step in 1..=1_000 {
-        book.set(Side::Buy, level(100_000 - 2 * step, 5));
-        book.set(Side::Sell, level(100_000 + 2 * step, 5));
-    }
-    piece_book_level_comes_and_goes_at_the_touch(&mut book);
-    piece_book_level_comes_and_goes_500_levels_away(&mut book);
+    let (mut chunks, mut array, mut map) = (deep(), deep(), deep());
+    piece_book_touch_sorted_chunks(&mut chunks);
+    piece_book_touch_sorted_array(&mut array);
+    piece_book_touch_btree_map(&mut map);
+    piece_book_500_levels_away_sorted_chunks(&mut chunks);
+    piece_book_500_levels_away_sorted_array(&mut array);
+    piece_book_500_levels_away_btree_map(&mut map);
+    let (snapshot, updates) = recording(MESSAGES);
+    piece_book_recording_sorted_chunks_once(&mut after(&snapshot), &updates);
+    piece_book_recording_sorted_array_once(&mut after(&snapshot), &updates);
+    piece_book_recording_btree_map_once(&mut after(&snapshot), &updates);
     let mut buffer = Buffer::with_room(2 * many.core.saved_size());
     piece_save_state_once(&mut many, &mut buffer);
     piece_hash_state_once(&mut many);
-    println!("rounds {ROUNDS}, state of {} bytes", many.core.saved_size());
+    let (bytes, changes) = (many.core.saved_size(), updates.len());
+    println!("rounds {ROUNDS}, state of {bytes} bytes, {changes} changes of levels in {MESSAGES} messages");
 }
 
-fn comes_and_goes(book: &mut Book, away: i64) {
-    let price = 99_999 - 2 * away;
-    book.set(Side::Buy, black_box(level(price, 7)));
-    black_box(book.best_bid());
-    book.set(Side::Buy, black_box(level(price, 0)));
-    black_box(book.best_bid());
-}
+/// The messages of the recording that the containers are compared on.
+const MESSAGES: usize = 12_000;
 
-fn level(price: i64, quantity: i64) -> Level {
-    Level { price: Price::new(price), quantity: Quantity::new(quantity) }
+fn after<C: Container>(snapshot: &[Change]) -> C {
+    let mut book = C::new();
+    apply(&mut book, snapshot);
+    book
 }

@@ -191,6 +191,8 @@ pub struct Twin {
     pub ledger: Ledger,
     pub markets: Vec<Market>,
     windows: Vec<(InstrumentId, Nanos, Nanos)>,
+    /// Scopes whose deferred wishes get another settled pass, and when.
+    revisits: Vec<(InstrumentId, Nanos)>,
     venues: Vec<Venue>,
     dispatched: u64,
     rates: HashMap<StrategyId, (u64, u32)>,
@@ -251,6 +253,7 @@ impl Twin {
             ledger: Ledger::new(configuration.strategies.len(), instruments),
             markets: configuration.instruments.iter().map(|i| Market::new(i.stale_after)).collect(),
             windows: Vec::new(),
+            revisits: Vec::new(),
             venues: configuration.venues.iter().map(venue).collect(),
             dispatched: 0,
             rates: HashMap::new(),
@@ -287,6 +290,7 @@ impl Twin {
                 Out::Decision(Decision::Closed { key, request, why }) => self.closed(*key, *request, *why)?,
                 Out::Dispatch(dispatch) => self.dispatch(dispatch, facts.sequence, &mut rank)?,
                 Out::Ask(ask) => self.ask(ask)?,
+                Out::Decision(Decision::Deferred { instrument, .. }) => self.revisit(*instrument),
                 Out::Decision(_) => {}
             }
         }
@@ -449,6 +453,21 @@ impl Twin {
         if let Some(at) = self.windows.iter().position(|window| self.window_end(window) <= now) {
             let (instrument, ..) = self.windows.remove(at);
             self.compare_position(instrument, false);
+            return;
+        }
+        // A scope that is unsettled meanwhile has its other pass when it settles.
+        if let Some(at) = self.revisits.iter().position(|(_, at)| *at <= now) {
+            let (instrument, _) = self.revisits.remove(at);
+            if !self.windows.iter().any(|window| window.0 == instrument) {
+                self.compare_position(instrument, false);
+            }
+        }
+    }
+
+    fn revisit(&mut self, instrument: InstrumentId) {
+        if !self.revisits.iter().any(|(known, _)| *known == instrument) {
+            let pause = self.configuration.settle_max.max(Nanos::from_millis(1));
+            self.revisits.push((instrument, self.now + pause));
         }
     }
 
