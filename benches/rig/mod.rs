@@ -77,6 +77,7 @@ pub fn configuration(instruments: u16) -> Configuration {
         interval,
         costs: [1, 1, 1],
         cancel_reserve: 100,
+        ..BucketLimit::default()
     };
     let limits = InstrumentLimits {
         venue: VENUE,
@@ -86,6 +87,7 @@ pub fn configuration(instruments: u16) -> Configuration {
         max_open_orders: 10,
         collar: 500,
         stale_after: Nanos::from_secs(3_600),
+        ..InstrumentLimits::default()
     };
     Configuration {
         run_tag: *b"bench",
@@ -99,7 +101,7 @@ pub fn configuration(instruments: u16) -> Configuration {
             max_open_orders: 2 * u32::from(instruments) + 2,
             max_intents_per_second: 0,
             max_daily_loss: 0,
-            max_order_age: Nanos::ZERO,
+            ..StrategyLimits::default()
         }],
         order_rows: 4_096,
         book_levels: 8_192,
@@ -112,6 +114,7 @@ pub fn configuration(instruments: u16) -> Configuration {
         trading_enabled: true,
         killed: false,
         state_hash_every: 0,
+        ..Configuration::default()
     }
 }
 

@@ -48,7 +48,11 @@ impl Config {
             venues: self
                 .venues
                 .iter()
-                .map(|venue| VenueLimits { buckets: buckets(venue), position_mode: venue.position_mode })
+                .map(|venue| VenueLimits {
+                    buckets: buckets(venue),
+                    position_mode: venue.position_mode,
+                    ..VenueLimits::default()
+                })
                 .collect(),
             instruments,
             strategies: self.strategies.iter().map(Strategy::limits).collect(),
@@ -62,6 +66,7 @@ impl Config {
             trading_enabled: self.run.trading_enabled,
             killed: false,
             state_hash_every: self.run.state_hash_every,
+            ..Configuration::default()
         };
         ConfigErrors::unless_any(mistakes, configuration)
     }
@@ -120,6 +125,7 @@ impl InstrumentCaps {
             max_open_orders: self.max_open_orders,
             collar: self.collar.unwrap_or(0),
             stale_after: self.stale_after,
+            ..InstrumentLimits::default()
         };
         ConfigErrors::unless_any(mistakes, limits)
     }
@@ -134,6 +140,7 @@ impl Strategy {
             // Read with at most eight decimals and bounded, so it fits; the core's zero is "no limit".
             max_order_age: self.max_order_age.unwrap_or(Nanos::ZERO),
             max_daily_loss: self.max_daily_loss.and_then(|loss| loss.units(CASH_DECIMALS)).unwrap_or(0),
+            ..StrategyLimits::default()
         }
     }
 }
@@ -172,7 +179,7 @@ fn step(increment: &Increment) -> Decimal {
 }
 
 /// In ticks x lots, rounded down; `None` for nothing, or for what does not fit.
-fn notional(value: Decimal, definition: &InstrumentDefinition) -> Option<Notional> {
+pub fn notional(value: Decimal, definition: &InstrumentDefinition) -> Option<Notional> {
     let (mantissa, places) = value.parts();
     let (tick, lot) = (&definition.tick, &definition.lot);
     let unit = i128::from(tick.mantissa) * i128::from(lot.mantissa);

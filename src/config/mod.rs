@@ -35,7 +35,7 @@ use linchpin_core::time::Nanos;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use key::{Key, KeyKind, Source};
-pub use limits::InstrumentCaps;
+pub use limits::{InstrumentCaps, notional};
 pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
 pub use strategy::{Bracket, Chaser, DcaEntry, Kind, MarketMaker, ParameterValue, Parameters};
 pub use text::nearest;

@@ -434,6 +434,7 @@ fn limit(section: &Section<'_>) -> NamedLimit {
         interval: section.span("interval", Nanos::from_millis(1)..=Nanos::from_secs(2 * 86_400)),
         costs: ["new", "replace", "cancel"].map(|key| section.count(key, 0..=1000) as u16),
         cancel_reserve: number("cancel_reserve", 0..=1_000_000),
+        ..BucketLimit::default()
     };
     let [new, replace, cancel] = bucket.costs.map(u32::from);
     let room = bucket.burst.saturating_sub(bucket.cancel_reserve);

@@ -8,20 +8,11 @@
 
 use super::names::{Names, steps};
 use super::{Refusal, Refused};
-use crate::config::{Decimal, nearest, parse_percent, parse_span};
+use crate::config::{Decimal, nearest, notional, parse_percent, parse_span, show_percent, show_span};
 use crate::core::event::{Control, ControlVerb};
-use crate::core::limits::LimitKey;
+use crate::core::limits::{LimitKey, LimitUnit};
 use crate::core::num::{CASH_DECIMALS, Increment};
-
-/// What a limit counts in.
-enum Unit {
-    Lots,
-    Count,
-    Share,
-    Money,
-    #[allow(dead_code, reason = "limits of time come with their keys")]
-    Span,
-}
+use crate::core::time::Nanos;
 
 impl Names {
     /// The event that sets `key` to `value`; the core fills in the old value.
@@ -32,10 +23,11 @@ impl Names {
             ("strategy", [_, "parameters", _]) => return self.parameter(key, value),
             ("instrument", [symbol, limit]) => (limit, self.instrument(symbol)?),
             ("strategy", [name, limit]) => (limit, place("strategy", name, &self.strategies)?),
+            ("risk", [limit]) => (limit, 0),
             ("venue", [name, limit]) => (limit, place("venue", name, &self.venues)?),
             _ => {
                 return Err(bad(format!(
-                    "there is no key {key:?}; expected instrument.SYMBOL.KEY, strategy.NAME.KEY, strategy.NAME.parameters.KEY or venue.NAME.KEY"
+                    "there is no key {key:?}; expected instrument.SYMBOL.KEY, strategy.NAME.KEY, strategy.NAME.parameters.KEY, venue.NAME.KEY or risk.KEY"
                 )));
             }
         };
@@ -77,38 +69,50 @@ impl Names {
         }
     }
 
+    /// In the limit's own unit, within its range.
     fn value(&self, key: LimitKey, index: u16, value: &str) -> Result<i64, String> {
-        let unit = match key {
-            LimitKey::MaxOrderQuantity | LimitKey::MaxPosition => Unit::Lots,
-            LimitKey::Collar => Unit::Share,
-            LimitKey::MaxDailyLoss => Unit::Money,
-            _ => Unit::Count,
-        };
-        let may_be_none =
-            matches!(key, LimitKey::Collar | LimitKey::MaxIntentsPerSecond | LimitKey::MaxDailyLoss);
+        let values = key.values();
         if value == "none" {
-            return if may_be_none { Ok(0) } else { Err("this limit cannot be left out".to_owned()) };
+            return if values.may_be_none { Ok(0) } else { Err("this limit cannot be left out".to_owned()) };
         }
-        let number = match unit {
-            Unit::Lots => {
-                let lot = self.instruments.get(usize::from(index)).map(|named| named.definition.lot);
-                lots(value, lot.ok_or("the instrument is not known")?)?
+        let definition = || {
+            let named = self.instruments.get(usize::from(index));
+            named.map(|named| &named.definition).ok_or("the instrument is not known")
+        };
+        let decimal = || value.parse::<Decimal>().map_err(|wrong| wrong.0);
+        let number = match values.unit {
+            LimitUnit::Lots => lots(value, definition()?.lot)?,
+            LimitUnit::Notional => {
+                let units = notional(decimal()?, definition()?).map(|notional| notional.raw());
+                units
+                    .and_then(|units| i64::try_from(units).ok())
+                    .ok_or("less than one tick of one lot, or too large")?
             }
-            Unit::Count => value.parse::<i64>().map_err(|_| "expected a whole number".to_owned())?,
-            Unit::Share => i64::from(parse_percent(value).map_err(|wrong| wrong.0)?),
-            Unit::Money => {
-                let decimal: Decimal =
-                    value.parse().map_err(|_| "expected decimal text such as \"250.50\"")?;
-                decimal.units(CASH_DECIMALS).ok_or("more decimals than money has here (8), or too large")?
-            }
-            Unit::Span => {
+            LimitUnit::Count => value.parse::<i64>().map_err(|_| "expected a whole number".to_owned())?,
+            LimitUnit::Share => i64::from(parse_percent(value).map_err(|wrong| wrong.0)?),
+            LimitUnit::Money => decimal()?
+                .units(CASH_DECIMALS)
+                .ok_or("more decimals than money has here (8), or too large")?,
+            LimitUnit::Span => {
                 i64::try_from(parse_span(value).map_err(|wrong| wrong.0)?.raw()).map_err(|_| "too long")?
             }
         };
-        if number < 1 {
-            return Err("expected more than zero".to_owned());
+        if values.range.contains(&number) {
+            return Ok(number);
         }
-        Ok(number)
+        let (least, most) = (*values.range.start(), *values.range.end());
+        let shown = |number: i64| match values.unit {
+            LimitUnit::Share => show_percent(number.unsigned_abs() as u32),
+            LimitUnit::Span => show_span(Nanos::new(number.unsigned_abs())),
+            _ => number.to_string(),
+        };
+        let none = if values.may_be_none { ", or \"none\"" } else { "" };
+        let is_counted = matches!(values.unit, LimitUnit::Count | LimitUnit::Share | LimitUnit::Span);
+        Err(if is_counted {
+            format!("expected from {} to {}{none}", shown(least), shown(most))
+        } else {
+            format!("expected more than zero{none}")
+        })
     }
 }
 

@@ -628,6 +628,10 @@ coded! {
         Stop = 9 "stop",
         OpenGate = 10 "open_gate",
         CloseGate = 11 "close_gate",
+        /// `target`: a strategy, or `Control::EVERYBODY`; `new`: a `TradingState`'s code.
+        SetTradingState = 12 "set_trading_state",
+        /// The trading day begins: daily limits count from here.
+        BeginDay = 13 "begin_day",
         /// The run goes on from an earlier one's state: its first event. `target`: what becomes of orphans; `new`: 1 where
         /// trading starts enabled; `old`: the earlier run's last moment.
         WarmStart = 16 "warm_start",
@@ -641,6 +645,22 @@ coded! {
         Close = 0 "close",
         /// They close, and those that never were are wished anew, once, through risk.
         Requeue = 1 "requeue",
+    }
+}
+
+impl Control {
+    /// The target of a verb that means no strategy in particular.
+    pub const EVERYBODY: u32 = u32::MAX;
+}
+
+coded! {
+    /// What a strategy, or everybody, may do.
+    pub enum TradingState {
+        Active = 0 "active",
+        /// Only what lowers exposure, and cancels.
+        Reducing = 1 "reducing",
+        /// Only cancels.
+        Halted = 2 "halted",
     }
 }
 

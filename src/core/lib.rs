@@ -10,6 +10,11 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 extern crate alloc;
+// The tests of rules inside share the desk of those outside, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as linchpin_core;
+#[cfg(test)]
+extern crate std;
 
 pub mod codec;
 pub mod id;

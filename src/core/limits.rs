@@ -1,11 +1,15 @@
 //! The core's configuration: every limit and every deadline, checked once outside and read here. Its hash is in the journal.
 
+mod key;
+
 use alloc::vec::Vec;
 
 use crate::id::VenueId;
 use crate::num::{Notional, Quantity};
 use crate::snapshot::{Saved, StateHasher};
 use crate::time::Nanos;
+
+pub use key::{LimitKey, LimitScope, LimitUnit, LimitValues};
 
 /// Hard bounds of the tables, so that ids stay small.
 pub const MAX_VENUES: usize = 8;
@@ -16,7 +20,7 @@ pub const MAX_SLOTS: usize = 1024;
 /// Intents of one turn; a strategy that wants more waits for the next event.
 pub const MAX_INTENTS: usize = 64;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Configuration {
     /// The first five characters of every client order id of this run.
     pub run_tag: [u8; 5],
@@ -41,6 +45,9 @@ pub struct Configuration {
     pub killed: bool,
     /// Events between two state hashes in the journal; zero: only the last.
     pub state_hash_every: u64,
+    pub account: AccountLimits,
+    /// A command that waits longer in the queue is recorded with the reason why it waits. Zero: none is.
+    pub report_wait: Nanos,
 }
 
 crate::saved! {
@@ -59,14 +66,49 @@ crate::saved! {
         trading_enabled,
         killed,
         state_hash_every,
+        account,
+        report_wait,
+    }
+}
+
+/// Bounds of the whole account, others' orders and positions on it included; money in the reporting asset at
+/// `CASH_DECIMALS`. Zero: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountLimits {
+    pub max_gross: i64,
+    pub max_net: i64,
+    pub max_daily_loss: i64,
+    pub max_drawdown: i64,
+    pub on_loss: LossAnswer,
+}
+
+crate::saved! { value AccountLimits { max_gross, max_net, max_daily_loss, max_drawdown, on_loss } }
+
+crate::coded! {
+    /// What happens when the account's loss is at its bound.
+    #[derive(Default)]
+    pub enum LossAnswer {
+        /// The kill switch, mode `cancel`.
+        #[default]
+        Kill = 0 "kill",
+        /// No new orders; what is open is cancelled.
+        Halt = 1 "halt",
+        /// Only what lowers exposure; what is open is cancelled.
+        Reduce = 2 "reduce",
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VenueLimits {
     pub buckets: Vec<BucketLimit>,
+    /// Live and waiting orders at one time; zero: no limit.
+    pub max_open_orders: u32,
+    /// A good-till-date order must live at least so long: the venue's own rule.
+    pub least_validity: Nanos,
     pub position_mode: PositionMode,
 }
+
+crate::saved! { table VenueLimits { buckets, max_open_orders, least_validity } kept { position_mode } }
 
 crate::coded! {
     /// Whether the account holds one position an instrument, or a long and a short one beside each other. It must be what the
@@ -79,11 +121,9 @@ crate::coded! {
     }
 }
 
-crate::saved! { table VenueLimits { buckets } kept { position_mode } }
-
 /// A token bucket: `burst` tokens at most, `refill` more per `interval`. In no window of `interval` go out more than
 /// `burst + refill`, so the two together stay within the venue's published limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BucketLimit {
     pub burst: u32,
     pub refill: u32,
@@ -92,11 +132,29 @@ pub struct BucketLimit {
     pub costs: [u16; 3],
     /// Tokens that only a Cancel may take.
     pub cancel_reserve: u32,
+    pub per: BucketScope,
+    /// The venue's own count of the same thing: the `bucket` of a `RateUsage`. `None`: the venue does not tell.
+    pub counted_as: Option<u8>,
 }
 
-crate::saved! { value BucketLimit { burst, refill, interval, costs, cancel_reserve } }
+crate::saved! {
+    value BucketLimit { burst, refill, interval, costs, cancel_reserve, per, counted_as }
+}
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+crate::coded! {
+    /// What has a bucket of its own.
+    #[derive(Default)]
+    pub enum BucketScope {
+        #[default]
+        Venue = 0 "venue",
+        Instrument = 1 "instrument",
+        /// Full again with each logon of order entry.
+        Session = 2 "session",
+    }
+}
+
+/// The default allows nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct InstrumentLimits {
     pub venue: VenueId,
     /// Fat finger.
@@ -109,6 +167,12 @@ pub struct InstrumentLimits {
     pub collar: u32,
     /// Market data older than this is stale.
     pub stale_after: Nanos,
+    /// Worth of the largest position, all working orders assumed filled, in the quote asset at `CASH_DECIMALS`; zero: no limit.
+    pub max_position_notional: i64,
+    /// What the account's leverage is here: initial margin is worth / leverage. Zero: margin is not checked.
+    pub leverage: u32,
+    /// What one unit of the quote asset counts for in the reporting asset, at `CASH_DECIMALS`; zero: it is the reporting asset.
+    pub quote_worth: i64,
 }
 
 crate::saved! {
@@ -120,51 +184,52 @@ crate::saved! {
         max_open_orders,
         collar,
         stale_after,
+        max_position_notional,
+        leverage,
+        quote_worth,
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+/// Money in the reporting asset at `CASH_DECIMALS`. Zero: no limit.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StrategyLimits {
     /// Instruments it may trade, by index.
     pub instruments: Vec<u16>,
     pub max_open_orders: u32,
     /// Intents per second that are taken for a runaway loop.
     pub max_intents_per_second: u32,
-    /// In the quote asset at `CASH_DECIMALS`; realised and unrealised. Zero: no limit.
+    /// Of the realised result and of the marked one, whichever is worse.
     pub max_daily_loss: i64,
+    /// From the highest result to the present one, realised and marked.
+    pub max_drawdown: i64,
+    /// All working orders assumed filled, over all its instruments: the sum of the worths, and the worth of the sum.
+    pub max_gross: i64,
+    pub max_net: i64,
+    /// The same wish again within this span is taken for a mistake. Zero: only where nothing would change.
+    pub duplicate_within: Nanos,
+    /// Requests for each fill that are taken for a loop without sense; zero: no limit.
+    pub max_messages_per_fill: u32,
+    /// The span over which they are counted, and how many must be counted before the ratio means something.
+    pub message_window: Nanos,
+    pub message_minimum: u32,
     /// An order that its strategy gave no terms for so long and does not claim is cleaned up. Zero: no limit.
     pub max_order_age: Nanos,
 }
 
 crate::saved! {
-    table StrategyLimits { instruments, max_open_orders, max_intents_per_second, max_daily_loss, max_order_age }
-}
-
-crate::coded! {
-    /// A limit that a control event may change while the run goes on. `Control::target` is the code in the high 16 bits, the
-    /// index of the instrument or strategy in the low ones; the value is in the limit's own unit.
-    pub enum LimitKey {
-        /// Lots, by instrument.
-        MaxOrderQuantity = 0 "instrument.max_order_quantity",
-        /// Lots, by instrument.
-        MaxPosition = 1 "instrument.max_position",
-        /// By instrument.
-        InstrumentMaxOpenOrders = 2 "instrument.max_open_orders",
-        /// In 1/10,000, by instrument; zero: no collar.
-        Collar = 3 "instrument.collar",
-        /// By strategy.
-        StrategyMaxOpenOrders = 4 "strategy.max_open_orders",
-        /// By strategy; zero: no limit.
-        MaxIntentsPerSecond = 5 "strategy.max_intents_per_second",
-        /// In the quote asset at `CASH_DECIMALS`, by strategy; zero: no limit.
-        MaxDailyLoss = 6 "strategy.max_daily_loss",
-    }
-}
-
-impl LimitKey {
-    /// The target of a control event that changes this limit of the instrument or strategy `index`.
-    pub const fn target(self, index: u16) -> u32 {
-        (self.code() as u32) << 16 | index as u32
+    table StrategyLimits {
+        instruments,
+        max_open_orders,
+        max_intents_per_second,
+        max_daily_loss,
+        max_drawdown,
+        max_gross,
+        max_net,
+        duplicate_within,
+        max_messages_per_fill,
+        message_window,
+        message_minimum,
+        max_order_age,
     }
 }
 
@@ -174,40 +239,5 @@ impl Configuration {
         let mut hasher = StateHasher::default();
         self.save(&mut hasher);
         hasher.finish()
-    }
-
-    /// What a limit is at present, in its own unit; `None` where there is no such limit.
-    pub fn limit(&self, target: u32) -> Option<i64> {
-        let key = LimitKey::from_code((target >> 16) as u8).ok()?;
-        let index = (target & 0xFFFF) as usize;
-        let (instrument, strategy) = (self.instruments.get(index), self.strategies.get(index));
-        Some(match key {
-            LimitKey::MaxOrderQuantity => instrument?.max_order_quantity.raw(),
-            LimitKey::MaxPosition => instrument?.max_position.raw(),
-            LimitKey::InstrumentMaxOpenOrders => i64::from(instrument?.max_open_orders),
-            LimitKey::Collar => i64::from(instrument?.collar),
-            LimitKey::StrategyMaxOpenOrders => i64::from(strategy?.max_open_orders),
-            LimitKey::MaxIntentsPerSecond => i64::from(strategy?.max_intents_per_second),
-            LimitKey::MaxDailyLoss => strategy?.max_daily_loss,
-        })
-    }
-
-    /// Changes a limit; false where there is no such limit or no such value for it, and then nothing has changed.
-    pub fn set_limit(&mut self, target: u32, value: i64) -> bool {
-        let Ok(key) = LimitKey::from_code((target >> 16) as u8) else { return false };
-        let index = (target & 0xFFFF) as usize;
-        let Ok(count) = u32::try_from(value.min(i64::from(u32::MAX))) else { return false };
-        let (instrument, strategy) = (self.instruments.get_mut(index), self.strategies.get_mut(index));
-        match (key, instrument, strategy) {
-            (LimitKey::MaxOrderQuantity, Some(limits), _) => limits.max_order_quantity = Quantity::new(value),
-            (LimitKey::MaxPosition, Some(limits), _) => limits.max_position = Quantity::new(value),
-            (LimitKey::InstrumentMaxOpenOrders, Some(limits), _) => limits.max_open_orders = count,
-            (LimitKey::Collar, Some(limits), _) => limits.collar = count,
-            (LimitKey::StrategyMaxOpenOrders, _, Some(limits)) => limits.max_open_orders = count,
-            (LimitKey::MaxIntentsPerSecond, _, Some(limits)) => limits.max_intents_per_second = count,
-            (LimitKey::MaxDailyLoss, _, Some(limits)) => limits.max_daily_loss = value,
-            _ => return false,
-        }
-        true
     }
 }

@@ -7,15 +7,15 @@
 
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::coded;
-use crate::event::{HydrationScope, RequestKind, Side};
+use crate::event::{HydrationScope, RequestKind, Side, TradingState};
 use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::num::{Price, Quantity};
 use crate::time::Nanos;
 
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
-/// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families.
-pub const RECORDS_VERSION: u32 = 3;
+/// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families. 4: trips, waits.
+pub const RECORDS_VERSION: u32 = 4;
 
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.
@@ -46,6 +46,69 @@ pub enum Decision {
     Ask(Ask),
     /// Hash of the whole state after this event.
     StateHash { hash: u64 },
+    /// A bound was reached: what a strategy (or, with none named, everybody) may do from here on.
+    Trip(Trip),
+    /// A command waits longer than configured: why, and for how long already.
+    Waits { key: OrderKey, request: RequestKind, why: Wait, age: Nanos },
+}
+
+/// A bound that stops more than one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// None: the whole account.
+    pub strategy: StrategyId,
+    pub why: RiskReason,
+    pub from_now_on: TradingState,
+    /// What was counted or lost, and its bound; money in the reporting asset at `CASH_DECIMALS`.
+    pub reached: i64,
+    pub bound: i64,
+}
+
+/// Why a command waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not looked at yet.
+    Fresh,
+    Gate(Gate),
+    /// Another request of its key is under way.
+    Inflight,
+    /// A rate bucket has no room.
+    Rate,
+}
+
+crate::saved! { choice Wait { Fresh = 0, Gate(gate) = 1, Inflight = 2, Rate = 3 } }
+
+impl Wait {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Gate(gate) => gate.name(),
+            Self::Inflight => "inflight",
+            Self::Rate => "rate",
+        }
+    }
+
+    /// Gates keep their codes; the others stand above them.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Gate(gate) => gate.code(),
+            Self::Fresh => 253,
+            Self::Inflight => 254,
+            Self::Rate => 255,
+        }
+    }
+
+    pub const fn from_code(code: u8) -> Result<Self, DecodeError> {
+        match code {
+            253 => Ok(Self::Fresh),
+            254 => Ok(Self::Inflight),
+            255 => Ok(Self::Rate),
+            gate => match Gate::from_code(gate) {
+                Ok(gate) => Ok(Self::Gate(gate)),
+                Err(error) => Err(error),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +147,36 @@ coded! {
         IntentRate = 17 "intent_rate",
         DuplicateOrder = 18 "duplicate_order",
         SelfCross = 19 "self_cross",
-        MarketNotTrusted = 20 "market_not_trusted",
+        BookNotWhole = 20 "book_not_whole",
         Unsettled = 21 "unsettled",
         NoSuchOrder = 22 "no_such_order",
         NotOurInstrument = 23 "not_our_instrument",
         BadSlot = 24 "bad_slot",
-        Unsupported = 25 "unsupported",
+        NotReplaceable = 25 "not_replaceable",
+        ReducingOnly = 26 "reducing_only",
+        StrategyHalted = 27 "strategy_halted",
+        StrategyReducing = 28 "strategy_reducing",
+        MarketStale = 29 "market_stale",
+        MarketCrossed = 30 "market_crossed",
+        PositionInconsistent = 31 "position_inconsistent",
+        DuplicateIntent = 32 "duplicate_intent",
+        MarketLotRange = 33 "market_lot_size",
+        WouldTrigger = 34 "would_trigger",
+        BadExpiry = 35 "bad_expiry",
+        StrategyOpenOrders = 36 "strategy_max_open_orders",
+        VenueOpenOrders = 37 "venue_max_open_orders",
+        OrderTableFull = 38 "order_table_full",
+        PositionNotional = 39 "max_position_notional",
+        StrategyGross = 40 "strategy_max_gross",
+        StrategyNet = 41 "strategy_max_net",
+        AccountGross = 42 "account_max_gross",
+        AccountNet = 43 "account_max_net",
+        Balance = 44 "balance",
+        Margin = 45 "margin",
+        Drawdown = 46 "drawdown",
+        AccountDailyLoss = 47 "account_daily_loss",
+        AccountDrawdown = 48 "account_drawdown",
+        MessageRatio = 49 "message_ratio",
         BadForm = 60 "order_form",
         WrongLeg = 61 "position_side",
     }
@@ -231,6 +318,16 @@ impl Decision {
                 to.u8(6);
                 to.u64(*hash);
             }
+            Self::Trip(trip) => {
+                to.bytes([8, trip.strategy.0, trip.why.code(), trip.from_now_on.code()]);
+                to.i64(trip.reached);
+                to.i64(trip.bound);
+            }
+            Self::Waits { key, request, why, age } => {
+                to.bytes([9, key.strategy.0, request.code(), why.code()]);
+                to.u16(key.slot);
+                to.u64(age.raw());
+            }
         }
         to.length()
     }
@@ -299,6 +396,25 @@ impl Decision {
                     request: RequestKind::from_code(request)?,
                     family: Family::from_code(family)?,
                     to: Family::from_code(to)?,
+                }
+            }
+            8 => {
+                let [strategy, why, from_now_on] = from.bytes()?;
+                Self::Trip(Trip {
+                    strategy: StrategyId(strategy),
+                    why: RiskReason::from_code(why)?,
+                    from_now_on: TradingState::from_code(from_now_on)?,
+                    reached: from.i64()?,
+                    bound: from.i64()?,
+                })
+            }
+            9 => {
+                let [strategy, request, why] = from.bytes()?;
+                Self::Waits {
+                    key: OrderKey { strategy: StrategyId(strategy), slot: from.u16()? },
+                    request: RequestKind::from_code(request)?,
+                    why: Wait::from_code(why)?,
+                    age: Nanos::new(from.u64()?),
                 }
             }
             other => return Err(DecodeError::UnknownCode { field: "decision", code: u64::from(other) }),

@@ -4,15 +4,15 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::event::{Body, Control, ControlVerb, Event, KillMode};
+use crate::event::{Body, Control, ControlVerb, Event, KillMode, TradingState};
 use crate::execution::workflow::Workflow;
 use crate::execution::workflow::pass::{deferred, family_of};
 use crate::execution::{ExecutionControl, Outbox};
 use crate::id::{InstrumentId, OrderKey, StrategyId, VenueId};
 use crate::intent::{Intent, Intents};
-use crate::limits::{Configuration, MAX_VENUES};
+use crate::limits::{Configuration, LimitKey, LossAnswer, MAX_VENUES};
 use crate::num::{Price, Quantity};
-use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason};
+use crate::record::{Admission, Decision, Gate, IntentRecord, RiskReason, Trip};
 use crate::risk::Risk;
 use crate::snapshot::{
     Saved, Sink, SnapshotError, StateHasher, WordCount, Words, hash_of, load_header, save_header,
@@ -38,6 +38,8 @@ pub struct Core {
     gates: [Option<Gate>; MAX_VENUES],
     /// When some market goes stale: known lazily, because nearly every event moves it.
     stale_at: Nanos,
+    /// A bound was reached in this very turn: the next one must come at once.
+    sweep_at: Nanos,
 }
 
 impl Core {
@@ -53,6 +55,7 @@ impl Core {
             findings: Findings::new(),
             gates: [None; MAX_VENUES],
             stale_at: Nanos::MAX,
+            sweep_at: Nanos::MAX,
             fingerprint: configuration.fingerprint(),
             configuration,
         }
@@ -67,8 +70,11 @@ impl Core {
         self.execution.begin(event.received);
 
         let change = self.derive(event, outbox); // what happened
+        self.watch(outbox); // what must stop
         self.decide(event, change, outbox); // what we want
         self.check_and_admit(outbox); // what we may
+        // Who ran away in this turn is halted in it; what it had open is cancelled at once, in the next.
+        self.sweep_at = if self.watch(outbox) { self.state.now } else { Nanos::MAX };
         self.carry_out(outbox); // what we do, now
 
         self.close_turn(sequence, event, change, outbox)
@@ -133,6 +139,8 @@ impl Core {
             findings: _,
             gates,
             stale_at,
+            // Only of use to whoever waits for the next event.
+            sweep_at: _,
         } = self;
         save_header(*fingerprint, to);
         configuration.save(to);
@@ -165,6 +173,7 @@ impl Core {
     fn load_sections(&mut self, mut from: Words<'_>) -> Result<(), SnapshotError> {
         from.section("state")?;
         self.state.load(&mut from)?;
+        self.state.value_stakes();
         from.section("risk")?;
         self.risk.load(&mut from)?;
         from.section("execute")?;
@@ -220,6 +229,29 @@ impl Core {
         change
     }
 
+    /// Bounds that stop more than one order.
+    #[inline]
+    fn watch(&mut self, outbox: &mut impl Outbox) -> bool {
+        let mut tripped = false;
+        while let Some(trip) = self.risk.watch(&self.state, &self.configuration) {
+            self.trip(trip, outbox);
+            tripped = true;
+        }
+        tripped
+    }
+
+    #[cold]
+    fn trip(&mut self, trip: Trip, outbox: &mut impl Outbox) {
+        let control = &mut self.state.control;
+        if trip.strategy.is_none() && self.configuration.account.on_loss == LossAnswer::Kill {
+            control.kill = Some(KillMode::Cancel);
+        } else {
+            control.trading.trip(trip.strategy, trip.from_now_on, trip.why, self.state.now);
+        }
+        outbox.decision(&Decision::Trip(trip));
+        self.note_gates(outbox);
+    }
+
     /// A change of configuration during a session is an event like any other. The control surface has validated it.
     #[cold]
     fn change_settings(&mut self, control: &Control, outbox: &mut impl Outbox) {
@@ -228,11 +260,37 @@ impl Core {
                 let strategy = StrategyId((control.target >> 16) as u8);
                 self.strategies.set_parameter(strategy, control.target & 0xFFFF, control.new);
             }
-            ControlVerb::SetLimit => {
-                self.configuration.set_limit(control.target, control.new);
+            ControlVerb::SetLimit if self.configuration.set_limit(control.target, control.new) => {
+                self.follow_limit(control.target);
             }
             // What waited was wished in another world.
             ControlVerb::WarmStart => self.execution.purge(&mut self.state, outbox),
+            ControlVerb::EnableTrading => self.risk.forgive(&self.state, Control::EVERYBODY),
+            ControlVerb::SetTradingState if control.new == i64::from(TradingState::Active.code()) => {
+                self.risk.forgive(&self.state, control.target);
+            }
+            ControlVerb::BeginDay => self.risk.begin_day(&self.state),
+            _ => {}
+        }
+    }
+
+    /// Where state keeps a limit beside it, it follows.
+    #[cold]
+    fn follow_limit(&mut self, target: u32) {
+        self.risk.look_again();
+        let Some((key, index)) = LimitKey::of_target(target) else { return };
+        let id = InstrumentId(index as u16);
+        match (key, self.configuration.instruments.get(index)) {
+            (LimitKey::StaleAfter, Some(limits)) => {
+                if let Some(market) = self.state.market.instrument_mut(id) {
+                    market.stale_after = limits.stale_after;
+                }
+                self.look_for_staleness();
+            }
+            (LimitKey::Leverage, Some(limits)) => {
+                self.state.execution.stakes.set_leverage(id, limits.leverage);
+            }
+            (LimitKey::ReportWait, _) => self.execution.set_report_wait(self.configuration.report_wait),
             _ => {}
         }
     }
@@ -318,7 +376,11 @@ impl Core {
         let settle = self.state.next_deadline().unwrap_or(Nanos::MAX);
         let rate =
             if self.state.execution.queue.is_empty() { Nanos::MAX } else { self.execution.next_deadline() };
-        settle.earlier(rate).earlier(self.workflow.next_deadline()).earlier(self.stale_at)
+        settle
+            .earlier(rate)
+            .earlier(self.workflow.next_deadline())
+            .earlier(self.stale_at)
+            .earlier(self.sweep_at)
     }
 
     fn look_for_staleness(&mut self) {

@@ -20,7 +20,7 @@
     )
 )]
 
-use crate::core::event::{Control, KillMode, LinkKind, LinkState};
+use crate::core::event::{Control, KillMode, LinkKind, LinkState, TradingState};
 use crate::core::id::{InstrumentId, OrderIndex, StrategyId, VenueId};
 use crate::core::num::Price;
 use crate::core::record::Gate;
@@ -275,7 +275,7 @@ pub const MOST_ROWS: usize = PLACES as usize;
 fn control_row(core: &Core) -> ControlRow {
     let (control, execution) = (&core.state().control, &core.state().execution);
     ControlRow {
-        trading_enabled: control.trading_enabled,
+        trading_enabled: control.trading.everybody() == TradingState::Active,
         kill: control.kill,
         draining: control.draining,
         flattening: control.flattening,

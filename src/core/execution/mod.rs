@@ -8,20 +8,22 @@ pub mod workflow;
 
 use crate::dispatch::{Dispatch, DispatchFlags};
 use crate::event::{
-    KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TriggerBy,
+    KillMode, LinkKind, OrderKind, PositionSide, RejectReason, RequestKind, Side, TimeInForce, TradingState,
+    TriggerBy,
 };
 use crate::family::Family;
-use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
+use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId, VenueOrderId};
 use crate::instrument::Product;
 use crate::intent::{Intent, NewIntent, ReplaceIntent};
 use crate::limits::Configuration;
 use crate::num::{Price, Quantity};
-use crate::record::{Admission, Ask, CloseReason, Decision, Gate, IncidentKind};
+use crate::record::{Admission, Ask, CloseReason, Decision, Gate, IncidentKind, Wait};
 use crate::risk::Approved;
 use crate::state::State;
 use crate::state::market::InstrumentMarket;
 use crate::state::order::{Confirmation, Inflight, NewRow};
-use crate::state::queue::{Pending, Wait};
+use crate::state::queue::Pending;
+use crate::state::trading::Standing;
 use crate::time::Nanos;
 use workflow::pass::{family_of, scope_of};
 
@@ -42,10 +44,14 @@ pub struct ExecutionControl {
     /// When a bucket that made someone wait has room again.
     rate_ready: Nanos,
     trigger: Nanos,
+    /// A command that waits longer is recorded; zero: none is.
+    report_wait: Nanos,
 }
 
 // `trigger` belongs to the turn that begins with it.
-crate::saved! { table ExecutionControl { dispatches, orders, rate_ready } kept { run_tag, trigger } }
+crate::saved! {
+    table ExecutionControl { dispatches, orders, rate_ready, report_wait } kept { run_tag, trigger }
+}
 
 /// A New or Replace that waited longer was wished in another market: it closes, and the strategy wishes anew.
 const TOO_OLD: Nanos = Nanos::from_millis(500);
@@ -65,6 +71,7 @@ impl ExecutionControl {
             orders: 0,
             rate_ready: Nanos::MAX,
             trigger: Nanos::ZERO,
+            report_wait: configuration.report_wait,
         }
     }
 
@@ -77,7 +84,7 @@ impl ExecutionControl {
     #[inline]
     pub fn admit(&mut self, state: &mut State, approved: &Approved) -> Admission {
         let now = state.now;
-        state.execution.queue.admit(approved.intent(), approved.instrument(), approved.is_reducing(), now)
+        state.execution.admit(approved.intent(), approved.instrument(), approved.is_reducing(), now)
     }
 
     /// Section 4: what may go now, goes now, in the queue's order.
@@ -89,21 +96,23 @@ impl ExecutionControl {
         let mut exhausted = 0u32;
         while let Some(pending) = state.execution.queue.at(at) {
             let Some(venue) = state.execution.venue_of(pending.instrument) else {
-                state.execution.queue.remove(at);
+                state.execution.leave_queue(at);
                 continue;
             };
             match self.answer(state, &pending, venue, &mut exhausted) {
                 Answer::Go => {
-                    state.execution.queue.remove(at);
+                    state.execution.leave_queue(at);
+                    state.execution.note_message(pending.intent.key().strategy);
                     self.send(state, &pending, venue, outbox);
                 }
                 Answer::Wait(why) => {
                     state.execution.queue.wait(at, why);
                     self.rate_ready = self.rate_ready.earlier(closes_at(&pending));
+                    self.report_wait(state, at, &pending, why, outbox);
                     at += 1;
                 }
                 Answer::Close(why) => {
-                    state.execution.queue.remove(at);
+                    state.execution.leave_queue(at);
                     let (key, request) = (pending.intent.key(), pending.intent.request());
                     outbox.decision(&Decision::Closed { key, request, why });
                 }
@@ -111,10 +120,37 @@ impl ExecutionControl {
         }
     }
 
+    /// Says once of a command that it waits long, and why.
+    #[inline]
+    fn report_wait(
+        &mut self,
+        state: &mut State,
+        at: usize,
+        pending: &Pending,
+        why: Wait,
+        outbox: &mut impl Outbox,
+    ) {
+        if self.report_wait.is_zero() || pending.reported {
+            return;
+        }
+        let age = state.now.since(pending.since);
+        if age < self.report_wait {
+            self.rate_ready = self.rate_ready.earlier(pending.since + self.report_wait);
+            return;
+        }
+        state.execution.queue.note_reported(at);
+        let (key, request) = (pending.intent.key(), pending.intent.request());
+        outbox.decision(&Decision::Waits { key, request, why, age });
+    }
+
+    pub(crate) fn set_report_wait(&mut self, span: Nanos) {
+        self.report_wait = span;
+    }
+
     /// A kill that blocks everything forgets what waited: it was wished in another world, and must not go out after a reset.
     pub fn purge(&mut self, state: &mut State, outbox: &mut impl Outbox) {
         while let Some(pending) = state.execution.queue.at(0) {
-            state.execution.queue.remove(0);
+            state.execution.leave_queue(0);
             let (key, request) = (pending.intent.key(), pending.intent.request());
             outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
         }
@@ -147,6 +183,9 @@ impl ExecutionControl {
         {
             return Answer::Close(CloseReason::TooOld);
         }
+        if request != RequestKind::Cancel && is_taken_back(state, pending) {
+            return Answer::Close(CloseReason::Purged);
+        }
         let waited = state.now.since(pending.since);
         if request != RequestKind::Cancel && !pending.reducing {
             // A kill purges: nothing that was wished before it goes out after it.
@@ -171,11 +210,13 @@ impl ExecutionControl {
         if *exhausted & bit != 0 && request != RequestKind::Cancel {
             return Answer::Wait(Wait::Rate);
         }
-        match state.execution.throttle.draw(venue, request, state.now) {
+        match state.execution.throttle.draw(venue, pending.instrument, request, state.now) {
             Ok(()) => Answer::Go,
-            Err(ready) => {
-                *exhausted |= bit;
-                self.rate_ready = self.rate_ready.earlier(ready);
+            Err(lack) => {
+                if lack.is_common {
+                    *exhausted |= bit;
+                }
+                self.rate_ready = self.rate_ready.earlier(lack.until);
                 Answer::Wait(Wait::Rate)
             }
         }
@@ -439,6 +480,22 @@ fn closes_at(pending: &Pending) -> Nanos {
     if ages { pending.since + TOO_OLD + Nanos::new(1) } else { Nanos::MAX }
 }
 
+/// Whoever wished it may no longer: what waits must not go out when that changes again. (A switch that a person set for everybody is
+/// a gate, and holds; a bound that was reached for everybody takes back.)
+#[inline]
+fn is_taken_back(state: &State, pending: &Pending) -> bool {
+    let control = &state.control;
+    let everybody = match control.trading.standing(StrategyId::NONE) {
+        Some(Standing { state, tripped: Some(_), .. }) if !control.is_flattening() => state,
+        _ => TradingState::Active,
+    };
+    match everybody.max(control.trading.of(pending.intent.key().strategy)) {
+        TradingState::Active => false,
+        TradingState::Reducing => !pending.reducing,
+        TradingState::Halted => true,
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Target {
     index: OrderIndex,
@@ -465,8 +522,8 @@ fn closed_for(
         let link_up = control.venue(venue).is_some_and(|venue| venue.is_up(LinkKind::OrderEntry));
         return if link_up { None } else { Some(Gate::OrderEntryLink) };
     }
-    let closing = pending.reducing && (control.kill == Some(KillMode::Flatten) || control.flattening);
-    let gate = if closing { control.closed_passage(venue) } else { control.closed_gate(venue) };
+    let gate =
+        if pending.reducing { control.closed_gate_to_reducing(venue) } else { control.closed_gate(venue) };
     if gate.is_some() {
         return gate;
     }

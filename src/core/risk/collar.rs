@@ -1,24 +1,22 @@
-//! Price collar: a limit price far on the taking side of the trusted reference is a mistake.
+//! Price collar: a limit price far from the trusted reference is a mistake. What waits for a trigger is measured from its trigger.
 //! Hot.
 
-use super::{Subject, Verdict, filters};
-use crate::record::RiskReason;
+use super::Subject;
+use crate::num::Price;
 
 #[inline]
-pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    if subject.limits.collar == 0 || !subject.kind.is_priced() {
-        return Ok(());
-    }
-    // A conditional order's limit price is for the market that triggers it.
-    if subject.kind.is_conditional() {
-        return Ok(());
-    }
-    let Some(reference) = filters::reference(subject) else {
-        return Err(RiskReason::NoReferencePrice);
-    };
+pub(super) fn objects(subject: &Subject<'_>) -> bool {
+    let Some(reference) = reference(subject) else { return false };
     let distance = i128::from((subject.price - reference).abs().raw()) * 10_000;
-    if distance > i128::from(reference.raw()) * i128::from(subject.limits.collar) {
-        return Err(RiskReason::OutsideCollar);
-    }
-    Ok(())
+    measures(subject) && distance > i128::from(reference.raw()) * i128::from(subject.limits.collar)
+}
+
+#[inline]
+pub(super) fn measures(subject: &Subject<'_>) -> bool {
+    subject.limits.collar != 0 && subject.kind.is_priced()
+}
+
+#[inline]
+pub(super) fn reference(subject: &Subject<'_>) -> Option<Price> {
+    if subject.kind.is_conditional() { Some(subject.stop_price) } else { subject.reference }
 }

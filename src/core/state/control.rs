@@ -3,14 +3,16 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{KillMode, LinkChange, LinkKind, LinkState};
+use crate::event::{KillMode, LinkChange, LinkKind, LinkState, TradingState};
 use crate::id::VenueId;
 use crate::limits::Configuration;
 use crate::record::Gate;
+use crate::state::trading::Trading;
 
 #[derive(Clone, Debug)]
 pub struct ControlState {
-    pub trading_enabled: bool,
+    /// Who may trade, and how far.
+    pub trading: Trading,
     pub kill: Option<KillMode>,
     /// No new intents; what is open is cancelled.
     pub draining: bool,
@@ -23,7 +25,7 @@ pub struct ControlState {
 }
 
 crate::saved! {
-    table ControlState { trading_enabled, kill, draining, stopped, flattening, held, venues }
+    table ControlState { trading, kill, draining, stopped, flattening, held, venues }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl ControlState {
     pub fn new(configuration: &Configuration) -> Self {
         let venue = VenueControl { links: [Link::default(); 4], account: AccountTrust::Doubtful };
         Self {
-            trading_enabled: configuration.trading_enabled,
+            trading: Trading::new(configuration.trading_enabled, configuration.strategies.len()),
             kill: configuration.killed.then_some(KillMode::Block),
             draining: false,
             stopped: false,
@@ -86,7 +88,7 @@ impl ControlState {
     /// The run goes on from an earlier one's state: nothing is connected, nothing is trusted, and nobody is leaving. A kill, an
     /// operator's gate and a flatten under way stay.
     pub(crate) fn start_again(&mut self, trading_enabled: bool) {
-        self.trading_enabled = trading_enabled;
+        self.trading.start_again(trading_enabled);
         self.draining = false;
         self.stopped = false;
         self.held = Held { operator: self.held.operator, ..Held::default() };
@@ -113,16 +115,32 @@ impl ControlState {
         self.kill.is_some() || self.flattening || self.draining
     }
 
+    /// What is held is being closed: by a kill, or on an operator's wish.
+    #[inline]
+    pub fn is_flattening(&self) -> bool {
+        self.flattening || self.kill == Some(KillMode::Flatten)
+    }
+
     /// The first closed gate of the venue-wide ones, in the order in which they are checked.
     #[inline]
     pub fn closed_gate(&self, venue: VenueId) -> Option<Gate> {
         if self.kill.is_some() {
             return Some(Gate::Kill);
         }
-        if !self.trading_enabled || self.draining || self.flattening {
+        if self.trading.everybody() != TradingState::Active || self.draining || self.flattening {
             return Some(Gate::Trading);
         }
         self.closed_passage(venue)
+    }
+
+    /// The same for what lowers exposure: it also goes while everybody may only reduce, and on a kill or an operator's wish
+    /// to close.
+    #[inline]
+    pub fn closed_gate_to_reducing(&self, venue: VenueId) -> Option<Gate> {
+        let closing = self.is_flattening();
+        let reducing =
+            self.kill.is_none() && !self.draining && self.trading.everybody() == TradingState::Reducing;
+        if closing || reducing { self.closed_passage(venue) } else { self.closed_gate(venue) }
     }
 
     /// The gates that hold even what closes a position on a kill or on an operator's wish: those without which sending is

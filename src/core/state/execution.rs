@@ -17,12 +17,15 @@ use alloc::vec::Vec;
 use crate::event::{Event, PositionSide, Side};
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
+use crate::intent::{Intent, NewIntent};
 use crate::limits::{Configuration, InstrumentLimits, MAX_SLOTS, PositionMode};
 use crate::num::Quantity;
-use crate::record::IncidentKind;
+use crate::record::{Admission, IncidentKind};
+use crate::state::open::OpenCounts;
 use crate::state::order::{Inflight, NewRow, Order, OrderTable};
 use crate::state::position::Position;
-use crate::state::queue::Queue;
+use crate::state::queue::{Pending, Queue};
+use crate::state::stakes::{Place, Stakes, Work, Worth};
 use crate::state::throttle::Throttle;
 use crate::state::{Finding, Findings};
 use crate::time::Nanos;
@@ -50,7 +53,6 @@ pub struct ExecutionState {
     exposures: Vec<Exposure>,
     /// Of each leg, long and short; only where a venue is in hedge mode.
     leg_exposures: Vec<[Exposure; 2]>,
-    open_by_strategy: Vec<u32>,
     /// Orders of the families above entry that the venue has not confirmed: an instrument's three legs after each other.
     unconfirmed: Vec<Unconfirmed>,
     /// Live orders of those families.
@@ -69,6 +71,11 @@ pub struct ExecutionState {
     pub warm_start: WarmStart,
     /// Orders that never came to be, and are to be wished anew.
     orphans: Vec<OrderIndex>,
+    /// In money.
+    pub stakes: Stakes,
+    open: OpenCounts,
+    /// By owner.
+    traffic: Vec<Traffic>,
     pub queue: Queue,
     pub throttle: Throttle,
     pub counters: ExecutionCounters,
@@ -81,13 +88,15 @@ crate::saved! {
         holdings,
         exposures,
         leg_exposures,
-        open_by_strategy,
         unconfirmed,
         of_higher_families,
         agreement,
         hydrations,
         newest_trades,
         warm_start,
+        stakes,
+        open,
+        traffic,
         queue,
         throttle,
         counters,
@@ -137,6 +146,15 @@ struct HydrationProgress {
 crate::saved! {
     table HydrationProgress { running, completed_before, as_of, ignored, lost } lists { seen }
 }
+
+/// What an owner sent, and how often it was filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub messages: u64,
+    pub fills: u64,
+}
+
+crate::saved! { value Traffic { messages, fills } }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExecutionCounters {
@@ -189,7 +207,6 @@ impl ExecutionState {
             holdings: Holdings::new(strategies, instruments, any_hedged),
             exposures: alloc::vec![Exposure::default(); instruments],
             leg_exposures: alloc::vec![[Exposure::default(); 2]; if any_hedged { instruments } else { 0 }],
-            open_by_strategy: alloc::vec![0; strategies + 1],
             unconfirmed: alloc::vec![Unconfirmed::default(); instruments * LEGS],
             of_higher_families: 0,
             agreement: alloc::vec![[Agreement::Agrees; LEGS]; instruments],
@@ -208,6 +225,9 @@ impl ExecutionState {
             newest_trades: alloc::vec![TradeMark::default(); instruments],
             warm_start: WarmStart::default(),
             orphans: Vec::with_capacity(warm_start::ORPHANS),
+            stakes: Stakes::new(configuration),
+            open: OpenCounts::new(configuration),
+            traffic: alloc::vec![Traffic::default(); strategies + 1],
             queue: Queue::new(QUEUE_CAPACITY),
             throttle: Throttle::new(configuration),
             counters: ExecutionCounters::default(),
@@ -295,8 +315,121 @@ impl ExecutionState {
         exposure.worst_case(held, side)
     }
 
-    pub fn open_orders_of(&self, strategy: StrategyId) -> u32 {
-        self.open_by_strategy.get(self.owner_row(strategy)).copied().unwrap_or(0)
+    /// Open orders, and new ones that wait to be sent.
+    #[inline]
+    pub fn open_counts(&self) -> &OpenCounts {
+        &self.open
+    }
+
+    #[inline]
+    pub fn traffic(&self, strategy: StrategyId) -> Traffic {
+        self.traffic.get(self.owner_row(strategy)).copied().unwrap_or_default()
+    }
+
+    /// The row of an owner in the stakes: a strategy's own, or everybody else's.
+    #[inline]
+    pub fn owner_row(&self, strategy: StrategyId) -> usize {
+        strategy.index().min(self.strategies)
+    }
+
+    /// What waiting Replaces would add to what works, over the orders that are meant, but for what waits under `key`: the
+    /// intent that is weighed takes its place. As a rule none waits.
+    #[inline]
+    pub fn waiting_replaces(&self, key: OrderKey, is_meant: impl Fn(&Order) -> bool) -> Quantity {
+        if !self.queue.has_replaces() {
+            return Quantity::ZERO;
+        }
+        let replaces = self.queue.iter().filter(|pending| pending.intent.key() != key);
+        replaces.fold(Quantity::ZERO, |sum, pending| match self.waits_to_add(pending) {
+            Some((order, more)) if is_meant(order) => sum + more,
+            _ => sum,
+        })
+    }
+
+    /// `worth` with what waiting Replaces would add, of the strategies that are meant.
+    #[inline]
+    pub fn with_waiting_replaces(
+        &self,
+        key: OrderKey,
+        mut worth: Worth,
+        is_meant: impl Fn(StrategyId) -> bool,
+    ) -> Worth {
+        if !self.queue.has_replaces() {
+            return worth;
+        }
+        let replaces = self.queue.iter().filter(|pending| pending.intent.key() != key);
+        for (order, more) in replaces.filter_map(|pending| self.waits_to_add(pending)) {
+            if is_meant(order.key.strategy) {
+                worth.add(order.side, self.stakes.worth_of(order.instrument, more));
+            }
+        }
+        worth
+    }
+
+    /// The order that a waiting Replace would change, and what it would add to it.
+    #[inline]
+    fn waits_to_add(&self, pending: &Pending) -> Option<(&Order, Quantity)> {
+        let Intent::Replace(replace) = pending.intent else { return None };
+        let (_, order) = self.live_in_slot(replace.key)?;
+        let more = (replace.quantity - order.filled) - order.working();
+        (more.is_positive() && !order.only_closes()).then_some((order, more))
+    }
+
+    /// An approved intent enters the queue, under the dominance table; the sums follow what waits.
+    #[inline]
+    pub(crate) fn admit(
+        &mut self,
+        intent: Intent,
+        instrument: InstrumentId,
+        reducing: bool,
+        now: Nanos,
+    ) -> Admission {
+        let key = intent.key();
+        let before = self.queue.pending(key).and_then(Pending::new_order).copied();
+        let admission = self.queue.admit(intent, instrument, reducing, now);
+        let after = self.queue.pending(key).and_then(Pending::new_order).copied();
+        if before != after {
+            before.iter().for_each(|new| self.waits(new, false));
+            after.iter().for_each(|new| self.waits(new, true));
+        }
+        admission
+    }
+
+    /// A command leaves the queue: it goes out, or is forgotten.
+    #[inline]
+    pub(crate) fn leave_queue(&mut self, at: usize) {
+        let new = self.queue.at(at).and_then(|pending| pending.new_order().copied());
+        self.queue.remove(at);
+        new.iter().for_each(|new| self.waits(new, false));
+    }
+
+    /// A request goes out in this owner's name.
+    #[inline]
+    pub(crate) fn note_message(&mut self, strategy: StrategyId) {
+        let row = self.owner_row(strategy);
+        if let Some(traffic) = self.traffic.get_mut(row) {
+            traffic.messages += 1;
+        }
+    }
+
+    /// What a New that waits puts at stake. A spot account makes no promise that it only reduces.
+    #[inline]
+    pub fn waits_with(&self, new: &NewIntent) -> Work {
+        let work = Work::of_new(new);
+        if self.stakes.is_spot(new.instrument) { Work { closing: Quantity::ZERO, ..work } } else { work }
+    }
+
+    /// A New begins to wait, or ceases to.
+    #[inline]
+    fn waits(&mut self, new: &NewIntent, begins: bool) {
+        let owner = self.owner_row(new.key.strategy);
+        let place = Place { owner, instrument: new.instrument, leg: new.position_side };
+        let (nothing, work) = (Work::default(), self.waits_with(new));
+        let (before, after) = if begins { (nothing, work) } else { (work, nothing) };
+        self.stakes.work(place, new.side, before, after);
+        if let Some(venue) = self.venue_of(new.instrument) {
+            self.open.step(new.instrument, owner, venue, begins);
+        }
     }
 
     /// Live orders of the families above entry.
@@ -412,7 +545,7 @@ impl ExecutionState {
         let Some(order) = self.orders.order(index) else { return };
         let after = Weight::of(order);
         let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
-        let leg = order.position_side;
+        let (leg, venue) = (order.position_side, order.venue);
         let row = self.owner_row(strategy);
         step(&mut self.of_higher_families, before.higher, after.higher);
         if before.out != after.out
@@ -436,8 +569,10 @@ impl ExecutionState {
                 PositionSide::Short => short.shift(side, &before, &after),
             }
         }
-        if let Some(open) = self.open_by_strategy.get_mut(row) {
-            step(open, before.live, after.live);
+        let place = Place { owner: row, instrument, leg };
+        self.stakes.work(place, side, before.work, after.work);
+        if before.live != after.live {
+            self.open.step(instrument, row, venue, after.live);
         }
         if before.live && !after.live {
             self.orders.retire(index);
@@ -445,6 +580,28 @@ impl ExecutionState {
         let unresolved = |weight: &Weight| weight.in_doubt && !weight.live;
         if unresolved(&before) != unresolved(&after) {
             self.orders.resolve_later(index, after.in_doubt);
+        }
+    }
+
+    /// The stakes follow one leg of an owner's position, and of the account's.
+    #[inline]
+    fn hold(&mut self, strategy: StrategyId, instrument: InstrumentId, leg: PositionSide) {
+        let place = Place { owner: self.owner_row(strategy), instrument, leg };
+        if let Some(position) = self.holdings.leg(Holder { strategy, instrument, leg }) {
+            self.stakes.hold(place, position);
+        }
+        if let Some(total) = self.holdings.total_leg(instrument, leg) {
+            self.stakes.hold(Place { owner: self.stakes.account(), ..place }, total);
+        }
+    }
+
+    /// The same where the owners of an instrument were all touched: a read-back, funding, a transfer.
+    fn hold_all(&mut self, instrument: InstrumentId) {
+        for leg in self.legs_of(instrument) {
+            for owner in 0..self.strategies {
+                self.hold(StrategyId(owner as u8), instrument, *leg);
+            }
+            self.hold(StrategyId::EXTERNAL, instrument, *leg);
         }
     }
 
@@ -456,11 +613,6 @@ impl ExecutionState {
 
     pub fn venue_of(&self, instrument: InstrumentId) -> Option<VenueId> {
         self.instrument_venues.get(instrument.index()).copied()
-    }
-
-    #[inline]
-    fn owner_row(&self, strategy: StrategyId) -> usize {
-        strategy.index().min(self.strategies)
     }
 
     #[inline]

@@ -5,21 +5,25 @@
 
 pub mod account;
 pub mod book;
+mod chains;
 pub mod control;
 pub mod execution;
 mod levels;
 pub mod market;
+pub mod open;
 pub mod order;
 pub mod position;
 pub mod queue;
+pub mod stakes;
 pub mod throttle;
+pub mod trading;
 
 use alloc::vec::Vec;
 
 use crate::event::{
     BalanceCause, BalanceReport, Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase,
     HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, Orphans, PositionReport,
-    PositionSide, ReportFlags,
+    PositionSide, ReportFlags, TradingState,
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
 use crate::instrument::{InstrumentDefinition, Product};
@@ -131,10 +135,20 @@ impl State {
         }
     }
 
+    /// After a load: the stakes are saved without what they are worth.
+    pub(crate) fn value_stakes(&mut self) {
+        let definitions = self.market.iter().map(|(id, market)| (id, market.definition.as_ref()));
+        self.execution.stakes.recall(definitions);
+    }
+
     /// Everything that an event changes, changes here. A broken invariant trips the kill switch.
     #[inline]
     pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
         let change = self.advance(event, findings);
+        if let Change::Top(id) | Change::Book(id) | Change::Trade(id) = change {
+            let price = self.market.instrument(id).and_then(|market| market.mark_to());
+            self.execution.stakes.mark_to(id, self.now, price);
+        }
         if findings.iter().any(|finding| finding.kind == IncidentKind::InvariantBroken)
             && self.control.kill.is_none()
         {
@@ -214,7 +228,7 @@ impl State {
                 }
                 match self.execution.apply_not_sent(now, not_sent, findings) {
                     Some(id) => {
-                        self.execution.throttle.refund(event.venue, not_sent.request);
+                        self.execution.throttle.refund(event.venue, id, not_sent.request);
                         Change::Private(id)
                     }
                     None => Change::None,
@@ -225,12 +239,15 @@ impl State {
             Body::Instrument(definition) => match self.market.instrument_mut(id) {
                 Some(market) => {
                     market.definition = Some(*definition);
+                    self.execution.stakes.define(id, definition);
                     Change::Control
                 }
                 None => Change::None,
             },
             Body::RateUsage(usage) => {
-                self.execution.throttle.hold(event.venue, usage.retry_at);
+                // A venue counts by its own clock, where it tells the time.
+                let stamp = if event.event_time.is_zero() { now } else { event.event_time };
+                self.execution.throttle.note_usage(event.venue, usage, now, stamp);
                 Change::None
             }
             Body::Control(control) => self.apply_control(control),
@@ -259,6 +276,9 @@ impl State {
             control.account = AccountTrust::Doubtful;
             // What waited for the read-back under way is older than the break: the next read-back has it.
             self.execution.forget_buffered(venue);
+        }
+        if change.link == LinkKind::OrderEntry && change.state == LinkState::Up {
+            self.execution.throttle.begin_session(venue, self.now);
         }
         let blind = change.link == LinkKind::Market
             && change.state == LinkState::Down
@@ -402,8 +422,19 @@ impl State {
 
     fn apply_control(&mut self, control: &Control) -> Change {
         match control.verb {
-            ControlVerb::EnableTrading => self.control.trading_enabled = true,
-            ControlVerb::DisableTrading => self.control.trading_enabled = false,
+            ControlVerb::EnableTrading => {
+                self.control.trading.set(Control::EVERYBODY, TradingState::Active);
+            }
+            ControlVerb::DisableTrading => {
+                self.control.trading.set(Control::EVERYBODY, TradingState::Halted);
+            }
+            ControlVerb::SetTradingState => {
+                let code = u8::try_from(control.new).ok();
+                if let Some(state) = code.and_then(|code| TradingState::from_code(code).ok()) {
+                    self.control.trading.set(control.target, state);
+                }
+            }
+            ControlVerb::BeginDay => self.control.trading.begin_day(),
             ControlVerb::Kill => {
                 let asked = KillMode::from_code(control.target as u8).unwrap_or(KillMode::Block);
                 self.control.kill = Some(match self.control.kill {

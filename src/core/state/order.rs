@@ -18,6 +18,7 @@ use crate::family::Family;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, VenueOrderId};
 use crate::num::{Notional, Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, load_list, save_list};
+use crate::state::chains::Chains;
 use crate::time::Nanos;
 
 coded! {
@@ -203,6 +204,17 @@ impl Order {
         (quantity - self.filled).max(Quantity::ZERO)
     }
 
+    /// What it may still cost at its own price, or at the keener of its two while a Replace is out; a market order's price is
+    /// not known.
+    #[inline]
+    pub fn working_cost(&self) -> Notional {
+        let price = match self.inflight {
+            Some(Inflight { request: RequestKind::Replace, price, .. }) => price.max(self.price),
+            _ => self.price.max(self.stop_price),
+        };
+        price.notional(self.working())
+    }
+
     /// It can lower a position and never turn it: what the venue lets it fill ends at flat.
     #[inline]
     pub fn only_closes(&self) -> bool {
@@ -286,6 +298,7 @@ pub struct OrderTable {
     capacity: usize,
     by_client_id: ClientIdIndex,
     live: Vec<OrderIndex>,
+    live_by_instrument: Chains,
     /// Orders that have ended and are still asked about: something about their fills is not known.
     unresolved: Vec<OrderIndex>,
     /// Terminal rows in the order in which they ended: a ring over `capacity`.
@@ -297,8 +310,17 @@ pub struct OrderTable {
 /// The index by client id is made anew: where an entry stands in it decides nothing.
 impl Saved for OrderTable {
     fn save<S: Sink + ?Sized>(&self, to: &mut S) {
-        let Self { rows, capacity: _, by_client_id: _, live, unresolved, ended, ended_from, ended_count } =
-            self;
+        let Self {
+            rows,
+            capacity: _,
+            by_client_id: _,
+            live,
+            live_by_instrument: _,
+            unresolved,
+            ended,
+            ended_from,
+            ended_count,
+        } = self;
         save_list(rows, to);
         save_list(live, to);
         save_list(unresolved, to);
@@ -317,6 +339,12 @@ impl Saved for OrderTable {
         for at in 0..self.rows.len() {
             self.by_client_id.insert(OrderIndex(at as u32), &self.rows);
         }
+        self.live_by_instrument.clear();
+        for index in &self.live {
+            if let Some(order) = self.rows.get(index.index()) {
+                self.live_by_instrument.link(order.instrument, *index);
+            }
+        }
         Ok(())
     }
 }
@@ -329,6 +357,7 @@ impl OrderTable {
             capacity,
             by_client_id: ClientIdIndex::new(capacity),
             live: Vec::with_capacity(capacity),
+            live_by_instrument: Chains::new(capacity),
             unresolved: Vec::with_capacity(capacity),
             ended: alloc::vec![OrderIndex::NONE; capacity],
             ended_from: 0,
@@ -363,6 +392,12 @@ impl OrderTable {
     /// Orders that have ended and are still asked about.
     pub fn unresolved(&self) -> &[OrderIndex] {
         &self.unresolved
+    }
+
+    /// The live orders of one instrument.
+    #[inline]
+    pub fn live_on(&self, instrument: InstrumentId) -> impl Iterator<Item = &Order> {
+        self.live_by_instrument.of(instrument).filter_map(|index| self.order(index))
     }
 
     pub fn has_room(&self) -> bool {
@@ -432,15 +467,21 @@ impl OrderTable {
         };
         self.by_client_id.insert(index, &self.rows);
         self.live.push(index);
+        self.live_by_instrument.link(new.instrument, index);
         Some(index)
     }
 
     /// Takes a terminal order off the live list; its row stays known until it is needed.
     pub(crate) fn retire(&mut self, index: OrderIndex) {
-        let Some(at) = self.order(index).map(|order| order.live_at as usize) else { return };
+        let Some((at, instrument)) =
+            self.order(index).map(|order| (order.live_at as usize, order.instrument))
+        else {
+            return;
+        };
         if self.live.get(at) != Some(&index) {
             return;
         }
+        self.live_by_instrument.unlink(instrument, index);
         self.live.swap_remove(at);
         if let Some(moved) = self.live.get(at).copied()
             && let Some(order) = self.order_mut(moved)

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::event::RequestKind;
 use crate::id::{InstrumentId, OrderKey};
-use crate::intent::Intent;
-use crate::record::{Admission, Gate};
+use crate::intent::{Intent, NewIntent};
+use crate::record::{Admission, Wait};
 use crate::time::Nanos;
 
 #[derive(Clone, Debug)]
@@ -17,9 +17,11 @@ pub struct Queue {
     pending: Vec<Pending>,
     capacity: usize,
     admissions: u64,
+    /// How many of them are Replaces.
+    replaces: u32,
 }
 
-crate::saved! { table Queue { admissions } lists { pending } kept { capacity } }
+crate::saved! { table Queue { admissions, replaces } lists { pending } kept { capacity } }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
@@ -32,22 +34,22 @@ pub struct Pending {
     pub since: Nanos,
     /// Why it did not go at the last look.
     pub waits_for: Wait,
+    /// That it waits long was recorded.
+    pub reported: bool,
 }
 
-crate::saved! { value Pending { intent, instrument, reducing, admitted, since, waits_for } }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Not looked at yet.
-    Fresh,
-    Gate(Gate),
-    Inflight,
-    Rate,
-}
-
-crate::saved! { choice Wait { Fresh = 0, Gate(gate) = 1, Inflight = 2, Rate = 3 } }
+crate::saved! { value Pending { intent, instrument, reducing, admitted, since, waits_for, reported } }
 
 impl Pending {
+    /// The order that it would begin, if it is a New.
+    #[inline]
+    pub fn new_order(&self) -> Option<&NewIntent> {
+        match &self.intent {
+            Intent::New(new) => Some(new),
+            Intent::Replace(_) | Intent::Cancel(_) => None,
+        }
+    }
+
     #[inline]
     fn rank(&self) -> u8 {
         let strength = match self.intent.request() {
@@ -61,7 +63,7 @@ impl Pending {
 
 impl Queue {
     pub fn new(capacity: usize) -> Self {
-        Self { pending: Vec::with_capacity(capacity), capacity, admissions: 0 }
+        Self { pending: Vec::with_capacity(capacity), capacity, admissions: 0, replaces: 0 }
     }
 
     #[inline]
@@ -76,6 +78,12 @@ impl Queue {
 
     pub fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.pending.iter()
+    }
+
+    /// A Replace waits: what it adds depends on its order, and is looked up.
+    #[inline]
+    pub fn has_replaces(&self) -> bool {
+        self.replaces != 0
     }
 
     #[inline]
@@ -107,7 +115,7 @@ impl Queue {
             (Intent::New(_), Intent::New(_))
             | (Intent::Replace(_), Intent::Replace(_))
             | (Intent::Replace(_) | Intent::Cancel(_), Intent::Cancel(_)) => {
-                self.pending.remove(at);
+                self.remove(at);
                 match self.enter(intent, instrument, reducing, known.since) {
                     Admission::Entered => Admission::Replaced,
                     other => other,
@@ -118,7 +126,7 @@ impl Queue {
                 new.quantity = replace.quantity;
                 if known.reducing != reducing {
                     // Another rank: it stands behind those of that rank that came before.
-                    self.pending.remove(at);
+                    self.remove(at);
                     self.enter(Intent::New(new), known.instrument, reducing, known.since);
                 } else if let Some(slot) = self.pending.get_mut(at) {
                     slot.intent = Intent::New(new);
@@ -126,7 +134,7 @@ impl Queue {
                 Admission::Folded
             }
             (Intent::New(_), Intent::Cancel(_)) => {
-                self.pending.remove(at);
+                self.remove(at);
                 Admission::Removed
             }
             (Intent::Replace(_) | Intent::Cancel(_), Intent::New(_))
@@ -139,6 +147,7 @@ impl Queue {
             return Admission::QueueFull;
         }
         self.admissions += 1;
+        self.replaces += u32::from(intent.request() == RequestKind::Replace);
         let pending = Pending {
             intent,
             instrument,
@@ -146,6 +155,7 @@ impl Queue {
             admitted: self.admissions,
             since,
             waits_for: Wait::Fresh,
+            reported: false,
         };
         let at = self.pending.partition_point(|known| known.rank() <= pending.rank());
         self.pending.insert(at, pending);
@@ -160,7 +170,8 @@ impl Queue {
     #[inline]
     pub(crate) fn remove(&mut self, at: usize) {
         if at < self.pending.len() {
-            self.pending.remove(at);
+            let gone = self.pending.remove(at);
+            self.replaces -= u32::from(gone.intent.request() == RequestKind::Replace);
         }
     }
 
@@ -168,6 +179,13 @@ impl Queue {
     pub(crate) fn wait(&mut self, at: usize, why: Wait) {
         if let Some(pending) = self.pending.get_mut(at) {
             pending.waits_for = why;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn note_reported(&mut self, at: usize) {
+        if let Some(pending) = self.pending.get_mut(at) {
+            pending.reported = true;
         }
     }
 }
@@ -178,7 +196,7 @@ mod tests {
     use crate::event::Side;
     use crate::family::Family;
     use crate::id::{OrderIndex, StrategyId};
-    use crate::intent::{CancelIntent, NewIntent, ReplaceIntent};
+    use crate::intent::{CancelIntent, ReplaceIntent};
     use crate::num::{Price, Quantity};
 
     fn key(slot: u16) -> OrderKey {

@@ -1,23 +1,27 @@
 //! Token buckets: refilled as a function of event time only, so that a replay draws the same tokens.
 //!
-//! Tokens are counted in nanotokens (a token is `interval` units, a nanosecond brings `refill` of them): no rounding.
+//! Tokens are counted in nanotokens (a token is `interval` units, a nanosecond brings `refill` of them): no rounding. A venue has its buckets, a
+//! session and an instrument theirs, as configured; a request draws on all that concern it, or on none. Where a venue tells how much it has counted,
+//! a bucket never holds more than what is left of that: others may trade on the same account.
 //! Hot.
 
 use alloc::vec::Vec;
 
-use crate::event::RequestKind;
-use crate::id::VenueId;
-use crate::limits::{BucketLimit, Configuration, MAX_VENUES};
+use crate::event::{RateUsage, RequestKind};
+use crate::id::{InstrumentId, VenueId};
+use crate::limits::{BucketLimit, BucketScope, Configuration, MAX_VENUES};
 use crate::time::Nanos;
 
 #[derive(Clone, Debug)]
 pub struct Throttle {
+    /// Of each venue, those of its session included.
     venues: Vec<Vec<Bucket>>,
+    instruments: Vec<Vec<Bucket>>,
     /// Until when each venue wants to hear nothing from us (429, 418).
     held_until: [Nanos; MAX_VENUES],
 }
 
-crate::saved! { table Throttle { venues, held_until } }
+crate::saved! { table Throttle { venues, instruments, held_until } }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -29,37 +33,73 @@ pub struct Bucket {
 
 crate::saved! { table Bucket { level, refilled } kept { limit } }
 
+/// A bucket has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lack {
+    pub until: Nanos,
+    /// It is not the instrument's own: others wait for it too.
+    pub is_common: bool,
+}
+
 impl Throttle {
     pub fn new(configuration: &Configuration) -> Self {
-        let buckets = |limits: &Vec<BucketLimit>| limits.iter().map(|limit| Bucket::full(*limit)).collect();
+        let of_venue =
+            |venue: usize| configuration.venues.get(venue).into_iter().flat_map(|v| v.buckets.iter());
+        let is_own = |limit: &&BucketLimit| limit.per == BucketScope::Instrument;
+        let common = |venue| of_venue(venue).filter(|limit| !is_own(limit)).map(|limit| Bucket::full(*limit));
+        let own = |venue| of_venue(venue).filter(is_own).map(|limit| Bucket::full(*limit));
         Self {
-            venues: configuration.venues.iter().map(|venue| buckets(&venue.buckets)).collect(),
+            venues: (0..configuration.venues.len()).map(|venue| common(venue).collect()).collect(),
+            instruments: configuration.instruments.iter().map(|i| own(i.venue.index()).collect()).collect(),
             held_until: [Nanos::ZERO; MAX_VENUES],
         }
     }
 
-    /// Draws on every bucket of the venue, or on none; where one lacks room, says when it will have it.
+    /// Draws on every bucket that the request concerns, or on none; where one lacks room, says when it will have it.
     #[inline]
-    pub(crate) fn draw(&mut self, venue: VenueId, request: RequestKind, now: Nanos) -> Result<(), Nanos> {
-        let Some(buckets) = self.venues.get_mut(venue.index()) else { return Ok(()) };
-        let mut ready = now.later(self.held_until.get(venue.index()).copied().unwrap_or(Nanos::ZERO));
-        for bucket in buckets.iter_mut() {
+    pub(crate) fn draw(
+        &mut self,
+        venue: VenueId,
+        instrument: InstrumentId,
+        request: RequestKind,
+        now: Nanos,
+    ) -> Result<(), Lack> {
+        let mut common = now.later(self.held_until(venue));
+        let mut until = common;
+        for bucket in self.concerned(venue, instrument) {
             bucket.refill(now);
-            ready = ready.later(bucket.ready_at(request));
+            let ready = bucket.ready_at(request);
+            until = until.later(ready);
+            if bucket.limit.per != BucketScope::Instrument {
+                common = common.later(ready);
+            }
         }
-        if ready > now {
-            return Err(ready);
+        if until > now {
+            return Err(Lack { until, is_common: common > now });
         }
-        for bucket in buckets.iter_mut() {
-            bucket.take(request);
-        }
+        self.concerned(venue, instrument).for_each(|bucket| bucket.take(request));
         Ok(())
     }
 
-    /// The venue said when it will listen again.
-    pub(crate) fn hold(&mut self, venue: VenueId, until: Nanos) {
+    /// The venue told how much it has counted (by its clock at `stamp`), or when it will listen again.
+    pub(crate) fn note_usage(&mut self, venue: VenueId, usage: &RateUsage, now: Nanos, stamp: Nanos) {
         if let Some(held) = self.held_until.get_mut(venue.index()) {
-            *held = held.later(until);
+            *held = held.later(usage.retry_at);
+        }
+        let counted = |bucket: &&mut Bucket| {
+            bucket.limit.counted_as == Some(usage.bucket) && bucket.limit.per == BucketScope::Venue
+        };
+        for bucket in self.venues.get_mut(venue.index()).into_iter().flatten().filter(counted) {
+            bucket.refill(now);
+            bucket.believe(usage, stamp);
+        }
+    }
+
+    /// Order entry has logged on anew: what counts by session begins anew.
+    pub(crate) fn begin_session(&mut self, venue: VenueId, now: Nanos) {
+        let buckets = self.venues.get_mut(venue.index()).into_iter().flatten();
+        for bucket in buckets.filter(|bucket| bucket.limit.per == BucketScope::Session) {
+            *bucket = Bucket { refilled: now, ..Bucket::full(bucket.limit) };
         }
     }
 
@@ -69,15 +109,23 @@ impl Throttle {
     }
 
     /// A request that never left has used nothing up.
-    pub(crate) fn refund(&mut self, venue: VenueId, request: RequestKind) {
-        for bucket in self.venues.get_mut(venue.index()).into_iter().flatten() {
-            bucket.give_back(request);
-        }
+    pub(crate) fn refund(&mut self, venue: VenueId, instrument: InstrumentId, request: RequestKind) {
+        self.concerned(venue, instrument).for_each(|bucket| bucket.give_back(request));
     }
 
-    /// Whole tokens left, per bucket: for display.
+    /// Whole tokens left, per bucket of the venue: for display.
     pub fn tokens(&self, venue: VenueId) -> impl Iterator<Item = u64> + '_ {
         self.venues.get(venue.index()).into_iter().flatten().map(|bucket| bucket.tokens())
+    }
+
+    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+        self.venues.iter().chain(&self.instruments).flatten()
+    }
+
+    #[inline]
+    fn concerned(&mut self, venue: VenueId, instrument: InstrumentId) -> impl Iterator<Item = &mut Bucket> {
+        let common = self.venues.get_mut(venue.index()).into_iter().flatten();
+        common.chain(self.instruments.get_mut(instrument.index()).into_iter().flatten())
     }
 }
 
@@ -133,6 +181,20 @@ impl Bucket {
         self.level = self.level.saturating_sub(cost);
     }
 
+    /// The venue's windows stand side by side on its clock, and ours refills all the time: what the venue has left in its window, less what
+    /// comes back until that ends, is the most that may be here. Where the venue counts as we do, that changes nothing.
+    fn believe(&mut self, usage: &RateUsage, stamp: Nanos) {
+        let interval = self.limit.interval.raw();
+        let Some(into_window) = stamp.raw().checked_rem(interval) else { return };
+        let to_come = u128::from(interval - into_window) * u128::from(self.limit.refill);
+        let allowed = match usage.limit {
+            0 => u64::from(self.limit.burst) + u64::from(self.limit.refill),
+            limit => u64::from(limit),
+        };
+        let left = u128::from(allowed.saturating_sub(u64::from(usage.used))) * u128::from(interval);
+        self.level = self.level.min(left.saturating_sub(to_come));
+    }
+
     fn give_back(&mut self, request: RequestKind) {
         let interval = u128::from(self.limit.interval.raw());
         let full = u128::from(self.limit.burst) * interval;
@@ -148,23 +210,40 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::VenueLimits;
+    use crate::limits::{InstrumentLimits, VenueLimits};
+
+    const HERE: (VenueId, InstrumentId) = (VenueId(0), InstrumentId(0));
 
     fn throttle(burst: u32, refill: u32, reserve: u32) -> Throttle {
-        let bucket = BucketLimit {
-            burst,
-            refill,
+        with(BucketLimit { burst, refill, cancel_reserve: reserve, ..bucket() })
+    }
+
+    fn bucket() -> BucketLimit {
+        BucketLimit {
+            burst: 1,
+            refill: 1,
             interval: Nanos::from_secs(10),
             costs: [1, 1, 1],
-            cancel_reserve: reserve,
-        };
-        Throttle {
-            held_until: [Nanos::ZERO; MAX_VENUES],
-            venues: alloc::vec![VenueLimits { buckets: alloc::vec![bucket], ..VenueLimits::default() }]
-                .iter()
-                .map(|v| v.buckets.iter().map(|b| Bucket::full(*b)).collect())
-                .collect(),
+            counted_as: Some(1),
+            ..BucketLimit::default()
         }
+    }
+
+    /// One venue with this bucket, and two instruments.
+    fn with(limit: BucketLimit) -> Throttle {
+        Throttle::new(&Configuration {
+            venues: alloc::vec![VenueLimits { buckets: alloc::vec![limit], ..VenueLimits::default() }],
+            instruments: alloc::vec![InstrumentLimits::default(); 2],
+            ..Configuration::default()
+        })
+    }
+
+    fn draw(throttle: &mut Throttle, request: RequestKind, now: Nanos) -> Result<(), Nanos> {
+        throttle.draw(HERE.0, HERE.1, request, now).map_err(|lack| lack.until)
+    }
+
+    fn usage(used: u32, limit: u32) -> RateUsage {
+        RateUsage { bucket: 1, used, limit, retry_at: Nanos::ZERO }
     }
 
     #[test]
@@ -173,7 +252,7 @@ mod tests {
         let mut sent = Vec::new();
         let mut now = Nanos::from_secs(100);
         for _ in 0..100_000 {
-            if throttle.draw(VenueId(0), RequestKind::New, now).is_ok() {
+            if draw(&mut throttle, RequestKind::New, now).is_ok() {
                 sent.push(now);
             }
             now = now + Nanos::from_millis(1);
@@ -191,20 +270,74 @@ mod tests {
     fn the_answer_names_the_instant_at_which_there_is_room() {
         let mut throttle = throttle(1, 10, 0);
         let now = Nanos::from_secs(5);
-        assert_eq!(throttle.draw(VenueId(0), RequestKind::New, now), Ok(()));
-        let ready = throttle.draw(VenueId(0), RequestKind::New, now).unwrap_err();
+        assert_eq!(draw(&mut throttle, RequestKind::New, now), Ok(()));
+        let ready = draw(&mut throttle, RequestKind::New, now).unwrap_err();
         assert_eq!(ready, Nanos::from_secs(6));
-        assert_eq!(throttle.draw(VenueId(0), RequestKind::New, ready), Ok(()));
+        assert_eq!(draw(&mut throttle, RequestKind::New, ready), Ok(()));
     }
 
     #[test]
     fn reserved_tokens_are_for_cancels_only() {
         let mut throttle = throttle(3, 1, 2);
         let now = Nanos::from_secs(1);
-        assert!(throttle.draw(VenueId(0), RequestKind::New, now).is_ok());
-        assert!(throttle.draw(VenueId(0), RequestKind::New, now).is_err());
-        assert!(throttle.draw(VenueId(0), RequestKind::Cancel, now).is_ok());
-        assert!(throttle.draw(VenueId(0), RequestKind::Cancel, now).is_ok());
-        assert!(throttle.draw(VenueId(0), RequestKind::Cancel, now).is_err());
+        assert!(draw(&mut throttle, RequestKind::New, now).is_ok());
+        assert!(draw(&mut throttle, RequestKind::New, now).is_err());
+        assert!(draw(&mut throttle, RequestKind::Cancel, now).is_ok());
+        assert!(draw(&mut throttle, RequestKind::Cancel, now).is_ok());
+        assert!(draw(&mut throttle, RequestKind::Cancel, now).is_err());
+    }
+
+    #[test]
+    fn a_venue_that_counted_as_we_did_changes_nothing() {
+        let mut throttle = throttle(50, 100, 0);
+        let mut sent = 0;
+        // From the beginning of one of the venue's windows, as fast as it goes.
+        for step in 0..9_999 {
+            let now = Nanos::from_secs(100) + Nanos::from_millis(step);
+            sent += u32::from(draw(&mut throttle, RequestKind::New, now).is_ok());
+            let before = throttle.buckets().next().copied();
+            throttle.note_usage(VenueId(0), &usage(sent, 150), now, now);
+            assert_eq!(throttle.buckets().next().copied(), before, "after {sent} in {step} ms");
+        }
+        assert!(sent > 140);
+    }
+
+    #[test]
+    fn a_venue_that_counted_more_than_we_did_leaves_us_the_rest() {
+        let mut throttle = throttle(50, 100, 0);
+        // A second before its window ends, 290 of 300 are used: 10 are left, and 10 come back by then.
+        let now = Nanos::from_secs(109);
+        throttle.note_usage(VenueId(0), &usage(280, 300), now, now);
+        assert_eq!(throttle.tokens(VenueId(0)).next(), Some(10));
+        throttle.note_usage(VenueId(0), &usage(300, 300), now, now);
+        assert_eq!(throttle.tokens(VenueId(0)).next(), Some(0));
+        // Another limit's count is none of ours.
+        let mut other = self::throttle(50, 100, 0);
+        other.note_usage(VenueId(0), &RateUsage { bucket: 2, ..usage(300, 300) }, now, now);
+        assert_eq!(other.tokens(VenueId(0)).next(), Some(50));
+    }
+
+    #[test]
+    fn an_instrument_has_a_bucket_of_its_own_where_configured() {
+        let mut throttle = with(BucketLimit { per: BucketScope::Instrument, ..bucket() });
+        let now = Nanos::from_secs(1);
+        let new = RequestKind::New;
+        assert!(throttle.draw(VenueId(0), InstrumentId(0), new, now).is_ok());
+        assert!(throttle.draw(VenueId(0), InstrumentId(0), new, now).is_err());
+        assert!(throttle.draw(VenueId(0), InstrumentId(1), new, now).is_ok());
+    }
+
+    #[test]
+    fn a_new_session_begins_with_full_buckets_of_its_own() {
+        let mut throttle = with(BucketLimit { per: BucketScope::Session, ..bucket() });
+        let now = Nanos::from_secs(1);
+        assert!(draw(&mut throttle, RequestKind::New, now).is_ok());
+        assert!(draw(&mut throttle, RequestKind::New, now).is_err());
+        throttle.begin_session(VenueId(0), now);
+        assert!(draw(&mut throttle, RequestKind::New, now).is_ok());
+        let mut of_venue = with(bucket());
+        assert!(draw(&mut of_venue, RequestKind::New, now).is_ok());
+        of_venue.begin_session(VenueId(0), now);
+        assert!(draw(&mut of_venue, RequestKind::New, now).is_err());
     }
 }

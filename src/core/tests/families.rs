@@ -13,10 +13,9 @@ use linchpin_core::id::*;
 use linchpin_core::intent::{CancelIntent, Intent, Intents, NewIntent};
 use linchpin_core::limits::Configuration;
 use linchpin_core::num::{Price, Quantity};
-use linchpin_core::record::{Admission, Decision, Gate, RiskReason};
+use linchpin_core::record::{Admission, Decision, Gate, RiskReason, Wait};
 use linchpin_core::snapshot::{Sink, SnapshotError, Words};
 use linchpin_core::state::Change;
-use linchpin_core::state::queue::Wait;
 use linchpin_core::strategy::{Strategy, View, Wakes};
 use linchpin_core::time::Nanos;
 

@@ -39,6 +39,7 @@ fn slow() -> Configuration {
         interval: Nanos::from_secs(1),
         costs: [1, 1, 1],
         cancel_reserve: 0,
+        ..BucketLimit::default()
     };
     Configuration {
         venues: vec![VenueLimits { buckets: vec![bucket], ..VenueLimits::default() }],
@@ -230,7 +231,7 @@ fn waiting_news_on_other_instruments_count_towards_a_strategys_open_orders() {
         Intent::New(limit(2, BTC, Side::Buy, 9_990, 1)),
     ]);
     let verdicts: Vec<_> = said.iter().map(|r| r.verdict).collect();
-    assert_eq!(verdicts, [RiskReason::Allowed, RiskReason::TooManyOpenOrders]);
+    assert_eq!(verdicts, [RiskReason::Allowed, RiskReason::StrategyOpenOrders]);
 }
 
 // ---- market ----

@@ -586,7 +586,7 @@ fn the_form_of_each_kind_is_held_before_it_is_sent() {
 fn only_a_limit_order_can_be_replaced() {
     let mut desk = Desk::ready();
     desk.open(stop(0));
-    assert_eq!(desk.wish(vec![replace(0, 9_890, 10)])[0].verdict, RiskReason::Unsupported);
+    assert_eq!(desk.wish(vec![replace(0, 9_890, 10)])[0].verdict, RiskReason::NotReplaceable);
     desk.open(bid(1));
     assert_eq!(desk.wish(vec![replace(1, 9_980, 10)])[0].verdict, RiskReason::Allowed);
 }

@@ -404,7 +404,13 @@ fn each_leg_has_its_own_bound_and_what_closes_a_leg_always_passes() {
     assert_eq!(desk.wish(vec![more])[0].verdict, RiskReason::PositionLimit);
     let short = Intent::New(on_leg(2, Side::Sell, 100, PositionSide::Short));
     assert_eq!(desk.wish(vec![short])[0].verdict, RiskReason::Allowed, "the other leg is empty");
-    desk.control(ControlVerb::DisableTrading, 0);
+    desk.give(Body::Control(Control {
+        verb: ControlVerb::SetTradingState,
+        target: Control::EVERYBODY,
+        old: 0,
+        new: i64::from(TradingState::Reducing.code()),
+        who: 0,
+    }));
     let closing = Intent::New(on_leg(3, Side::Sell, 5, PositionSide::Long));
     assert_eq!(desk.wish(vec![closing])[0].verdict, RiskReason::Allowed, "a sale on the long leg lowers it");
 }

@@ -8,16 +8,12 @@ use std::path::Path;
 
 use desk::*;
 use linchpin_core::event::*;
-use linchpin_core::family::Family;
-use linchpin_core::id::*;
-use linchpin_core::instrument::{InstrumentDefinition, InstrumentStatus};
-use linchpin_core::intent::{CancelIntent, Intent, NewIntent, ReplaceIntent};
-use linchpin_core::limits::*;
-use linchpin_core::num::*;
-use linchpin_core::record::{Gate, RiskReason};
+use linchpin_core::intent::{Intent, NewIntent};
+use linchpin_core::limits::LimitKey;
+use linchpin_core::num::Quantity;
+use linchpin_core::record::{Gate, RiskReason, Wait};
+use linchpin_core::risk::{Applies, CHECKS, Check};
 use linchpin_core::state::order::OrderState;
-use linchpin_core::state::queue::Wait;
-use linchpin_core::time::Nanos;
 
 // ---- printed ----
 
@@ -153,106 +149,47 @@ fn after_report(state: OrderState, execution: Execution, status: VenueStatus) ->
     format!("{} {}{incident}{doubt}", after.state, after.filled.raw())
 }
 
-/// What a reason checks; its key; its unit; whether an intent that lowers exposure passes.
-fn row(reason: RiskReason) -> Option<(&'static str, &'static str, &'static str, bool)> {
-    use RiskReason as R;
-    Some(match reason {
-        R::Allowed => return None,
-        R::TradingDisabled => {
-            ("the trading switch, and an operator's flatten", "run.trading_enabled", "", true)
-        }
-        R::Killed => ("the kill switch; under `flatten` what lowers exposure passes", "", "", false),
-        R::Draining => ("the run is ending", "", "", false),
-        R::InstrumentUnknown => ("the instrument and its definition are known", "", "", false),
-        R::InstrumentHalted => ("the instrument is trading", "", "", false),
-        R::OffTickRange => ("the venue's least and greatest price", "", "ticks", false),
-        R::OffLotRange => {
-            ("the venue's least and greatest quantity, for limit and market orders", "", "lots", false)
-        }
-        R::BelowMinNotional => ("the venue's least worth of an order", "", "quote asset", true),
-        R::OutsidePercentPrice => {
-            ("the venue's percent-price filter, against the mark or the middle", "", "1/10,000", false)
-        }
-        R::OrderTooLarge => {
-            ("fat finger: quantity of one order", "instrument.max_order_quantity", "lots", false)
-        }
-        R::OrderNotionalTooLarge => {
-            ("fat finger: worth of one order", "instrument.max_order_notional", "quote asset", false)
-        }
-        R::OutsideCollar => {
-            ("distance of a limit price from the trusted reference", "instrument.collar", "1/10,000", false)
-        }
-        R::NoReferencePrice => ("there is a reference for the collar", "instrument.collar", "", false),
-        R::TooManyOpenOrders => (
-            "open and waiting orders of the instrument and of the strategy; room in the order table",
-            "instrument.max_open_orders, strategy.max_open_orders",
-            "orders",
-            true,
-        ),
-        R::PositionLimit => (
-            "the position with all that works and waits on its side filled",
-            "instrument.max_position",
-            "lots",
-            true,
-        ),
-        R::DailyLoss => {
-            ("loss of the day: realised, unrealised, fees", "strategy.max_daily_loss", "quote asset", true)
-        }
-        R::IntentRate => (
-            "a runaway loop: intents in one second (cancels are not counted)",
-            "strategy.max_intents_per_second",
-            "intents",
-            false,
-        ),
-        R::DuplicateOrder => ("one live order a slot", "", "", false),
-        R::SelfCross => ("it would not trade with an order of our own account", "", "", false),
-        R::MarketNotTrusted => (
-            "the book is whole, fresh and not crossed, and positions agree with the venue's",
-            "instrument.stale_after",
-            "span",
-            true,
-        ),
-        R::Unsettled => (
-            "no related private event is still expected (cancels pass)",
-            "settle.quiet, settle.max",
-            "span",
-            false,
-        ),
-        R::NoSuchOrder => ("a Replace or Cancel has a target", "", "", false),
-        R::NotOurInstrument => ("the instrument is the strategy's", "strategy.instruments", "", false),
-        R::BadSlot => ("the slot is below 1,024", "", "", false),
-        R::BadForm => ("what the kind of order needs, and what it cannot have", "", "", false),
-        R::WrongLeg => (
-            "in hedge mode an order names its leg, in one-way mode it does not",
-            "venue.position_mode",
-            "",
-            false,
-        ),
-        R::Unsupported => ("the kind of order can be replaced", "", "", false),
-        #[allow(unreachable_patterns, reason = "a new reason must be described here before it is printed")]
-        _ => ("not described: add it to src/core/tests/tables.rs", "", "", false),
-    })
-}
-
 #[test]
-fn the_risk_reasons_are_printed() {
+fn the_checks_of_risk_are_printed() {
     let mut text = String::from(
         "# Risk\n\n<!-- Printed by src/core/tests/tables.rs: UPDATE_DOCS=1 cargo test -p linchpin-core --test tables -->\n\n\
-         Each intent is allowed, or denied with one of these reasons: the first check that objects answers. A cancel adds \
-         no risk: it needs only a target of its own. *Lowers exposure*: even with all that works and waits on its side \
-         filled, the position does not pass zero; or it only shrinks a working order, at a price that is no keener.\n\n\
+         Each intent is allowed, or denied with one of these reasons. The checks run in the order of the table, and the first that objects \
+         answers. A cancel adds no risk: it needs only a target of its own. Before any check, a Replace or a Cancel without a target is \
+         denied as `no_such_order`, and what has no definition as `instrument_unknown`.\n\n\
+         *Lowers exposure*: even with all that works and waits on its side filled, the position does not pass zero; or the venue sees to it \
+         that it only reduces (reduce-only, close-position, the closing side of a leg); or it only shrinks a working order, at a price that \
+         is no keener.\n\n\
+         *Money* is in the reporting asset, `risk.reporting_asset`. Keys can be changed while the run goes on (`linchpin ctl set`), but \
+         for those in `[run]` and `[core]`, `strategy.instruments` and `order_rows`.\n\n\
          | reason | what is checked | key | unit | what lowers exposure |\n|---|---|---|---|---|\n",
     );
-    for reason in RiskReason::ALL {
-        let Some((checks, key, unit, reducing)) = row(*reason) else { continue };
-        let key = if key.is_empty() { String::new() } else { format!("`{}`", key.replace(", ", "`, `")) };
-        let passes = if reducing { "passes" } else { "is checked too" };
-        text += &format!("| `{reason}` | {checks} | {key} | {unit} | {passes} |\n");
+    for check in CHECKS {
+        let Check { reason, applies, what, keys, unit } = check;
+        let keys = if keys.is_empty() { String::new() } else { format!("`{}`", keys.replace(", ", "`, `")) };
+        let passes = if *applies == Applies::Adding { "passes" } else { "is checked too" };
+        text += &format!("| `{reason}` | {what} | {keys} | {unit} | {passes} |\n");
+    }
+    text += "\n## What a bound does beyond the one order\n\n\
+        Losses are followed at every change of a position or a price (each market at most every 10 ms), whether anybody wishes something \
+        or not. What happens is recorded as a decision with both numbers.\n\n\
+        | reached | from then on | until |\n|---|---|---|\n\
+        | `intent_rate`, `message_ratio` | the strategy is halted, what it had open is cancelled | a person makes it active |\n\
+        | `daily_loss` | the strategy may only reduce, what it had open is cancelled | the next day, or a person |\n\
+        | `drawdown` | the same | a person makes it active: its best counts from there |\n\
+        | `account_daily_loss`, `account_drawdown` | `risk.on_account_loss`: the kill switch, or everybody halted, or everybody only \
+        reduces | a person (and for `halt` and `reduce` after a daily loss, the next day) |\n\
+        \n## Limits that change while the run goes on\n\n\
+        | key | of | unit in events | least | most | none |\n|---|---|---|---|---|---|\n";
+    for key in LimitKey::ALL {
+        let values = key.values();
+        let most = values.range.end();
+        let most = if *most == i64::MAX { String::new() } else { most.to_string() };
+        let none = if values.may_be_none { "0" } else { "" };
+        let (scope, unit, least) = (values.scope, values.unit, values.range.start());
+        text += &format!("| `{key}` | {scope} | {unit} | {least} | {most} | {none} |\n");
     }
     printed("RISK.md", &text);
 }
-
-// ---- one example a reason ----
 
 fn bid(slot: u16, quantity: i64) -> NewIntent {
     limit(slot, BTC, Side::Buy, 9_990, quantity)
@@ -261,223 +198,6 @@ fn bid(slot: u16, quantity: i64) -> NewIntent {
 /// What risk says to one wish.
 fn verdict(desk: &mut Desk, new: NewIntent) -> RiskReason {
     desk.wish(vec![Intent::New(new)])[0].verdict
-}
-
-#[track_caller]
-fn denied(desk: &mut Desk, new: NewIntent, reason: RiskReason) {
-    assert_eq!(verdict(desk, new), reason);
-    assert!(desk.take_dispatches().is_empty());
-}
-
-fn with_limits(change: impl FnOnce(&mut Configuration)) -> Desk {
-    let mut with = configuration();
-    change(&mut with);
-    Desk::ready_with(with, definition())
-}
-
-fn with_definition(change: impl FnOnce(&mut InstrumentDefinition)) -> Desk {
-    let mut with = definition();
-    change(&mut with);
-    Desk::ready_with(configuration(), with)
-}
-
-/// Long ten lots, settled.
-fn long() -> Desk {
-    let mut desk = Desk::ready();
-    let sent = desk.open(bid(0, 10));
-    let fill = desk.fill(&sent, 10, 10, 1);
-    desk.tell(&sent, fill);
-    desk.settle();
-    desk.take_dispatches();
-    desk
-}
-
-#[test]
-fn allowed_a_sane_order_goes_out() {
-    let mut desk = Desk::ready();
-    assert_eq!(verdict(&mut desk, bid(0, 10)), RiskReason::Allowed);
-    assert_eq!(desk.take_dispatches().len(), 1);
-}
-
-#[test]
-fn trading_disabled_denies_new_risk_and_lets_a_position_shrink() {
-    let mut desk = long();
-    desk.control(ControlVerb::DisableTrading, 0);
-    denied(&mut desk, bid(1, 1), RiskReason::TradingDisabled);
-    assert_eq!(verdict(&mut desk, limit(1, BTC, Side::Sell, 10_020, 5)), RiskReason::Allowed);
-}
-
-#[test]
-fn instrument_unknown_denies_what_has_no_definition() {
-    let mut desk = Desk::ready();
-    denied(&mut desk, limit(0, InstrumentId(9), Side::Buy, 9_990, 1), RiskReason::InstrumentUnknown);
-}
-
-#[test]
-fn instrument_halted_denies() {
-    let mut desk = with_definition(|d| d.status = InstrumentStatus::Halted);
-    denied(&mut desk, bid(0, 1), RiskReason::InstrumentHalted);
-}
-
-#[test]
-fn price_filter_denies_outside_the_venues_range() {
-    let mut desk = with_definition(|d| d.max_price = Price::new(9_980));
-    denied(&mut desk, bid(0, 1), RiskReason::OffTickRange);
-}
-
-#[test]
-fn lot_size_denies_too_little_and_too_much() {
-    let mut desk = with_definition(|d| d.min_quantity = Quantity::new(2));
-    denied(&mut desk, bid(0, 1), RiskReason::OffLotRange);
-    denied(&mut desk, bid(0, 6_000), RiskReason::OffLotRange);
-}
-
-#[test]
-fn min_notional_denies_an_order_worth_too_little() {
-    let mut desk = with_definition(|d| d.min_notional = 5 * CASH_UNIT);
-    denied(&mut desk, bid(0, 1), RiskReason::BelowMinNotional);
-}
-
-#[test]
-fn percent_price_denies_far_from_the_mark() {
-    let mut desk = with_definition(|d| (d.percent_up, d.percent_down) = (10_100, 9_900));
-    denied(&mut desk, limit(0, BTC, Side::Buy, 9_800, 1), RiskReason::OutsidePercentPrice);
-}
-
-#[test]
-fn max_order_quantity_denies_a_fat_finger() {
-    denied(&mut Desk::ready(), bid(0, 1_001), RiskReason::OrderTooLarge);
-}
-
-#[test]
-fn max_order_notional_denies_a_fat_finger() {
-    let mut desk = with_limits(|c| c.instruments[0].max_order_notional = Notional::new(50_000));
-    denied(&mut desk, bid(0, 6), RiskReason::OrderNotionalTooLarge);
-}
-
-#[test]
-fn price_collar_denies_a_price_far_from_the_reference() {
-    denied(&mut Desk::ready(), limit(0, BTC, Side::Buy, 9_000, 1), RiskReason::OutsideCollar);
-}
-
-#[test]
-fn no_reference_price_denies_what_the_collar_cannot_measure() {
-    let mut desk = long();
-    desk.give(Body::BookLost(BookLoss::Gap));
-    denied(&mut desk, limit(1, BTC, Side::Sell, 10_020, 5), RiskReason::NoReferencePrice);
-}
-
-#[test]
-fn max_open_orders_denies_one_more_of_the_instrument_or_of_the_strategy() {
-    let mut desk = with_limits(|c| c.instruments[0].max_open_orders = 1);
-    desk.open(bid(0, 1));
-    denied(&mut desk, bid(1, 1), RiskReason::TooManyOpenOrders);
-    let mut desk = with_limits(|c| c.strategies[0].max_open_orders = 1);
-    desk.open(bid(0, 1));
-    denied(&mut desk, limit(1, ETH, Side::Buy, 9_990, 1), RiskReason::TooManyOpenOrders);
-}
-
-#[test]
-fn max_position_denies_with_all_working_orders_assumed_filled() {
-    let mut desk = Desk::ready();
-    desk.open(bid(0, 60));
-    denied(&mut desk, bid(1, 41), RiskReason::PositionLimit);
-    assert_eq!(verdict(&mut desk, bid(1, 40)), RiskReason::Allowed);
-}
-
-#[test]
-fn daily_loss_denies_new_risk_once_it_is_reached() {
-    let mut desk = with_limits(|c| c.strategies[0].max_daily_loss = CASH_UNIT / 100);
-    let sent = desk.open(bid(0, 10));
-    let fill = desk.fill(&sent, 10, 10, 1);
-    desk.tell(&sent, fill);
-    desk.settle();
-    desk.market(BTC, 9_900, 9_910);
-    desk.pass(Nanos::from_millis(20));
-    denied(&mut desk, limit(1, BTC, Side::Buy, 9_890, 1), RiskReason::DailyLoss);
-}
-
-#[test]
-fn intent_rate_denies_a_runaway_loop() {
-    let mut desk = with_limits(|c| c.strategies[0].max_intents_per_second = 3);
-    let said = desk.wish((0..4).map(|slot| Intent::New(bid(slot, 1))).collect());
-    let last = said.iter().map(|record| record.verdict).collect::<Vec<_>>();
-    assert_eq!(last[2..], [RiskReason::Allowed, RiskReason::IntentRate]);
-}
-
-#[test]
-fn duplicate_order_denies_a_second_order_in_a_slot() {
-    let mut desk = Desk::ready();
-    desk.open(bid(0, 1));
-    denied(&mut desk, bid(0, 1), RiskReason::DuplicateOrder);
-}
-
-#[test]
-fn self_cross_denies_a_trade_with_ourselves() {
-    let mut desk = Desk::ready();
-    desk.open(bid(0, 1));
-    denied(&mut desk, limit(1, BTC, Side::Sell, 9_990, 1), RiskReason::SelfCross);
-}
-
-#[test]
-fn market_not_trusted_denies_new_risk_on_a_stale_crossed_or_lost_market() {
-    let mut desk = Desk::ready();
-    desk.market(BTC, 10_010, 10_000);
-    denied(&mut desk, bid(0, 1), RiskReason::MarketNotTrusted);
-    let mut desk = Desk::ready();
-    desk.pass(Nanos::from_secs(6));
-    denied(&mut desk, bid(0, 1), RiskReason::MarketNotTrusted);
-    let mut desk = Desk::ready();
-    desk.give(Body::BookLost(BookLoss::Gap));
-    denied(&mut desk, bid(0, 1), RiskReason::MarketNotTrusted);
-}
-
-#[test]
-fn unsettled_denies_while_private_events_are_expected() {
-    let mut desk = Desk::ready();
-    let sent = desk.send(bid(0, 1));
-    desk.accept(&sent);
-    denied(&mut desk, bid(1, 1), RiskReason::Unsettled);
-}
-
-#[test]
-fn no_such_order_denies_a_change_of_nothing() {
-    let mut desk = Desk::ready();
-    let replace = ReplaceIntent { key: key(0), price: Price::new(1), quantity: Quantity::new(1) };
-    let cancel = CancelIntent { key: key(0), order: OrderIndex::NONE, family: Family::Entry };
-    for intent in [Intent::Replace(replace), Intent::Cancel(cancel)] {
-        assert_eq!(desk.wish(vec![intent])[0].verdict, RiskReason::NoSuchOrder);
-    }
-}
-
-#[test]
-fn not_our_instrument_denies_what_configuration_gave_to_another() {
-    let mut desk = with_limits(|c| c.strategies[0].instruments = vec![0]);
-    // The scripted strategy wakes on its own instrument, and wishes for another.
-    denied(&mut desk, limit(0, ETH, Side::Buy, 9_990, 1), RiskReason::NotOurInstrument);
-}
-
-#[test]
-fn bad_slot_denies_a_slot_beyond_the_table() {
-    denied(&mut Desk::ready(), bid(MAX_SLOTS as u16, 1), RiskReason::BadSlot);
-}
-
-#[test]
-fn unsupported_denies_a_replace_of_a_market_order() {
-    let mut desk = Desk::ready();
-    let market = NewIntent { kind: OrderKind::Market, price: Price::ZERO, ..bid(0, 1) };
-    desk.open(market);
-    let replace = ReplaceIntent { key: key(0), price: Price::new(9_990), quantity: Quantity::new(1) };
-    assert_eq!(desk.wish(vec![Intent::Replace(replace)])[0].verdict, RiskReason::Unsupported);
-}
-
-#[test]
-fn killed_and_draining_desks_hear_no_strategy() {
-    for verb in [ControlVerb::Kill, ControlVerb::Drain] {
-        let mut desk = Desk::ready();
-        desk.control(verb, u32::from(KillMode::Block.code()));
-        assert!(desk.wish(vec![Intent::New(bid(0, 1))]).is_empty(), "{verb}");
-    }
 }
 
 // ---- one example a gate: allowed, admitted, and waiting; sent when it opens ----

@@ -57,13 +57,14 @@ fn configuration() -> Configuration {
             max_open_orders: 10,
             collar: 500,
             stale_after: Nanos::from_secs(5),
+            ..InstrumentLimits::default()
         }],
         strategies: vec![StrategyLimits {
             instruments: vec![0],
             max_open_orders: 10,
             max_intents_per_second: 0,
             max_daily_loss: 0,
-            max_order_age: Nanos::ZERO,
+            ..StrategyLimits::default()
         }],
         order_rows: 64,
         book_levels: 1024,
@@ -75,6 +76,7 @@ fn configuration() -> Configuration {
         trading_enabled: true,
         killed: false,
         state_hash_every: 0,
+        ..Configuration::default()
     }
 }
 

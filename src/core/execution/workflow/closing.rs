@@ -48,6 +48,9 @@ impl Closing {
             }
         }
         self.again_at = Nanos::MAX;
+        if state.control.trading.is_sweeping() {
+            self.sweep(state, intents);
+        }
         let kill = state.control.kill;
         let cancelling = matches!(kill, Some(KillMode::Cancel | KillMode::Flatten)) || state.control.draining;
         let flattening = kill == Some(KillMode::Flatten) || self.flatten;
@@ -66,6 +69,24 @@ impl Closing {
         }
         state.control.flattening = self.flatten;
         true
+    }
+
+    /// After a trip, what the strategy had open before is cancelled, but for what can only reduce; what it wishes after is
+    /// its own business.
+    #[cold]
+    fn sweep(&mut self, state: &mut State, intents: &mut Intents) {
+        let mut open = false;
+        for (index, order) in state.execution.orders.live_orders() {
+            if state.control.trading.sweeps(order) {
+                open = true;
+                cancel_order(state, index, Family::Closing, intents);
+            }
+        }
+        if open {
+            self.again_at = state.now + CANCEL_AGAIN;
+        } else {
+            state.control.trading.swept();
+        }
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use crate::event::Side;
 use crate::family::Family;
 use crate::num::Quantity;
 use crate::state::order::{Confirmation, Order};
+use crate::state::stakes::Work;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exposure {
@@ -77,6 +78,7 @@ pub(super) struct Weight {
     pub(super) higher: bool,
     /// The family of what is out about it, until the venue confirms it.
     pub(super) out: Option<Family>,
+    pub(super) work: Work,
 }
 
 impl Weight {
@@ -88,7 +90,16 @@ impl Weight {
         let confirmed = !live || order.confirmation == Confirmation::Confirmed;
         let out = if confirmed { None } else { Some(order.inflight.map_or(order.family, |i| i.family)) };
         let higher = live && order.family != Family::Entry;
-        Self { working, closing, closes_whole, live, in_doubt: order.is_in_doubt(), higher, out }
+        Self {
+            working,
+            closing,
+            closes_whole,
+            live,
+            in_doubt: order.is_in_doubt(),
+            higher,
+            out,
+            work: Work::of(order),
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl ExecutionState {
             .and_then(|m| m.definition.as_ref())
             .map_or(Notional::ZERO, |definition| entry_cost(rest, report.entry_price, definition));
         self.holdings.adopt(instrument, report.side, rest, cost);
+        self.hold_all(instrument);
     }
 
     /// The snapshot is whole: a live order that it does not name is not open, and its ending must be asked for.

@@ -12,6 +12,7 @@ use crate::num::{Cash, Quantity};
 use crate::record::IncidentKind;
 use crate::state::account::AccountState;
 use crate::state::market::MarketState;
+use crate::state::stakes::Place;
 use crate::state::{Finding, Findings};
 
 impl ExecutionState {
@@ -40,6 +41,7 @@ impl ExecutionState {
         let Some(instrument) = instrument else { return false };
         let legs = self.legs_of(instrument);
         self.holdings.fund(instrument, legs, payment);
+        self.hold_all(instrument);
         true
     }
 
@@ -47,8 +49,15 @@ impl ExecutionState {
     pub(crate) fn move_spot(&mut self, venue: VenueId, asset: AssetId, change: Cash, market: &MarketState) {
         let lead = spot(market, venue).find(|(_, definition)| definition.base == asset);
         if let Some((instrument, definition)) = lead {
-            self.holdings.transfer(instrument, Quantity::new(definition.lot.whole_steps(change)));
+            self.transfer(instrument, Quantity::new(definition.lot.whole_steps(change)));
         }
+    }
+
+    fn transfer(&mut self, instrument: InstrumentId, lots: Quantity) {
+        self.holdings.transfer(instrument, lots);
+        let owner = self.owner_row(StrategyId::EXTERNAL);
+        self.stakes.bring(Place { owner, instrument, leg: PositionSide::Both }, lots);
+        self.hold(StrategyId::EXTERNAL, instrument, PositionSide::Both);
     }
 
     /// A read-back is whole: what the strategies do not explain of each base balance is the external owner's. Less there
@@ -71,7 +80,7 @@ impl ExecutionState {
             let rest = definition.lot.whole_steps(balance.wallet - ours);
             let external = self.position(StrategyId::EXTERNAL, instrument);
             let before = external.map_or(Quantity::ZERO, |position| position.quantity);
-            self.holdings.transfer(instrument, Quantity::new(rest.max(0)) - before);
+            self.transfer(instrument, Quantity::new(rest.max(0)) - before);
             for (id, _) in sharing() {
                 if rest >= 0 {
                     self.trust(id);

@@ -281,6 +281,10 @@ impl ExecutionState {
                 order.confirmation = Confirmation::Pending { since: now };
             }
         });
+        let row = self.owner_row(holder.strategy);
+        if let Some(traffic) = self.traffic.get_mut(row) {
+            traffic.fills += 1;
+        }
         let fill = Fill {
             side,
             price,
@@ -298,6 +302,7 @@ impl ExecutionState {
                 theirs: i64::from(report.fee_asset.0),
             });
         }
+        self.hold(holder.strategy, instrument, holder.leg);
         if late {
             self.counters.late_fills += 1;
             findings.add(Finding {

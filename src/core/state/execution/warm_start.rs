@@ -159,6 +159,7 @@ impl ExecutionState {
                 theirs: i64::from(report.fee_asset.0),
             });
         }
+        self.hold(holder.strategy, holder.instrument, holder.leg);
     }
 
     /// The venue knows nothing of an order of the time before: it never was, or it ended so long ago that it is forgotten there.

@@ -3,8 +3,12 @@
 //! Promises: events enter as the runtime would give them, one turn each, and timers come exactly when the core asked.
 #![allow(dead_code, reason = "each test program uses the words that it needs")]
 
+// The prelude by name: the core's own tests take this desk too, and the core has no prelude of `std`.
+use std::boxed::Box;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::vec;
+use std::vec::Vec;
 
 use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
@@ -86,6 +90,7 @@ pub fn configuration() -> Configuration {
         max_open_orders: 10,
         collar: 500,
         stale_after: Nanos::from_secs(5),
+        ..InstrumentLimits::default()
     };
     Configuration {
         run_tag: *b"tests",
@@ -96,7 +101,7 @@ pub fn configuration() -> Configuration {
             max_open_orders: 20,
             max_intents_per_second: 0,
             max_daily_loss: 0,
-            max_order_age: Nanos::ZERO,
+            ..StrategyLimits::default()
         }],
         order_rows: 64,
         book_levels: 1024,
@@ -108,6 +113,7 @@ pub fn configuration() -> Configuration {
         trading_enabled: true,
         killed: false,
         state_hash_every: 0,
+        ..Configuration::default()
     }
 }
 
@@ -346,8 +352,9 @@ impl Desk {
     /// Wakes those who trade the instrument; returns what risk and the queue said to the wishes of one of them.
     fn hear(&mut self, strategy: StrategyId, instrument: InstrumentId) -> Vec<IntentRecord> {
         let from = self.seen.decisions.len();
-        let trade =
-            Trade { trade_id: 0, price: Price::new(1), quantity: Quantity::new(1), aggressor: Side::Buy };
+        let price = self.core.state().market.instrument(instrument).and_then(|market| market.mark_to());
+        let price = price.unwrap_or(Price::new(1));
+        let trade = Trade { trade_id: 0, price, quantity: Quantity::new(1), aggressor: Side::Buy };
         self.on(instrument, Body::Trade(trade));
         let records = self.seen.decisions[from..].iter().filter_map(|decision| match decision {
             Decision::Intent(record) if record.key.strategy == strategy => Some(*record),

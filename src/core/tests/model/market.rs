@@ -62,6 +62,14 @@ impl Market {
         (self.bids.iter().rev().map(level).collect(), self.asks.iter().map(level).collect())
     }
 
+    pub fn is_whole(&self) -> bool {
+        self.sync == Sync::Whole && self.top.is_some()
+    }
+
+    pub fn is_crossed(&self) -> bool {
+        self.top().is_some_and(|(bid, ask)| bid.price >= ask.price)
+    }
+
     pub fn lose(&mut self) {
         self.sync = Sync::Lost;
         self.crossed = false;

@@ -46,13 +46,12 @@ impl Twin {
             return (if known { vec![] } else { vec![R::NoSuchOrder] }, None);
         }
         let bound = self.configuration.strategies.get(strategy.index()).cloned();
+        let mut too_many = false;
         if let Some(limits) = &bound {
             let second = self.now.raw() / 1_000_000_000;
             let rate = self.rates.entry(strategy).or_default();
             *rate = if rate.0 == second { (second, rate.1 + 1) } else { (second, 1) };
-            if limits.max_intents_per_second != 0 && rate.1 > limits.max_intents_per_second {
-                return (vec![R::IntentRate], None);
-            }
+            too_many = limits.max_intents_per_second != 0 && rate.1 > limits.max_intents_per_second;
         }
         // Whose terms these are: a New's own, those of a waiting New, or those of a live order.
         let folds = waiting.as_ref().filter(|w| w.request == RequestKind::New);
@@ -69,9 +68,6 @@ impl Twin {
             Some(new) => new.price.is_zero(),
             None => live.as_ref().is_some_and(|order| order.is_market),
         };
-        if record.request == RequestKind::Replace && unnamed {
-            return (vec![R::Unsupported], None);
-        }
         let at = instrument.index();
         let Some(limits) = self.configuration.instruments.get(at).copied() else {
             return (vec![R::InstrumentUnknown], None);
@@ -84,7 +80,8 @@ impl Twin {
         });
         let shrinks = shrinks && !keener;
         let worst = self.worst(key, instrument, side) + added;
-        let reducing = shrinks || strategy == WORKFLOW || worst <= 0;
+        // What the workflow closes positions with is reduce-only.
+        let reducing = shrinks || worst <= 0 || strategy == WORKFLOW;
         let flatten = self.kill == Some(KillMode::Flatten);
         let mut object = |is: bool, reason: R| {
             if is {
@@ -92,7 +89,12 @@ impl Twin {
             }
         };
         object(self.kill.is_some() && !(flatten && reducing), R::Killed);
-        object(!self.trading && !reducing, R::TradingDisabled);
+        object(too_many, R::IntentRate);
+        object(!(self.trading || flatten && reducing), R::TradingDisabled);
+        object(self.halted.contains(&strategy), R::StrategyHalted);
+        object(self.reducing.contains(&strategy) && !reducing, R::StrategyReducing);
+        object(record.request == RequestKind::Replace && unnamed, R::NotReplaceable);
+        object(self.changes_nothing(record), R::DuplicateIntent);
         object(self.draining && !flatten, R::Draining);
         object(bound.as_ref().is_some_and(|b| !b.instruments.contains(&instrument.0)), R::NotOurInstrument);
         object(self.windows.iter().any(|window| window.0 == instrument), R::Unsettled);
@@ -101,19 +103,23 @@ impl Twin {
         let occupied = live.as_ref().is_some_and(|order| !being_cancelled(order));
         object(record.request == RequestKind::New && occupied, R::DuplicateOrder);
         object(
-            !reducing && (!market.is_trusted() || self.accounts.agreement[at] == Agreement::Inconsistent),
-            R::MarketNotTrusted,
+            !reducing && self.accounts.agreement[at] == Agreement::Inconsistent,
+            R::PositionInconsistent,
         );
+        object(!reducing && !market.is_whole(), R::BookNotWhole);
+        object(!reducing && market.stale, R::MarketStale);
+        object(!reducing && market.is_crossed(), R::MarketCrossed);
         let (quantity, price) = (record.quantity, record.price);
         // The record does not say market or limit; the driver's limit prices are never zero.
         let is_market = price.is_zero();
-        let most = if is_market { definition.max_market_quantity } else { definition.max_quantity };
-        object(quantity < definition.min_quantity || quantity > most, R::OffLotRange);
+        object(quantity < definition.min_quantity || quantity > definition.max_quantity, R::OffLotRange);
+        object(is_market && quantity > definition.max_market_quantity, R::MarketLotRange);
         let reference = market.top().map(|(bid, ask)| (bid.price.raw() + ask.price.raw()).div_euclid(2));
         let valued = if is_market { Price::new(reference.unwrap_or(0)) } else { price };
         object(!is_market && (price < definition.min_price || price > definition.max_price), R::OffTickRange);
         let worth = definition.cash(valued.notional(quantity)).raw();
-        object(!reducing && worth < i128::from(definition.min_notional), R::BelowMinNotional);
+        let too_little = worth < i128::from(definition.min_notional);
+        object(too_little && strategy != WORKFLOW, R::BelowMinNotional);
         object(quantity > limits.max_order_quantity, R::OrderTooLarge);
         object(valued.notional(quantity) > limits.max_order_notional, R::OrderNotionalTooLarge);
         if !is_market && limits.collar != 0 {
@@ -132,7 +138,8 @@ impl Twin {
             let by = self.live().filter(|o| o.key.strategy == strategy).count()
                 + news().filter(|(k, _)| k.strategy == strategy).count();
             let most = bound.as_ref().map_or(usize::MAX, |b| b.max_open_orders as usize);
-            object(on >= limits.max_open_orders as usize || by >= most, R::TooManyOpenOrders);
+            object(on >= limits.max_open_orders as usize, R::TooManyOpenOrders);
+            object(by >= most, R::StrategyOpenOrders);
         }
         object(!reducing && worst > limits.max_position.raw(), R::PositionLimit);
         let crosses = |other: Price| match side {
@@ -146,7 +153,7 @@ impl Twin {
                 && order.price.is_positive()
                 && !order.is_market
                 && (is_market || crosses(order.price) || moved)
-                && self.working_on(instrument, order.side) > 0
+                && order.working() > 0
         });
         object(ours && bound.is_some() && !(is_market && reducing), R::SelfCross);
         let weighed = Waiting {
@@ -161,6 +168,34 @@ impl Twin {
             looked: false,
         };
         (against, Some(weighed))
+    }
+
+    /// What waits, is on its way, or rests says the same already.
+    fn changes_nothing(&self, record: &IntentRecord) -> bool {
+        let terms = (record.price, record.quantity.raw());
+        if let Some(waiting) = self.waiting.get(&record.key) {
+            let about = (waiting.instrument, waiting.side) == (record.instrument, record.side);
+            let same = terms == (waiting.price, waiting.quantity);
+            return match (waiting.request, record.request) {
+                (RequestKind::New, RequestKind::New) => same && about,
+                (RequestKind::New | RequestKind::Replace, RequestKind::Replace) => same,
+                _ => false,
+            };
+        }
+        let live = self.live_in(record.key).filter(|_| record.request == RequestKind::Replace);
+        live.is_some_and(|order| match order.inflight {
+            Some((RequestKind::Replace, _, price, quantity)) => terms == (price, quantity),
+            _ => terms == (order.price, order.quantity),
+        })
+    }
+
+    /// A strategy that ran away is halted before anything else happens.
+    pub(super) fn trip(&mut self, trip: &Trip) -> Check {
+        let (rate, bound) = (self.rates.get(&trip.strategy).copied().unwrap_or_default(), trip.bound);
+        let ran_away = trip.why == RiskReason::IntentRate && i64::from(rate.1) > bound && bound > 0;
+        hold!("trip", ran_away && self.halted.insert(trip.strategy), "{trip:?} with {rate:?}");
+        self.reducing.remove(&trip.strategy);
+        Ok(())
     }
 
     /// The dominance table of section 3.
@@ -206,7 +241,8 @@ impl Twin {
         match why {
             CloseReason::Purged => {
                 self.counts.purged += 1;
-                hold!("queue", self.kill.is_some(), "purged {key:?} without a kill");
+                let taken_back = known.as_ref().is_some_and(|waiting| self.is_taken_back(key, waiting));
+                hold!("queue", self.kill.is_some() || taken_back, "purged {key:?} without a kill");
             }
             CloseReason::TooOld => {
                 let old = known.as_ref().is_some_and(|waiting| self.is_too_old(waiting));
@@ -226,6 +262,13 @@ impl Twin {
             }
         }
         Ok(())
+    }
+
+    /// Whoever wished it may no longer.
+    fn is_taken_back(&self, key: OrderKey, waiting: &Waiting) -> bool {
+        waiting.request != RequestKind::Cancel
+            && (self.halted.contains(&key.strategy)
+                || (self.reducing.contains(&key.strategy) && !waiting.reducing))
     }
 
     // ---- queue processing ----
@@ -425,6 +468,11 @@ impl Twin {
             hold!("queue", !self.is_too_old(&waiting), "{waiting:?} of {key:?} is too old");
             let purged = waiting.request == RequestKind::Cancel || waiting.reducing || self.kill.is_none();
             hold!("queue", purged, "{waiting:?} of {key:?} outlives a kill");
+            hold!(
+                "queue",
+                !self.is_taken_back(key, &waiting),
+                "{waiting:?} of {key:?} outlives its owner's halt"
+            );
             if let Some(waiting) = self.waiting.get_mut(&key) {
                 waiting.looked = true;
             }
@@ -501,7 +549,10 @@ impl Twin {
             hold!("exposure", found == expected, "{at}: {found:?}, not {expected:?}");
         }
         for (at, open) in facts.open_by_strategy.iter().enumerate() {
-            let mine = self.live().filter(|o| o.key.strategy == StrategyId(at as u8)).count();
+            let strategy = StrategyId(at as u8);
+            let live = self.live().filter(|o| o.key.strategy == strategy).count();
+            let news = self.waiting.iter().filter(|(_, w)| w.request == RequestKind::New);
+            let mine = live + news.filter(|(key, _)| key.strategy == strategy).count();
             hold!("exposure", *open as usize == mine, "strategy {at} has {mine} open, not {open}");
         }
         hold!("queue", facts.queue.len() == self.waiting.len(), "{:?}", facts.queue);
@@ -601,25 +652,31 @@ impl Twin {
         self.live().filter(|o| o.instrument == instrument && o.side == side).map(TwinOrder::working).sum()
     }
 
-    /// The position towards a side if all that works or waits there fills, but for what waits under `key`.
+    /// The position towards a side if all that works or waits there fills, but for what waits under `key`. What the
+    /// workflow closes with brings it to flat at most.
     fn worst(&self, key: OrderKey, instrument: InstrumentId, side: Side) -> i64 {
         let held = self.ledger.total(instrument.index());
         let towards = if side == Side::Buy { held } else { -held };
+        let on = |o: &&TwinOrder| o.instrument == instrument && o.side == side;
+        let works = self.live().filter(on).map(|order| (order.closes, order.working()));
         let waiting = self.waiting.iter().filter(|(k, w)| **k != key && w.instrument == instrument);
-        let waits = waiting.map(|(k, w)| match w.request {
-            RequestKind::New if k.strategy == WORKFLOW => 0,
-            RequestKind::New if w.side == side => w.quantity,
-            RequestKind::Replace => match self.live_in(*k) {
-                Some(o) if o.side == side => (w.quantity - o.filled - o.working()).max(0),
+        let waits = waiting.map(|(k, w)| {
+            let adds = match w.request {
+                RequestKind::New if w.side == side => w.quantity,
+                RequestKind::Replace => match self.live_in(*k) {
+                    Some(o) if o.side == side => (w.quantity - o.filled - o.working()).max(0),
+                    _ => 0,
+                },
                 _ => 0,
-            },
-            _ => 0,
+            };
+            (k.strategy == WORKFLOW, adds)
         });
         // What only closes brings the position to flat, and no further.
-        let closing = self.live().filter(|o| o.instrument == instrument && o.side == side && o.closes);
-        let closing: i64 = closing.map(TwinOrder::working).sum();
-        let closes = closing.min((-towards).max(0));
-        towards + self.working_on(instrument, side) - closing + closes + waits.sum::<i64>()
+        let (mut plain, mut closing) = (0, 0);
+        for (closes, adds) in works.chain(waits) {
+            *if closes { &mut closing } else { &mut plain } += adds;
+        }
+        towards + plain + closing.min((-towards).max(0))
     }
 }
 

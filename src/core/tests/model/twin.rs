@@ -197,6 +197,8 @@ pub struct Twin {
     dispatched: u64,
     rates: HashMap<StrategyId, (u64, u32)>,
     trading: bool,
+    halted: HashSet<StrategyId>,
+    reducing: HashSet<StrategyId>,
     kill: Option<KillMode>,
     draining: bool,
     held: HashSet<Gate>,
@@ -258,6 +260,8 @@ impl Twin {
             dispatched: 0,
             rates: HashMap::new(),
             trading: configuration.trading_enabled,
+            halted: HashSet::new(),
+            reducing: HashSet::new(),
             kill: None,
             draining: false,
             held: HashSet::new(),
@@ -287,6 +291,7 @@ impl Twin {
         for out in &facts.outs {
             match out {
                 Out::Decision(Decision::Intent(record)) => self.intent(record)?,
+                Out::Decision(Decision::Trip(trip)) => self.trip(trip)?,
                 Out::Decision(Decision::Closed { key, request, why }) => self.closed(*key, *request, *why)?,
                 Out::Dispatch(dispatch) => self.dispatch(dispatch, facts.sequence, &mut rank)?,
                 Out::Ask(ask) => self.ask(ask)?,
@@ -395,6 +400,16 @@ impl Twin {
             Body::Control(control) => match control.verb {
                 ControlVerb::EnableTrading => self.trading = true,
                 ControlVerb::DisableTrading => self.trading = false,
+                ControlVerb::SetTradingState => {
+                    let strategy = StrategyId(control.target as u8);
+                    self.halted.remove(&strategy);
+                    self.reducing.remove(&strategy);
+                    match TradingState::from_code(control.new as u8).unwrap() {
+                        TradingState::Active => {}
+                        TradingState::Reducing => _ = self.reducing.insert(strategy),
+                        TradingState::Halted => _ = self.halted.insert(strategy),
+                    }
+                }
                 ControlVerb::Kill => self.kill = KillMode::from_code(control.target as u8).ok(),
                 ControlVerb::ResetKill => self.kill = None,
                 ControlVerb::Drain => self.draining = true,

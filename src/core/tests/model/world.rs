@@ -228,6 +228,7 @@ fn configuration(dice: &mut Dice) -> Configuration {
         max_open_orders: dice.between(2, 12) as u32,
         collar: dice.below(3) as u32 * 300,
         stale_after: Nanos::from_millis(dice.between(200, 5_000) as u64),
+        ..InstrumentLimits::default()
     };
     let bucket = |dice: &mut Dice| BucketLimit {
         burst: dice.between(4, 20) as u32,
@@ -235,13 +236,14 @@ fn configuration(dice: &mut Dice) -> Configuration {
         interval: Nanos::from_millis(dice.between(100, 2_000) as u64),
         costs: [1, dice.between(1, 2) as u16, dice.below(2) as u16],
         cancel_reserve: dice.below(3) as u32,
+        ..BucketLimit::default()
     };
     let strategy = |instruments: Vec<u16>, dice: &mut Dice| StrategyLimits {
         instruments,
         max_open_orders: dice.between(3, 12) as u32,
         max_intents_per_second: if dice.percent(30) { 60 } else { 0 },
         max_daily_loss: 0,
-        max_order_age: Nanos::ZERO,
+        ..StrategyLimits::default()
     };
     Configuration {
         run_tag: *b"model",
@@ -267,6 +269,7 @@ fn configuration(dice: &mut Dice) -> Configuration {
         trading_enabled: true,
         killed: false,
         state_hash_every: 64,
+        ..Configuration::default()
     }
 }
 
@@ -491,7 +494,7 @@ impl World {
                 .collect(),
             totals: execution.totals().map(|(_, total)| *total).collect(),
             exposures: instruments().map(|id| execution.exposure(id)).collect(),
-            open_by_strategy: (0..STRATEGIES).map(|at| execution.open_orders_of(StrategyId(at))).collect(),
+            open_by_strategy: (0..STRATEGIES).map(|at| execution.open_counts().of(StrategyId(at))).collect(),
             queue: execution.queue.iter().copied().collect(),
             tops: instruments().map(|id| market(id).top.map(|top| (top.bid, top.ask))).collect(),
             trusted: instruments().map(|id| market(id).is_trusted()).collect(),
@@ -892,7 +895,12 @@ impl World {
             6..35 => (ControlVerb::EnableTrading, 0),
             35..43 => (ControlVerb::Kill, self.dice.below(3) as u32),
             43..78 => (ControlVerb::ResetKill, 0),
-            78..82 => (ControlVerb::CancelAll, 0),
+            78..80 => (ControlVerb::CancelAll, 0),
+            80..82 => {
+                let strategy = self.dice.below(u64::from(STRATEGIES)) as u32;
+                let state = if self.dice.percent(60) { 0 } else { self.dice.below(3) as i64 };
+                return self.command(ControlVerb::SetTradingState, strategy, state);
+            }
             82..83 => (ControlVerb::Drain, 0),
             83..86 => return self.change_limit(),
             86..89 => (ControlVerb::CloseGate, self.gate()),
@@ -928,11 +936,12 @@ impl World {
     }
 
     fn control(&mut self, verb: ControlVerb, target: u32) -> Result<(), String> {
-        self.give(
-            VenueId(0),
-            InstrumentId::NONE,
-            Body::Control(Control { verb, target, old: 0, new: 0, who: 0 }),
-        )
+        self.command(verb, target, 0)
+    }
+
+    fn command(&mut self, verb: ControlVerb, target: u32, new: i64) -> Result<(), String> {
+        let control = Control { verb, target, old: 0, new, who: 0 };
+        self.give(VenueId(0), InstrumentId::NONE, Body::Control(control))
     }
 
     fn venue_of(&self, instrument: InstrumentId) -> VenueId {

@@ -1,4 +1,4 @@
-//! The order's form: what its kind needs, what its kind cannot have, and the leg that it must name.
+//! The order's form: what its kind needs, and what its kind cannot have.
 //!
 //! | kind | price | trigger | callback | may close the position |
 //! |---|---|---|---|---|
@@ -11,25 +11,20 @@
 //! Immediate-or-cancel, fill-or-kill, post-only and good-till-date are for orders with a price; a date is for the last only.
 //! Hot.
 
-use super::{Subject, Verdict};
-use crate::event::{OrderKind, PositionSide, TimeInForce};
+use super::Subject;
+use crate::event::{OrderKind, TimeInForce};
 use crate::instrument::Product;
-use crate::intent::{Intent, NewIntent};
-use crate::record::RiskReason;
+use crate::intent::NewIntent;
 
 /// A trailing stop follows at 0.1 % at least and 10 % at most (Binance USD-M, New Algo Order, callbackRate), in 1/10,000.
 const CALLBACKS: core::ops::RangeInclusive<u16> = 10..=1_000;
 
 #[inline]
-pub(super) fn check(subject: &Subject<'_>) -> Verdict {
-    let Intent::New(new) = subject.intent else { return Ok(()) };
-    if subject.state.execution.is_hedged(subject.instrument) == (new.position_side == PositionSide::Both) {
-        return Err(RiskReason::WrongLeg);
-    }
+pub(super) fn objects(subject: &Subject<'_>) -> bool {
+    let Some(new) = subject.new else { return false };
     // The form of most orders.
     let plain = new.kind == OrderKind::Limit && !new.close_position && new.callback == 0;
-    let sound = if plain { is_sound_limit(new) } else { is_sound(new, subject.definition.product) };
-    if sound { Ok(()) } else { Err(RiskReason::BadForm) }
+    !(if plain { is_sound_limit(new) } else { is_sound(new, subject.definition.product) })
 }
 
 #[inline]
