@@ -599,7 +599,7 @@ fn what_a_built_in_strategy_cannot_take_is_told_with_its_key() {
             "is more than the parent's `quantity`",
         ),
         ("chaser", "finish = \"take\"\n", "is for the deadline, and `deadline` is \"none\""),
-        ("chaser", "slippage = \"1%\"\n", "did you mean `max_slippage`?"),
+        ("chaser", "max_slipage = \"1%\"\n", "did you mean `max_slippage`?"),
         ("chaser", "quantity = \"1\"\n", "is more than the instrument's max_position of \"0.05\""),
         ("bracket", "protects = \"maker\"\n", "`protects`: "),
         ("bracket", "protects = \"own\"\n", "is \"own\", and there is no entry"),
