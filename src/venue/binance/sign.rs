@@ -222,6 +222,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn hmac_agrees_with_the_exchanges_own_example() {
+        // Spot "WebSocket API / SIGNED request example (HMAC)": published keys, which open nothing.
+        let signer =
+            Signer::from_key_text("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
+                .unwrap();
+        let payload = "apiKey=vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A&price=52000.00&quantity=0.01000000&recvWindow=100&side=SELL&symbol=BTCUSDT&timeInForce=GTC&timestamp=1645423376532&type=LIMIT";
+        let expected = ["aa1b5712c094bc4e57c05a1a5c1fd8d8", "8dcd628338ea863fec7b88e59fe2db24"].concat();
+        assert_eq!(signer.sign(payload.as_bytes()).as_str(), expected);
+    }
+
+    #[test]
     fn an_ed25519_signature_verifies() {
         let (signer, verifying) = ed25519();
         let text = signer.sign(b"apiKey=a&timestamp=1");
