@@ -366,6 +366,7 @@ pub fn start(
         hops: HopHistograms::new(),
         counters: registry.block::<CoreCounters>("core_loop"),
         journal_counters: registry.block::<JournalCounters>("core_loop"),
+        log: house.lane("core_loop", ""),
     };
     let mut core_loop = CoreLoop::new(core, journal, core_wiring, clock)
         .saving(snapshots, snapshot_every.unwrap_or(Nanos::MAX));

@@ -16,6 +16,7 @@ use linchpin::ring::{Consumer, Full, Producer, ring};
 use linchpin::sys::clock::Clock;
 use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
+use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::core_loop::{CoreLoop, CoreWiring, Handed, Inlets, VenueInlets, VenueOutlets};
 use linchpin::threads::talk::{Said, Told};
 use linchpin::venue::EventSink;
@@ -79,6 +80,7 @@ impl Line {
             hops: HopHistograms::new(),
             counters: registry.block("core"),
             journal_counters: registry.block("journal"),
+            log: LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &registry).lane("core"),
         };
         let journal = super::journal(folder, segment_size);
         let mut core = CoreLoop::new(super::core(1), journal, wiring, clock.clone());

@@ -6,6 +6,8 @@
 //! recorded never happened.
 //! Hot.
 
+mod telling;
+
 use std::collections::VecDeque;
 
 use crate::core::codec::MAX_PAYLOAD;
@@ -27,6 +29,7 @@ use crate::kill_gate::{Epoch, GateControl, GateState};
 use crate::ring::{Consumer, Full, Producer};
 use crate::telemetry::counters::{CoreCounters, JournalCounters, Owned};
 use crate::telemetry::hops::{Hop, HopHistograms};
+use crate::telemetry::log::Logger;
 use crate::threads::Pass;
 use crate::threads::talk::{Applied, Command, Looking, MOST_ROWS, Note, Said, Told};
 use crate::threads::world::Clock;
@@ -104,6 +107,7 @@ pub struct CoreWiring {
     pub hops: HopHistograms,
     pub counters: Owned<CoreCounters>,
     pub journal_counters: Owned<JournalCounters>,
+    pub log: Logger,
 }
 
 /// Room in `core_operator` that rows of a look never take: it is for the answers to commands.
@@ -148,6 +152,9 @@ struct Desk<C: Clock> {
     failure: Option<JournalError>,
     counters: Owned<CoreCounters>,
     journal_counters: Owned<JournalCounters>,
+    log: Logger,
+    /// Journal segments that the log knows of.
+    rolls_told: u64,
 }
 
 /// What is left when the loop has ended.
@@ -184,6 +191,8 @@ impl<C: Clock> CoreLoop<C> {
                 failure: None,
                 counters: wiring.counters,
                 journal_counters: wiring.journal_counters,
+                log: wiring.log,
+                rolls_told: 0,
             },
             sequence: 0,
             now: Nanos::ZERO,
@@ -255,7 +264,11 @@ impl<C: Clock> CoreLoop<C> {
         self.publish(true);
         let head = self.head();
         let seal = match self.desk.failure {
-            Some(failure) => Err(failure),
+            Some(failure) => {
+                let (mode, cause) = (Some(KillMode::Block), "the journal cannot be written");
+                let _ = self.operator.push(Told::Kill { mode, cause, sequence: self.sequence });
+                Err(failure)
+            }
             None => self.desk.journal.seal(),
         };
         // After the seal: a state must not be on the disk before the events that made it.
@@ -364,6 +377,9 @@ impl<C: Clock> CoreLoop<C> {
         self.deadline = self.core.turn(sequence, now, event, &mut self.desk);
         self.desk.measure(event, now);
         self.desk.count_refusal(event);
+        if telling::is_told(event) {
+            telling::event(&mut self.desk.log, now, event);
+        }
         let kill = self.core.state().control.kill;
         if kill != self.kill {
             self.follow_kill(kill, event);
@@ -574,6 +590,7 @@ impl<C: Clock> Desk<C> {
     fn journal_failed(&mut self, failure: JournalError) {
         _ = self.gate.tighten(GateState::Shut);
         if self.failure.is_none() {
+            telling::journal_failure(&mut self.log, self.now, self.sequence);
             self.failure = Some(failure);
         }
     }
@@ -593,7 +610,7 @@ impl<C: Clock> Desk<C> {
     }
 
     /// The gauges, for whoever looks from outside.
-    fn publish(&self, core: &Core, sequence: u64) {
+    fn publish(&mut self, core: &Core, sequence: u64) {
         let (state, counters) = (core.state(), &self.counters);
         let (execution, done) = (&state.execution, &state.execution.counters);
         counters.last_sequence.set(sequence as i64);
@@ -628,6 +645,10 @@ impl<C: Clock> Desk<C> {
         let rolls = self.journal.roll_counts();
         journal.rolls.set(rolls.rolls);
         journal.stalls.set(rolls.stalled_rolls);
+        if rolls.rolls != self.rolls_told {
+            self.rolls_told = rolls.rolls;
+            telling::journal_roll(&mut self.log, self.now, rolls.rolls, rolls.stalled_rolls);
+        }
     }
 
     /// The ring to the sender is full: nothing about our orders may wait unseen. The gate shuts, the core is told that this
@@ -670,6 +691,9 @@ impl<C: Clock> Outbox for Desk<C> {
     #[inline]
     fn decision(&mut self, decision: &Decision) {
         self.count(decision);
+        if telling::is_decision_told(decision) {
+            telling::decision(&mut self.log, self.now, self.sequence, decision);
+        }
         self.append(RecordKind::Decision, |slot| decision.encode(slot));
     }
 

@@ -5,10 +5,12 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use base64::Engine;
 use linchpin::config::{Config, Overrides, Rings};
-use linchpin::core::event::{Control, ControlVerb, KillMode};
+use linchpin::control::names::Names;
+use linchpin::core::event::{Body, Control, ControlVerb, Event, KillMode, Source};
 use linchpin::core::id::{InstrumentId, VenueId};
 use linchpin::core::instrument::{InstrumentDefinition, Product};
 use linchpin::core::record::{Ask, RECORDS_VERSION, RecordKind};
@@ -16,16 +18,19 @@ use linchpin::core::state::State;
 use linchpin::core::time::Nanos;
 use linchpin::core::turn::Core;
 use linchpin::journal::{self, Segments, SessionHeader, SessionId, Writer};
+use linchpin::kill_flag::KillFlag;
 use linchpin::kill_gate::{GateControl, GateState, KillGate};
 use linchpin::program::Registry as Strategies;
 use linchpin::replay::{Opening, book_lines};
 use linchpin::ring::{Consumer, Producer, ring};
+use linchpin::sys::signal::StopFlag;
 use linchpin::telemetry::counters::{Registry, Snapshot};
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::Pass;
 use linchpin::threads::connection::Upkeep;
 use linchpin::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInlets, VenueOutlets};
+use linchpin::threads::operator::{Operator, OperatorOptions, OperatorWiring};
 use linchpin::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use linchpin::threads::requester::{Read, Requester, RequesterOptions, RequesterWiring};
 use linchpin::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
@@ -186,6 +191,7 @@ impl World {
             hops: HopHistograms::new(),
             counters: counters.block("core_loop"),
             journal_counters: counters.block("core_loop"),
+            log: log.lane("core_loop"),
         };
         let mut core = CoreLoop::new(core, journal, wiring, clock.clone());
         let mut first = Vec::new();
@@ -368,6 +374,31 @@ impl World {
     /// What the core has answered since the last call.
     pub fn answers(&mut self) -> Vec<Told> {
         std::iter::from_fn(|| self.answers.pop()).collect()
+    }
+
+    /// An event that the runtime makes itself: the engine trips its own switch.
+    pub fn trip(&mut self, mode: KillMode) {
+        let body = Body::Control(Control::trip(mode));
+        self.core.take(&Event::new(self.clock.now(), Source::Operator, body));
+    }
+
+    /// The operator's own thread, joined to this world: its flag lies in `home`. The world's own commands go nowhere then.
+    pub fn with_operator(&mut self, home: &Path, stall_after: Option<Nanos>) -> Operator<VirtualClock> {
+        let said = std::mem::replace(&mut self.operator, ring("operator_core", 1).0);
+        let told = std::mem::replace(&mut self.answers, ring("core_operator", 1).1);
+        let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &self.counters);
+        let (_, asked) = sync_channel(1);
+        let wiring = OperatorWiring {
+            said,
+            told,
+            gate: self.gate.clone(),
+            asked,
+            flag: KillFlag::of(home),
+            wants_stop: StopFlag::new(),
+            log: log.lane("operator"),
+        };
+        let options = OperatorOptions { stall_after, session: "simulated".into(), about: Default::default() };
+        Operator::new(options, Names::default(), wiring, self.clock.clone())
     }
 
     /// The operator's thread dies: its end of the ring is gone.
