@@ -224,7 +224,7 @@ pub enum Orders {
     Venue {
         dial: NetDial,
         /// The way over REST while the session is down.
-        rest: Option<OverRest>,
+        rest: Option<Box<OverRest>>,
     },
     /// DRY_RUN: into a file of this folder.
     Paper(PathBuf),
@@ -310,6 +310,7 @@ pub enum RunError {
 }
 
 /// Joins everything as the table says and starts the threads. `first` are the events that stand before all others.
+#[allow(clippy::too_many_arguments, reason = "a run is made of this many things")]
 pub fn start(
     seats: Seats,
     depths: &Rings,

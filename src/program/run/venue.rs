@@ -165,19 +165,19 @@ impl<'a> Reached<'a> {
     }
 
     /// The courier's part, where the configuration allows the way over REST.
-    fn over_rest(&self) -> Option<OverRest> {
+    fn over_rest(&self) -> Option<Box<OverRest>> {
         let options = HttpOptions {
             connect_timeout: Duration::from_secs(2),
             // A kill is confirmed only when no request is under way.
             total_timeout: Duration::from_secs(5),
             ..HttpOptions::default()
         };
-        Some(OverRest {
+        Some(Box::new(OverRest {
             client: HttpClient::new(Some(&self.tls), options),
             base: self.addresses.rest.clone(),
             api_key: self.credentials.as_ref()?.api_key().to_owned(),
             after: self.venue.connection.rest_fallback_after?,
-        })
+        }))
     }
 
     /// There is no account behind this venue in this run.
