@@ -56,12 +56,6 @@ impl Market {
         self.sync == Sync::Whole && !self.stale && uncrossed
     }
 
-    /// Bids from the best down, asks from the best up.
-    pub fn levels(&self) -> (Vec<Level>, Vec<Level>) {
-        let level = |(price, quantity): (&Price, &Quantity)| Level { price: *price, quantity: *quantity };
-        (self.bids.iter().rev().map(level).collect(), self.asks.iter().map(level).collect())
-    }
-
     pub fn is_whole(&self) -> bool {
         self.sync == Sync::Whole && self.top.is_some()
     }
