@@ -225,6 +225,8 @@ coded! {
         Operator = 10 "operator",
         /// What a higher family of the scope has sent is not confirmed yet.
         Confirmation = 11 "confirmation",
+        /// Outside of the desk's trading windows.
+        Schedule = 12 "schedule",
     }
 }
 

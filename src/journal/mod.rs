@@ -29,4 +29,4 @@ mod tests;
 pub use error::{Damage, JournalError, Position};
 pub use header::{SessionHeader, SessionId};
 pub use reader::{End, Reader, Record, Summary};
-pub use writer::{Options, RollCounts, Sealed, Segments, Writer, journal_folder};
+pub use writer::{Options, RollCounts, Sealed, Segments, Writer, is_being_written, journal_folder};

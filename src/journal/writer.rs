@@ -33,7 +33,7 @@ use super::segment::{PreparedSegment, Progress, SegmentSource};
 mod roll;
 
 pub(super) use roll::{Beginning, Previous, lock};
-pub use roll::{Options, RollCounts, Sealed, Segments, journal_folder};
+pub use roll::{Options, RollCounts, Sealed, Segments, is_being_written, journal_folder};
 
 /// The one who appends to a journal. Dropped without `seal`, it leaves what a killed process leaves.
 pub struct Writer {

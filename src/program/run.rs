@@ -5,6 +5,7 @@
 //!   -> trade, one status line -> drain -> stop, seal -> summary -> replay
 //! ```
 
+mod calendar;
 mod directories;
 mod folder;
 mod open;

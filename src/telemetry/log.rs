@@ -70,6 +70,7 @@ log_events! {
     TradingDisabled   "trading_disabled"   Warn  "Strategies may not trade.";
     Operator          "operator"           Info  "An operator's command took effect.";
     ParameterChange   "parameter_change"   Info  "A limit or a parameter was changed.";
+    Schedule          "schedule"           Info  "A trading window opened or closed, or a trading day began.";
     Drain             "drain"              Info  "The run is ending: no new orders.";
     LoopShutdown      "loop_shutdown"      Info  "A loop has ended.";
     LogDropped        "log_dropped"        Warn  "Records are missing here: their lane was full.";

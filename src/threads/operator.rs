@@ -50,8 +50,12 @@ pub struct Asked {
 /// What the operator's thread is asked.
 pub enum What {
     Person(Request),
-    /// The run itself ends: drain, then stop. Answered when the core has taken it.
-    Run(ControlVerb),
+    /// The run itself: its end (drain, then stop), and what its calendar says. Answered when the core has taken it.
+    Run {
+        verb: ControlVerb,
+        target: u32,
+        why: &'static str,
+    },
 }
 
 /// Requests that wait for the operator's thread at most; more are refused at the door.
@@ -228,11 +232,16 @@ impl<C: Clock> Operator<C> {
         let Asked { who, what, reply } = asked;
         let request = match what {
             What::Person(request) => request,
-            What::Run(verb) => {
-                let verb_of = if verb == ControlVerb::Drain { Verb::Drain } else { Verb::Stop };
+            What::Run { verb, target, why } => {
+                let verb_of = match verb {
+                    ControlVerb::Stop => Verb::Stop,
+                    ControlVerb::CancelAll => Verb::CancelAll,
+                    ControlVerb::Flatten => Verb::Flatten,
+                    _ => Verb::Drain,
+                };
                 let mut job = Job::of(Request::Plain(verb_of, String::new()), who, reply, now);
                 job.sights.clear();
-                job.number = self.line.command(Control { verb, ..PLAIN }, "the run ends");
+                job.number = self.line.command(Control { verb, target, ..PLAIN }, why);
                 return self.jobs.push(job);
             }
         };

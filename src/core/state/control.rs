@@ -33,9 +33,11 @@ pub struct Held {
     pub journal: bool,
     pub clock: bool,
     pub operator: bool,
+    /// By the runtime's calendar: no new risk outside of the trading windows, but what closes a position may.
+    pub schedule: bool,
 }
 
-crate::saved! { value Held { journal, clock, operator } }
+crate::saved! { value Held { journal, clock, operator, schedule } }
 
 /// What a venue's links and account allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +131,9 @@ impl ControlState {
         }
         if self.trading.everybody() != TradingState::Active || self.draining || self.flattening {
             return Some(Gate::Trading);
+        }
+        if self.held.schedule {
+            return Some(Gate::Schedule);
         }
         self.closed_passage(venue)
     }

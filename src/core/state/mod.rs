@@ -455,6 +455,7 @@ impl State {
                 match crate::record::Gate::from_code(control.target as u8) {
                     Ok(crate::record::Gate::Journal) => held.journal = closed,
                     Ok(crate::record::Gate::Clock) => held.clock = closed,
+                    Ok(crate::record::Gate::Schedule) => held.schedule = closed,
                     _ => held.operator = closed,
                 }
             }

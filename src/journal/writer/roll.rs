@@ -248,6 +248,12 @@ pub fn journal_folder(session_folder: &Path) -> PathBuf {
     session_folder.join("journal")
 }
 
+/// A writer, in this process or another, has this session's journal open now.
+pub fn is_being_written(session_folder: &Path) -> bool {
+    let taken = lock(&journal_folder(session_folder));
+    matches!(taken, Err(JournalError::InUse { .. }))
+}
+
 /// Keeps other writers out, as long as the file lives.
 pub(in crate::journal) fn lock(folder: &Path) -> Result<File, JournalError> {
     let file = File::open(folder).map_err(JournalError::io("open", folder))?;

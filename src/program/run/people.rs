@@ -81,10 +81,15 @@ impl People {
         Ok((Self { asked, wants_stop, door, killed }, parts))
     }
 
-    /// Gives the core a command of the run itself, and waits until it has taken it; false where nobody takes it any more.
+    /// Ends the run, step by step; false where nobody takes the command any more.
     pub(super) fn command(&self, verb: ControlVerb) -> bool {
+        self.tell(verb, 0, "the run ends")
+    }
+
+    /// Gives the core a command of the run itself, and waits until it has taken it.
+    pub(super) fn tell(&self, verb: ControlVerb, target: u32, why: &'static str) -> bool {
         let (reply, answer) = sync_channel(1);
-        let asked = Asked { who: Who::new("the run itself"), what: What::Run(verb), reply };
+        let asked = Asked { who: Who::new("the run itself"), what: What::Run { verb, target, why }, reply };
         self.asked.send(asked).is_ok() && answer.recv_timeout(TAKEN).is_ok_and(|answer| answer["ok"] == true)
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use sd_notify::NotifyState;
 
+use super::calendar::Calendar;
 use super::sum_up::{all_hops, holdings, pnl, sum_up};
 use super::{Session, names};
 use crate::config::RunLength;
@@ -50,7 +52,9 @@ impl Session {
             tell!("control {}", door.path().display());
         }
         let mut printer = StatusPrinter::stdout();
+        tell_systemd(NotifyState::Ready);
         let why = self.watch(stop, &mut printer);
+        tell_systemd(NotifyState::Stopping);
         self.log
             .log(LogRecord::new(self.clock.now(), LogEvent::Drain).with("why", ShortText::new(why.text())));
         self.drain(&mut printer);
@@ -135,8 +139,12 @@ impl Session {
     fn watch(&mut self, stop: &StopFlag, printer: &mut StatusPrinter) -> Ending {
         let mut shown: Option<Instant> = None;
         let mut seen = self.counters.snapshot();
+        let mut calendar = Calendar::begin(&self.config.schedule, self.clock.now(), &self.people);
         loop {
             std::thread::sleep(LOOK_EVERY);
+            if let Some(said) = calendar.look(self.clock.now(), &self.people) {
+                self.log.log(LogRecord::new(self.clock.now(), LogEvent::Schedule).with("change", said));
+            }
             if stop.is_raised() {
                 return Ending::AsMeant("Ctrl-C");
             }
@@ -163,6 +171,7 @@ impl Session {
                 let span = shown.map_or(STATUS_EVERY, |at| at.elapsed());
                 shown = Some(Instant::now());
                 let status = self.status(&now, &seen, span);
+                tell_systemd(NotifyState::Watchdog);
                 // A closed stdout is no reason to stop trading.
                 let _ = printer.show(&status);
                 seen = now;
@@ -215,6 +224,11 @@ impl Session {
                 .collect(),
         }
     }
+}
+
+/// A supervisor that is not there, or does not listen, is no reason to stop trading.
+fn tell_systemd(state: NotifyState<'_>) {
+    let _ = sd_notify::notify(&[state]);
 }
 
 /// Why a session ended.

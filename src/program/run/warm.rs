@@ -16,7 +16,7 @@ use crate::core::id::VenueId;
 use crate::core::instrument::Product;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, is_being_written};
 use crate::program::replay::replay_with;
 use crate::program::{Failure, Registry};
 use crate::replay::{self, Begin, Opening, ReplayError};
@@ -74,6 +74,10 @@ fn newest(config: &Config, strategies: &Registry) -> anyhow::Result<Option<Earli
     // Their names begin with the time at which they began.
     folders.sort();
     for folder in folders.into_iter().rev() {
+        if is_being_written(&folder) {
+            let name = folder.display();
+            bail!("{name} is still running: give this engine a home of its own (--home)");
+        }
         match last_state(&folder, strategies) {
             Ok(report) => return Earlier::new(config, folder, report).map(Some),
             // It ended before its first event.

@@ -102,10 +102,7 @@ impl Twin {
         let being_cancelled = |o: &TwinOrder| matches!(o.inflight, Some((RequestKind::Cancel, ..)));
         let occupied = live.as_ref().is_some_and(|order| !being_cancelled(order));
         object(record.request == RequestKind::New && occupied, R::DuplicateOrder);
-        object(
-            !reducing && self.accounts.agreement[at] == Agreement::Inconsistent,
-            R::PositionInconsistent,
-        );
+        object(!reducing && self.accounts.agreement[at] == Agreement::Inconsistent, R::PositionInconsistent);
         object(!reducing && !market.is_whole(), R::BookNotWhole);
         object(!reducing && market.stale, R::MarketStale);
         object(!reducing && market.is_crossed(), R::MarketCrossed);
