@@ -220,6 +220,7 @@ pub struct VenueParts {
 }
 
 /// Where a venue's requests go.
+#[allow(clippy::large_enum_variant, reason = "one for each venue, made once at start")]
 pub enum Orders {
     Venue {
         dial: NetDial,

@@ -34,6 +34,10 @@ use crate::kill_gate::Epoch;
 
 /// From an operator to the core.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lies in a ring, where every place has the size of the largest"
+)]
 pub enum Said {
     Command(Command),
     Look(Look),
@@ -73,6 +77,10 @@ pub enum Sight {
 
 /// From the core to an operator.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lies in a ring, where every place has the size of the largest"
+)]
 pub enum Told {
     Applied(Applied),
     Row(u32, Row),
@@ -107,10 +115,6 @@ pub struct Applied {
 
 /// One line of what was looked at.
 #[derive(Clone, Copy, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lies in a ring, where every place has the size of the largest"
-)]
 pub enum Row {
     Control(ControlRow),
     Order(Order),

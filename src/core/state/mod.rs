@@ -386,16 +386,20 @@ impl State {
         self.account.apply_position(instrument, report, event.event_time);
     }
 
+    /// To those who held the position; what cannot be told apart stays with the account.
+    fn apply_funding(&mut self, event: &Event, report: &BalanceReport, change: Cash) {
+        if !self.account.is_new_funding(event.venue, report, event.event_time) {
+            return;
+        }
+        if !self.execution.fund(event.venue, event.instrument, report.asset, change, &self.market) {
+            self.account.leave_unassigned(event.venue, report.asset, change);
+        }
+    }
+
     fn apply_balance(&mut self, event: &Event, report: &BalanceReport) {
         let (venue, change) = (event.venue, Cash::from_wire(report.change));
         match report.cause {
-            BalanceCause::Funding if !change.is_zero() => {
-                if self.account.is_new_funding(venue, report, event.event_time)
-                    && !self.execution.fund(venue, event.instrument, report.asset, change, &self.market)
-                {
-                    self.account.leave_unassigned(venue, report.asset, change);
-                }
-            }
+            BalanceCause::Funding if !change.is_zero() => self.apply_funding(event, report, change),
             BalanceCause::Deposit | BalanceCause::Withdrawal if !report.hydrated => {
                 self.execution.move_spot(venue, report.asset, change, &self.market);
             }

@@ -47,7 +47,7 @@ fn full_house() -> Configuration {
     };
     let venue = |at: usize| VenueLimits {
         // Every other venue keeps two positions an instrument.
-        position_mode: if at % 2 == 0 { PositionMode::OneWay } else { PositionMode::Hedge },
+        position_mode: if at.is_multiple_of(2) { PositionMode::OneWay } else { PositionMode::Hedge },
         ..VenueLimits::default()
     };
     let strategy = |at: usize| StrategyLimits {

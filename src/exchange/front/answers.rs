@@ -329,8 +329,7 @@ fn usdm(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) -> Resul
         }),
         Ask::FundingRates => funding_rates(floor, params),
         Ask::FundingInfo => {
-            Ok(floor
-                .read(|exchange, _| array(exchange.symbols().iter().map(|spec| shapes::funding_info(spec)))))
+            Ok(floor.read(|exchange, _| array(exchange.symbols().iter().map(shapes::funding_info))))
         }
         Ask::OpenInterest => {
             let symbol = requests::symbol(params)?;
@@ -370,16 +369,14 @@ fn usdm(floor: &Floor, ask: Ask, key: Option<&ApiKey>, params: &Params) -> Resul
             }
             other => Err(unexpected(&other)),
         },
-        Ask::PlaceAlgo => {
-            one_algo(floor, account()?, algos::place(params)?, |algo, places| algos::accepted(algo, places))
-        }
+        Ask::PlaceAlgo => one_algo(floor, account()?, algos::place(params)?, algos::accepted),
         Ask::CancelAlgo => {
             let cancel = Command::CancelAlgo { algo: algos::reference(params)? };
             one_algo(floor, account()?, cancel, |algo, _| algos::canceled(algo))
         }
         Ask::QueryAlgo => {
             let query = Command::QueryAlgo { algo: algos::reference(params)? };
-            one_algo(floor, account()?, query, |algo, places| algos::queried(algo, places))
+            one_algo(floor, account()?, query, algos::queried)
         }
         Ask::CancelAllAlgos => {
             let command = Command::CancelAllAlgos { symbol: requests::symbol(params)? };

@@ -401,7 +401,7 @@ impl Hub {
         match subscription.feed {
             Feed::AllTickers => return each(&|day| day.event(self.product)),
             Feed::AllMiniTickers => return each(&|day| day.mini_event()),
-            Feed::AllMarkPrices { every_s } if self.last_second % u64::from(every_s) == 0 => {
+            Feed::AllMarkPrices { every_s } if self.last_second.is_multiple_of(u64::from(every_s)) => {
                 let marks = exchange
                     .symbols()
                     .iter()

@@ -106,7 +106,7 @@ pub fn weight(ask: Ask, params: &Params) -> u32 {
 }
 
 pub fn depth_limit(params: &Params) -> Result<u32, ApiError> {
-    Ok(super::requests::limit(params, 100, 5_000)?)
+    super::requests::limit(params, 100, 5_000)
 }
 
 /// Every answer but the order book's and those that both products share.

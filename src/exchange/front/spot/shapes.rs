@@ -154,7 +154,7 @@ pub fn account(funds: &Funds, account: u32, omit_zero: bool) -> String {
     let shown = funds
         .balances
         .iter()
-        .filter(|purse| !omit_zero || !(purse.free.is_zero() && purse.locked.is_zero()))
+        .filter(|purse| !(omit_zero && purse.free.is_zero() && purse.locked.is_zero()))
         .map(|purse| {
             Object::new()
                 .text("asset", &purse.asset)
