@@ -72,8 +72,11 @@ fn a_spot_session_trades_replaces_and_its_replay_is_identical() {
     std::thread::sleep(Duration::from_secs(2));
     demo.signal_group("-INT");
     let told = demo.ended().expect_code(0);
-    told.says("0 left open").says("0 gaps, 0 resyncs").says("incidents              none");
-    told.says("replay                 identical");
+    told.says("0 left open").says("0 gaps, 0 resyncs").says("replay                 identical");
+    // A cancel-replace that crosses a fill is an unknown outcome until it has been asked about: no more than that.
+    for serious in ["position_mismatch", "contradiction", "recovery_exhausted", "late_fill"] {
+        assert!(!told.stdout.contains(serious), "{told}");
+    }
     assert!(number_before(&told.stdout, " sent, ", " replaces") > 0, "{told}");
 }
 

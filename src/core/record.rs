@@ -177,8 +177,8 @@ coded! {
         AccountDailyLoss = 47 "account_daily_loss",
         AccountDrawdown = 48 "account_drawdown",
         MessageRatio = 49 "message_ratio",
-        BadForm = 60 "order_form",
-        WrongLeg = 61 "position_side",
+        BadForm = 50 "order_form",
+        WrongLeg = 51 "position_side",
     }
 }
 

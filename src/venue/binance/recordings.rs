@@ -485,7 +485,7 @@ fn a_real_exchange_info_lists_every_one_of_its_symbols() {
     let Some(path) = data("binance_json/jkorf/history/UsdFutures_GetExchangeInfoAsync1.txt") else { return };
     let text = std::fs::read_to_string(path).unwrap();
     let text = &text[text.find('{').unwrap()..];
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let json: serde_json::Value = serde_json::from_str(text).unwrap();
     let names: Vec<_> =
         json["symbols"].as_array().unwrap().iter().map(|s| s["symbol"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 148);
