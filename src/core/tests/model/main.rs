@@ -15,6 +15,7 @@ mod accounts;
 mod desk;
 mod ledger;
 mod market;
+mod restless;
 mod shadow;
 mod twin;
 mod world;

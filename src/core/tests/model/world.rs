@@ -10,132 +10,23 @@ use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
 use linchpin_core::execution::Outbox;
 use linchpin_core::id::*;
-use linchpin_core::intent::{Intents, NewIntent};
+
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, Gate};
-use linchpin_core::snapshot::{Saved, Sink, SnapshotError, Value, Words};
-use linchpin_core::state::{self, Change};
-use linchpin_core::strategy::{Strategy, View, Wakes};
+use linchpin_core::state;
+use linchpin_core::strategy::Strategy;
 use linchpin_core::time::Nanos;
 use linchpin_core::turn::Core;
 
 use crate::accounts::Agreement;
+use crate::restless::{Dice, Restless};
 use crate::shadow::Shadow;
 use crate::twin::{Counts, Facts, Out, Twin};
 
-const INSTRUMENTS: u16 = 4;
+pub const INSTRUMENTS: u16 = 4;
 const STRATEGIES: u8 = 3;
-const SLOTS: u64 = 10;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Dice(u64);
-
-impl Value for Dice {
-    fn write<S: Sink + ?Sized>(&self, to: &mut S) {
-        to.word(self.0);
-    }
-    fn read(from: &mut Words<'_>) -> Result<Self, SnapshotError> {
-        from.word().map(Self)
-    }
-}
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-    fn percent(&mut self, chance: u64) -> bool {
-        self.below(100) < chance
-    }
-    fn permille(&mut self, chance: u64) -> bool {
-        self.below(1000) < chance
-    }
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below((high - low + 1) as u64) as i64
-    }
-    fn side(&mut self) -> Side {
-        if self.below(2) == 0 { Side::Buy } else { Side::Sell }
-    }
-}
-
-/// Wishes anything, mostly sane.
-struct Restless {
-    dice: Dice,
-    wakes: u64,
-}
-
-linchpin_core::saved! { value Restless { dice, wakes } }
-
-impl Strategy for Restless {
-    fn decide(&mut self, view: &View<'_>, _change: Change, intents: &mut Intents) {
-        self.wakes += 1;
-        let dice = &mut self.dice;
-        if !dice.percent(35) {
-            return;
-        }
-        for _ in 0..=dice.below(3) {
-            let slot = if dice.permille(3) { 5_000 } else { dice.below(SLOTS) as u16 };
-            let own: Vec<InstrumentId> = view.instruments().collect();
-            let mut instrument = own[dice.below(own.len() as u64) as usize];
-            if dice.permille(5) {
-                instrument = InstrumentId(dice.below(u64::from(INSTRUMENTS) + 1) as u16);
-            }
-            let top = view.market(instrument).and_then(|market| market.top);
-            let middle = top.map_or(1_000, |top| (top.bid.price.raw() + top.ask.price.raw()) / 2);
-            let side = dice.side();
-            let away = dice.between(-2, 30);
-            let mut price = if side == Side::Buy { middle - away } else { middle + away };
-            if dice.permille(5) {
-                price = dice.between(1, 3_000);
-            }
-            let mut quantity = dice.between(1, 20);
-            if dice.permille(10) {
-                quantity = dice.between(0, 500);
-            }
-            let empty = view.order(slot).is_none() && !view.has_pending(slot) && slot < 1_000;
-            match if empty && dice.percent(90) { 0 } else { dice.below(10) } {
-                0..2 => {
-                    let kind = if dice.percent(5) { OrderKind::Market } else { OrderKind::Limit };
-                    let price = if kind == OrderKind::Market { 0 } else { price.max(1) };
-                    intents.new_order(
-                        slot,
-                        NewIntent {
-                            kind,
-                            ..NewIntent::limit(instrument, side, Price::new(price), Quantity::new(quantity))
-                        },
-                    );
-                }
-                2..6 => intents.replace(slot, Price::new(price.max(1)), Quantity::new(quantity)),
-                _ => intents.cancel(slot),
-            }
-        }
-    }
-    fn wakes_on(&self) -> Wakes {
-        Wakes::TOP
-            | Wakes::BOOK
-            | Wakes::SETTLED
-            | Wakes::LOST
-            | Wakes::TRADE
-            | Wakes::PRIVATE
-            | Wakes::CONTROL
-    }
-    fn save(&self, to: &mut dyn Sink) {
-        Saved::save(self, to);
-    }
-    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
-        Saved::load(self, from)
-    }
-}
+pub const SLOTS: u64 = 10;
 
 /// What leaves a turn, in its order.
 #[derive(Default)]
@@ -277,7 +168,7 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let configuration = configuration(&mut dice);
-        let dice_of = |at: u8| Dice::new(dice.next() ^ u64::from(at));
+        let dice_of = |at: u8| Dice::new(dice.roll() ^ u64::from(at));
         let recipe = Recipe { strategies: (0..STRATEGIES).map(dice_of).collect(), configuration };
         let instruments = usize::from(INSTRUMENTS);
         Self {
@@ -786,7 +677,7 @@ impl World {
 
     fn stranger(&mut self) {
         let instrument = InstrumentId(self.dice.below(u64::from(INSTRUMENTS)) as u16);
-        let number = self.dice.next() >> 8;
+        let number = self.dice.roll() >> 8;
         let order = Resting {
             id: ClientOrderId::compose(*b"other", number),
             number,
