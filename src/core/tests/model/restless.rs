@@ -56,6 +56,12 @@ pub struct Restless {
     wakes: u64,
 }
 
+impl Restless {
+    pub fn new(dice: Dice) -> Self {
+        Self { dice, wakes: 0 }
+    }
+}
+
 linchpin_core::saved! { value Restless { dice, wakes } }
 
 impl Strategy for Restless {

@@ -71,7 +71,7 @@ struct Recipe {
 
 impl Recipe {
     fn core(&self) -> Core {
-        let strategy = |dice: &Dice| -> Box<dyn Strategy> { Box::new(Restless { dice: *dice, wakes: 0 }) };
+        let strategy = |dice: &Dice| -> Box<dyn Strategy> { Box::new(Restless::new(*dice)) };
         Core::new(self.configuration.clone(), self.strategies.iter().map(strategy).collect())
     }
 }
