@@ -31,8 +31,8 @@ use linchpin::venue::binance::orders::{OrderEntry, OrderEntryConfig};
 use linchpin::venue::binance::sign::{Credentials, Signer};
 
 const KILLS: u64 = 2_000;
-/// A cheat sender confirms whenever it is asked to: it must be caught.
-const CHEAT_KILLS: u64 = 300;
+/// A cheat sender confirms whenever it is asked to: it must be caught, at the latest after so many kills in the middle of an order.
+const CHEAT_KILLS: u64 = 2_000;
 
 /// What both ends see, and whether a kill stands acknowledged.
 #[derive(Default)]
@@ -44,6 +44,8 @@ struct Wire {
     cancels: AtomicU64,
     half_written: AtomicU64,
     passes: AtomicU64,
+    /// Part of a new order waits in the socket at this moment.
+    half_waits: AtomicBool,
     received_new_orders: AtomicU64,
     stop: AtomicBool,
 }
@@ -66,6 +68,13 @@ struct Watched {
     lies: bool,
 }
 
+impl Watched {
+    fn mark(&mut self, new_order_waits: bool) {
+        self.new_order_waits = new_order_waits;
+        self.wire.half_waits.store(new_order_waits, Ordering::SeqCst);
+    }
+}
+
 impl Socket for Watched {
     fn poll(&mut self, now: Nanos) -> Phase {
         if self.new_order_waits && !self.inner.is_flushed() {
@@ -74,7 +83,7 @@ impl Socket for Watched {
         }
         self.wire.passes.fetch_add(1, Ordering::SeqCst);
         let phase = Socket::poll(&mut self.inner, now);
-        self.new_order_waits &= !self.inner.is_flushed();
+        self.mark(self.new_order_waits && !self.inner.is_flushed());
         phase
     }
     fn read(&mut self, now: Nanos) -> Result<Option<Message<'_>>, Closed> {
@@ -89,7 +98,7 @@ impl Socket for Watched {
         self.wire.note_if_killed();
         let sent = Socket::send_text(&mut self.inner, text);
         self.wire.note_if_killed();
-        self.new_order_waits = !self.inner.is_flushed();
+        self.mark(!self.inner.is_flushed());
         self.wire.new_orders.fetch_add(1, Ordering::Relaxed);
         sent
     }
@@ -142,7 +151,7 @@ fn a_sender_that_confirms_while_an_order_is_half_written_is_caught() {
     assert!(wire.broken.load(Ordering::SeqCst) > 0);
 }
 
-/// Kills a busy sender again and again. Gives what the witnesses saw, and how many kills the peer watched for long.
+/// Kills a busy sender again and again, a lying one in the middle of its orders until it is caught. Gives what the witnesses saw, and how many kills the peer watched for long.
 fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
     let wire = Arc::new(Wire::default());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -202,7 +211,8 @@ fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
     while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
         thread::yield_now();
     }
-    let watched = kill_again_and_again(kills, &gate, &wire);
+    let watched =
+        if lies { kill_until_caught(kills, &gate, &wire) } else { kill_again_and_again(kills, &gate, &wire) };
     wire.stop.store(true, Ordering::SeqCst);
     sender.join().expect("the sender lives");
     feeder.join().expect("the feeder lives");
@@ -235,12 +245,37 @@ fn kill_again_and_again(kills: u64, gate: &GateControl, wire: &Wire) -> u64 {
         gate.replace(epoch, GateState::Open).expect("nobody else changes it");
         // New orders flow again before the next kill.
         let flowing = wire.new_orders.load(Ordering::Relaxed);
-        let until = Instant::now() + Duration::from_millis(200);
-        while wire.new_orders.load(Ordering::Relaxed) == flowing && Instant::now() < until {
-            thread::yield_now();
-        }
+        until(|| wire.new_orders.load(Ordering::Relaxed) != flowing);
     }
     watched
+}
+
+/// Kills in the middle of a new order, where a confirmation is a lie, until one is seen.
+fn kill_until_caught(kills: u64, gate: &GateControl, wire: &Wire) -> u64 {
+    for _ in 0..kills {
+        until(|| wire.half_waits.load(Ordering::SeqCst));
+        let epoch = gate.tighten(GateState::CancelOnly);
+        while gate.confirmed() < epoch {
+            thread::yield_now();
+        }
+        wire.acknowledged.store(true, Ordering::SeqCst);
+        let seen = wire.passes.load(Ordering::SeqCst);
+        until(|| wire.passes.load(Ordering::SeqCst) >= seen + 2);
+        wire.acknowledged.store(false, Ordering::SeqCst);
+        gate.replace(epoch, GateState::Open).expect("nobody else changes it");
+        if wire.broken.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+    }
+    0
+}
+
+/// Waits for it, a moment at most.
+fn until(holds: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_millis(200);
+    while !holds() && Instant::now() < patience {
+        thread::yield_now();
+    }
 }
 
 fn stands_still(counter: &AtomicU64) -> u64 {
