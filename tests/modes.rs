@@ -15,8 +15,10 @@ const HEAD: &str =
     "[run]\nhome = \"home\"\nduration = \"none\"\n[threads]\nlayout = \"merged\"\nwait = \"park\"\n";
 
 fn instrument(venue: &str) -> String {
+    // The spot account begins with 10 BTC, which count: below that, nothing could be bought.
+    let most = if venue == "spot" { "20" } else { "0.1" };
     format!(
-        "[[instrument]]\nvenue = \"{venue}\"\nsymbol = \"BTCUSDT\"\nmax_order_quantity = \"0.1\"\nmax_order_notional = \"20000\"\nmax_position = \"0.1\"\n"
+        "[[instrument]]\nvenue = \"{venue}\"\nsymbol = \"BTCUSDT\"\nmax_order_quantity = \"0.1\"\nmax_order_notional = \"20000\"\nmax_position = \"{most}\"\n"
     )
 }
 
@@ -26,12 +28,23 @@ fn maker(name: &str, instrument: &str) -> String {
     )
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+fn wait_until(home: &Path, what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + support::PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < until, "waited in vain until {what}");
+        assert!(Instant::now() < until, "waited in vain until {what}\n{}", all_that_is_known(home));
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// What the engine has said so far, and what its operator would see now.
+fn all_that_is_known(home: &Path) -> String {
+    let place = sessions(home).pop().map(|session| session.join("log.jsonl"));
+    let mut known = place.and_then(|place| std::fs::read_to_string(place).ok()).unwrap_or_default();
+    for verb in ["status", "gates", "orders", "positions"] {
+        let told = run(home, &["ctl", "--home", ".", verb]);
+        known += &format!("== {verb}\n{}{}", told.stdout, told.stderr);
+    }
+    known
 }
 
 /// The lines of the dry run's file.
@@ -54,7 +67,7 @@ fn a_dry_run_keeps_every_signed_request_and_never_even_dials_order_entry() {
             .concat();
     std::fs::write(folder.path().join("desk.toml"), config).expect("written");
     let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
-    wait_until("requests are on paper", || papers(&home).len() >= 5);
+    wait_until(&home, "requests are on paper", || papers(&home).len() >= 5);
     assert_eq!(venue.connections("api"), Vec::<u64>::new(), "order entry was dialled");
     assert_eq!(venue.connections("private").len(), 1, "the account's own stream is read");
     engine.signal_group("-INT");
@@ -87,7 +100,7 @@ fn a_dry_run_without_a_key_runs_on_public_data_and_says_so_loudly() {
         ["mode = \"DRY_RUN\"\n", HEAD, &keyless, &instrument("paper"), &maker("maker", "BTCUSDT")].concat();
     std::fs::write(folder.path().join("desk.toml"), config).expect("written");
     let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
-    wait_until("requests are on paper", || papers(&home).len() >= 5);
+    wait_until(&home, "requests are on paper", || papers(&home).len() >= 5);
     for kind in ["api", "private"] {
         assert_eq!(venue.connections(kind), Vec::<u64>::new(), "{kind} was dialled");
     }
@@ -111,6 +124,7 @@ fn a_dry_run_without_a_key_runs_on_public_data_and_says_so_loudly() {
 #[test]
 fn spot_and_futures_run_side_by_side_in_one_session() {
     let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("home");
     let (usdm_folder, spot_folder) = (folder.path().join("usdm"), folder.path().join("spot"));
     for place in [&usdm_folder, &spot_folder] {
         std::fs::create_dir(place).expect("a folder");
@@ -130,14 +144,14 @@ fn spot_and_futures_run_side_by_side_in_one_session() {
     .concat();
     std::fs::write(folder.path().join("desk.toml"), config).expect("written");
     let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
-    wait_until("both venues take orders", || usdm.orders_taken() >= 5 && spot.orders_taken() >= 5);
+    wait_until(&home, "both venues take orders", || usdm.orders_taken() >= 5 && spot.orders_taken() >= 5);
     // One of them goes away: the other trades on.
     spot.fault(r#"{"fault":"down","target":"all","for_ms":2000}"#);
     let before = usdm.orders_taken();
-    wait_until("the other trades on", || usdm.orders_taken() >= before + 5);
+    wait_until(&home, "the other trades on", || usdm.orders_taken() >= before + 5);
     spot.heal();
     let before = spot.orders_taken();
-    wait_until("it trades again", || spot.orders_taken() >= before + 3);
+    wait_until(&home, "it trades again", || spot.orders_taken() >= before + 3);
     engine.signal_group("-INT");
     let told = engine.ended().expect_code(0);
     told.says("BTCUSDT, BTCUSDT").says("0 left open").says("replay                 identical");
