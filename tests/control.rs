@@ -82,6 +82,11 @@ fn every_verb_does_what_it_says_before_it_answers() {
     let again = answer(here, &["set", "instrument.demo/BTCUSDT.max_position", "0.05"]);
     assert_eq!((&again["old"], &again["new"]), (&100.into(), &50.into()), "{again}");
 
+    // What risk keeps back is told while it happens, not only in the summary.
+    answer(here, &["set", "instrument.BTCUSDT.max_order_quantity", "0.001"]);
+    wait_until("risk denies", || answer(here, &["status"])["denied"][0]["reason"] == "max_order_quantity");
+    ctl(here, &["status"]).expect_code(0).says("denied by risk: ").says(" max_order_quantity");
+
     let killed = answer(here, &["kill", "--reason", "a test"]);
     for (name, value) in [("ok", true), ("confirmed", true), ("persisted", true)] {
         assert_eq!(killed[name], value, "{killed}");

@@ -63,7 +63,7 @@ const VALUE: Argument = Argument {
 verbs! {
     Status    "status"     "Where the engine stands: trading, kill switch, gates, links, orders, positions, P&L"
         [] "the answer is the core's state, not older than the question";
-    Orders    "orders"     "Every live order, others' on the account included"
+    Orders    "orders"     "Every live order, others' on the account included; every command that waits, how long and for what"
         [] "the answer is the core's order table, not older than the question";
     Positions "positions"  "Positions and P&L, by strategy and together"
         [] "the answer is the core's state, not older than the question";

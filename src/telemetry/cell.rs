@@ -42,6 +42,12 @@ impl Counter {
     pub fn set(&self, total: u64) {
         self.0.store(total, Ordering::Relaxed);
     }
+
+    /// What its owner has counted. Relaxed: a number for people, which orders nothing.
+    #[inline]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Rises and falls. Threads' values are summed.

@@ -469,7 +469,7 @@ impl<C: Clock> CoreLoop<C> {
         }
         let look = looking.look.number;
         let operator = &mut self.operator;
-        let done = looking.go_on(&self.core, |row| {
+        let done = looking.go_on(&self.core, &self.desk.counters, |row| {
             let _ = operator.push(Told::Row(look, row));
         });
         self.looking = Some(looking);

@@ -20,17 +20,20 @@
     )
 )]
 
-use crate::core::event::{Control, KillMode, LinkKind, LinkState, TradingState};
-use crate::core::id::{InstrumentId, OrderIndex, StrategyId, VenueId};
+use crate::core::event::{Control, KillMode, LinkKind, LinkState, RequestKind, TradingState};
+use crate::core::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
 use crate::core::num::Price;
-use crate::core::record::Gate;
+use crate::core::record::{Gate, RiskReason, Wait};
 use crate::core::state::control::{AccountTrust, Held};
 use crate::core::state::execution::Agreement;
 use crate::core::state::market::BookSync;
 use crate::core::state::order::Order;
 use crate::core::state::position::Position;
+use crate::core::state::queue::Pending;
+use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::kill_gate::Epoch;
+use crate::telemetry::counters::CoreCounters;
 
 /// From an operator to the core.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,10 @@ pub enum Sight {
     Control,
     /// Every live order.
     Orders,
+    /// Every command that waits in the outbound queue.
+    Waiting,
+    /// What risk has denied, by its reason.
+    Denials,
     /// Every position that is or was held, by owner.
     Positions,
     /// Links and gates, by venue.
@@ -118,6 +125,8 @@ pub struct Applied {
 pub enum Row {
     Control(ControlRow),
     Order(Order),
+    Waiting(WaitingRow),
+    Denials(RiskReason, u64),
     Position(PositionRow),
     Venue(VenueRow),
     Market(MarketRow),
@@ -136,6 +145,17 @@ pub struct ControlRow {
     pub dispatches: u64,
     pub fills: u64,
     pub unknown_outcomes: u64,
+}
+
+/// A command that is allowed and has not gone yet.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingRow {
+    pub key: OrderKey,
+    pub instrument: InstrumentId,
+    pub request: RequestKind,
+    /// When its key's command first entered the queue.
+    pub since: Nanos,
+    pub why: Wait,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -224,7 +244,7 @@ impl Looking {
     }
 
     /// Tells the next few rows; true when there are no more. `tell` must have room for `PLACES`.
-    pub fn go_on(&mut self, core: &Core, mut tell: impl FnMut(Row)) -> bool {
+    pub fn go_on(&mut self, core: &Core, counters: &CoreCounters, mut tell: impl FnMut(Row)) -> bool {
         let state = core.state();
         let strategies = u32::try_from(core.configuration().strategies.len()).unwrap_or(0);
         let instruments = u32::try_from(core.configuration().instruments.len()).unwrap_or(0);
@@ -234,6 +254,8 @@ impl Looking {
             Sight::Pulse => 0,
             Sight::Control => 1,
             Sight::Orders => core.configuration().order_rows,
+            Sight::Waiting => u32::try_from(state.execution.queue.len()).unwrap_or(u32::MAX),
+            Sight::Denials => u32::try_from(RiskReason::ALL.len()).unwrap_or(0),
             Sight::Positions => owners.saturating_mul(instruments),
             Sight::Venues => u32::try_from(core.configuration().venues.len()).unwrap_or(0),
             Sight::Markets => instruments,
@@ -248,6 +270,16 @@ impl Looking {
                     let order = state.execution.orders.order(OrderIndex(at));
                     order.filter(|order| order.is_live()).map(|order| Row::Order(*order))
                 }
+                Sight::Waiting => state
+                    .execution
+                    .queue
+                    .iter()
+                    .nth(at as usize)
+                    .map(|pending| Row::Waiting(waiting_row(pending))),
+                Sight::Denials => RiskReason::ALL.get(at as usize).and_then(|reason| {
+                    let count = counters.denials.of(*reason).count();
+                    (count > 0).then_some(Row::Denials(*reason, count))
+                }),
                 Sight::Positions => {
                     let owner = at.checked_div(instruments).unwrap_or(0);
                     let instrument = at.checked_rem(instruments).unwrap_or(0);
@@ -289,6 +321,16 @@ fn control_row(core: &Core) -> ControlRow {
         dispatches: core.dispatches(),
         fills: execution.counters.fills,
         unknown_outcomes: execution.counters.unknown_outcomes,
+    }
+}
+
+fn waiting_row(pending: &Pending) -> WaitingRow {
+    WaitingRow {
+        key: pending.intent.key(),
+        instrument: pending.instrument,
+        request: pending.intent.request(),
+        since: pending.since,
+        why: pending.waits_for,
     }
 }
 

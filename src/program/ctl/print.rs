@@ -61,6 +61,7 @@ fn status(answer: &Value) -> String {
             word(&killed["reason"])
         ));
     }
+    lines.extend(denied(answer));
     lines.push(String::new());
     lines.push(links(answer));
     lines.push(String::new());
@@ -107,7 +108,27 @@ fn orders(answer: &Value) -> String {
         ("age_ms", "age ms"),
         ("client_order_id", "client id"),
     ];
-    columns_of(&answer["orders"], &columns, "no orders are open")
+    let open = columns_of(&answer["orders"], &columns, "no orders are open");
+    if list(&answer["waiting"]).next().is_none() {
+        return open;
+    }
+    let columns = [
+        ("owner", "owner"),
+        ("symbol", "symbol"),
+        ("slot", "slot"),
+        ("request", "waiting to"),
+        ("waits_for", "waits for"),
+        ("age_ms", "age ms"),
+    ];
+    format!("{open}\n\n{}", columns_of(&answer["waiting"], &columns, ""))
+}
+
+/// What risk keeps back; nothing where it keeps nothing back.
+fn denied(answer: &Value) -> Option<String> {
+    let reasons: Vec<String> = list(&answer["denied"])
+        .map(|denied| format!("{} {}", word(&denied["count"]), word(&denied["reason"])))
+        .collect();
+    (!reasons.is_empty()).then(|| format!("denied by risk: {}", reasons.join(", ")))
 }
 
 fn positions(answer: &Value) -> String {

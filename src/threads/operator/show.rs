@@ -10,13 +10,13 @@ use crate::core::state::execution::Agreement;
 use crate::core::state::market::BookSync;
 use crate::core::state::order::{Confirmation, Order};
 use crate::core::time::Nanos;
-use crate::threads::talk::{ControlRow, MarketRow, PositionRow, Row, Sight, VenueRow};
+use crate::threads::talk::{ControlRow, MarketRow, PositionRow, Row, Sight, VenueRow, WaitingRow};
 
 /// What must be looked at to answer a verb.
 pub(super) fn sights(verb: Verb) -> &'static [Sight] {
     match verb {
-        Verb::Status => &[Sight::Control, Sight::Venues, Sight::Markets, Sight::Positions],
-        Verb::Orders => &[Sight::Orders],
+        Verb::Status => &[Sight::Control, Sight::Venues, Sight::Markets, Sight::Positions, Sight::Denials],
+        Verb::Orders => &[Sight::Orders, Sight::Waiting],
         Verb::Positions => &[Sight::Positions],
         Verb::Gates => &[Sight::Control, Sight::Venues, Sight::Markets],
         Verb::Links => &[Sight::Venues],
@@ -36,6 +36,14 @@ pub(super) fn shown(verb: Verb, rows: &[Row], names: &Names, now: Nanos) -> Map<
     let sees = |sight| sights(verb).contains(&sight);
     list("orders", sees(Sight::Orders), &|row| match row {
         Row::Order(row) => Some(order(row, names, now)),
+        _ => None,
+    });
+    list("waiting", sees(Sight::Waiting), &|row| match row {
+        Row::Waiting(row) => Some(waiting(row, names, now)),
+        _ => None,
+    });
+    list("denied", sees(Sight::Denials), &|row| match row {
+        Row::Denials(reason, count) => Some(json!({"reason": reason.name(), "count": count})),
         _ => None,
     });
     list("positions", sees(Sight::Positions), &|row| match row {
@@ -98,6 +106,17 @@ fn order(order: &Order, names: &Names, now: Nanos) -> Value {
         "confirmation": confirmation,
         "inflight": order.inflight.map(|inflight| inflight.request.name()),
         "age_ms": now.since(order.created).raw() / 1_000_000,
+    })
+}
+
+fn waiting(row: &WaitingRow, names: &Names, now: Nanos) -> Value {
+    json!({
+        "symbol": names.symbol(row.instrument),
+        "owner": names.strategy(row.key.strategy),
+        "slot": row.key.slot,
+        "request": row.request.name(),
+        "age_ms": now.since(row.since).raw() / 1_000_000,
+        "waits_for": row.why.name(),
     })
 }
 
