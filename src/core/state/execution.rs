@@ -258,6 +258,7 @@ impl ExecutionState {
         instrument: InstrumentId,
         leg: PositionSide,
     ) -> Option<&Position> {
+        let leg = self.own_leg(instrument, leg);
         self.holdings.leg(Holder { strategy, instrument, leg })
     }
 
@@ -274,7 +275,13 @@ impl ExecutionState {
 
     /// One leg of all owners together; where the venue is in one-way mode, the position itself.
     pub fn total_leg(&self, instrument: InstrumentId, leg: PositionSide) -> Option<&Position> {
-        self.holdings.total_leg(instrument, leg)
+        self.holdings.total_leg(instrument, self.own_leg(instrument, leg))
+    }
+
+    /// Where there are no legs, what is said about one is about the position; another venue may have them.
+    #[inline]
+    fn own_leg(&self, instrument: InstrumentId, leg: PositionSide) -> PositionSide {
+        if self.is_hedged(instrument) { leg } else { PositionSide::Both }
     }
 
     /// The venue keeps a long and a short position of this instrument beside each other.
@@ -479,8 +486,7 @@ impl ExecutionState {
     }
 
     fn agreement_mut(&mut self, instrument: InstrumentId, leg: PositionSide) -> Option<&mut Agreement> {
-        // Where there are no legs, what is said about one is about the position.
-        let leg = if self.is_hedged(instrument) { leg } else { PositionSide::Both };
+        let leg = self.own_leg(instrument, leg);
         self.agreement.get_mut(instrument.index())?.get_mut(usize::from(leg.code()))
     }
 

@@ -1,72 +1,130 @@
-//! What the venue says about positions and balances: its newest word, and whether our position agrees with it.
+//! What the venue says about positions and balances: its newest word, and whether our positions agree with it.
 
 use std::collections::HashMap;
 
-use linchpin_core::event::{BalanceReport, PositionReport};
+use linchpin_core::event::{BalanceReport, PositionReport, PositionSide};
 use linchpin_core::id::{AssetId, InstrumentId, VenueId};
 use linchpin_core::time::Nanos;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::ledger::{LEGS, leg_at};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Agreement {
+    #[default]
     Agrees,
     Differs,
     Inconsistent,
 }
 
-/// Wallet and what of it new orders may use, at 8 decimals.
-pub type Balance = (i128, Option<i128>);
+/// What is known of one balance, at 8 decimals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Balance {
+    pub wallet: i128,
+    /// What of it new orders may use.
+    pub available: Option<i128>,
+    /// Funding that no one position explains.
+    pub unassigned: i128,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    balance: Option<Balance>,
+    updated: Nanos,
+    unassigned: i128,
+    funded: Option<(Nanos, i64)>,
+}
 
 #[derive(Debug)]
 pub struct Accounts {
-    /// By instrument: lots and stamp of the newest word; `None` before there was any.
-    positions: Vec<Option<(i64, Nanos)>>,
-    pub agreement: Vec<Agreement>,
-    balances: HashMap<(VenueId, AssetId), (Balance, Nanos)>,
+    /// By instrument and leg: lots and stamp of the newest word; `None` before there was any.
+    positions: Vec<[Option<(i64, Nanos)>; LEGS.len()]>,
+    agreement: Vec<[Agreement; LEGS.len()]>,
+    balances: HashMap<(VenueId, AssetId), Known>,
 }
 
 impl Accounts {
     pub fn new(instruments: usize) -> Self {
         Self {
-            positions: vec![None; instruments],
-            agreement: vec![Agreement::Agrees; instruments],
+            positions: vec![Default::default(); instruments],
+            agreement: vec![Default::default(); instruments],
             balances: HashMap::new(),
         }
     }
 
     /// A read-back begins: what it will not name is flat.
     pub fn begin(&mut self, instrument: InstrumentId) {
-        self.positions[instrument.index()] = Some((0, Nanos::ZERO));
+        self.positions[instrument.index()] = [Some((0, Nanos::ZERO)); LEGS.len()];
     }
 
     pub fn position(&mut self, instrument: InstrumentId, report: &PositionReport, stamp: Nanos) {
-        let known = &mut self.positions[instrument.index()];
+        let known = &mut self.positions[instrument.index()][leg_at(report.side)];
         if report.hydrated || known.is_none_or(|(_, updated)| stamp >= updated) {
             *known = Some((report.quantity.raw(), stamp));
         }
     }
 
     pub fn balance(&mut self, venue: VenueId, report: &BalanceReport, stamp: Nanos) {
-        let known = self.balances.get(&(venue, report.asset)).copied();
-        if known.is_some_and(|(_, updated)| !report.hydrated && stamp < updated) {
+        let known = self.balances.entry((venue, report.asset)).or_default();
+        if !report.hydrated && stamp < known.updated {
             return;
         }
-        let before = known.and_then(|((_, available), _)| available);
+        let before = known.balance.and_then(|balance| balance.available);
         let said = (report.available != i64::MIN).then_some(i128::from(report.available));
-        let balance = (i128::from(report.wallet), said.or(before));
-        self.balances.insert((venue, report.asset), (balance, stamp));
+        let wallet = i128::from(report.wallet);
+        known.balance = Some(Balance { wallet, available: said.or(before), unassigned: 0 });
+        known.updated = stamp;
+    }
+
+    /// Told for the first time, and not again?
+    pub fn is_new_funding(&mut self, venue: VenueId, report: &BalanceReport, stamp: Nanos) -> bool {
+        let known = self.balances.entry((venue, report.asset)).or_default();
+        known.funded.replace((stamp, report.wallet)) != Some((stamp, report.wallet))
+    }
+
+    pub fn leave_unassigned(&mut self, venue: VenueId, asset: AssetId, payment: i128) {
+        self.balances.entry((venue, asset)).or_default().unassigned += payment;
+    }
+
+    pub fn wallet(&self, venue: VenueId, asset: AssetId) -> Option<i128> {
+        self.balances.get(&(venue, asset))?.balance.map(|balance| balance.wallet)
     }
 
     /// By venue, then asset.
     pub fn all_balances(&self) -> Vec<(VenueId, AssetId, Balance)> {
-        let mut all: Vec<_> = self.balances.iter().map(|((v, a), (balance, _))| (*v, *a, *balance)).collect();
+        let known = self.balances.iter().filter_map(|((venue, asset), known)| {
+            let balance = known.balance?;
+            Some((*venue, *asset, Balance { unassigned: known.unassigned, ..balance }))
+        });
+        let mut all: Vec<_> = known.collect();
         all.sort();
         all
     }
 
+    /// Of the leg that agrees the least.
+    pub fn agreement(&self, instrument: InstrumentId) -> Agreement {
+        self.agreement[instrument.index()].into_iter().max().unwrap()
+    }
+
+    /// Evidence against evidence. `leg` is `Both` where there are no legs.
+    pub fn distrust(&mut self, instrument: InstrumentId, leg: PositionSide) {
+        self.agreement[instrument.index()][leg_at(leg)] = Agreement::Inconsistent;
+    }
+
+    pub fn trust(&mut self, instrument: InstrumentId) {
+        self.agreement[instrument.index()] = Default::default();
+    }
+
     /// Holds ours against the newest word. True where it turns out to be inconsistent just now.
-    pub fn compare(&mut self, instrument: InstrumentId, ours: i64, in_doubt: bool, read_back: bool) -> bool {
-        let Some((theirs, _)) = self.positions[instrument.index()] else { return false };
-        let agreement = &mut self.agreement[instrument.index()];
+    pub fn compare(
+        &mut self,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        ours: i64,
+        in_doubt: bool,
+        read_back: bool,
+    ) -> bool {
+        let Some((theirs, _)) = self.positions[instrument.index()][leg_at(leg)] else { return false };
+        let agreement = &mut self.agreement[instrument.index()][leg_at(leg)];
         *agreement = match *agreement {
             _ if ours == theirs => Agreement::Agrees,
             Agreement::Inconsistent => return false,

@@ -1,120 +1,291 @@
-//! A ledger as a person would keep it: every fill in a list, and the sums made from the list each time.
+//! A ledger as a person would keep it: a book for each owner and for the account, each with its own long and short page where the
+//! venue keeps two; and every fill in a list, from which the sums are made again at the end.
 
-use linchpin_core::event::Side;
-use linchpin_core::id::{InstrumentId, StrategyId};
+use linchpin_core::event::{PositionSide, Side};
+use linchpin_core::id::{AssetId, InstrumentId, StrategyId};
+use linchpin_core::instrument::{InstrumentDefinition, Product};
 use linchpin_core::state::position::Position;
 
+/// What one lot is at 8 decimals of the base asset: every instrument of the model has lots of 0.001.
+pub const LOT: i128 = 100_000;
+/// What one tick is at 8 decimals: ticks of 0.10.
+pub const TICK: i128 = 10_000_000;
+pub const LEGS: [PositionSide; 3] = [PositionSide::Both, PositionSide::Long, PositionSide::Short];
+
+/// One page: what is held, what it cost, what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub held: i64,
+    pub cost: i128,
+    pub realised: i128,
+    /// In the quote asset.
+    pub fees: i128,
+    pub funding: i128,
+    /// Fees in the base asset that do not make a lot yet.
+    pub owed: i128,
+    pub elsewhere: i128,
+    pub fills: u64,
+    /// Brought in or taken away at the price of the moment.
+    pub brought: i128,
+}
+
+impl Page {
+    /// What closes, closes at the average that it cost, rounded towards zero.
+    fn trade(&mut self, signed: i64, price: i64) {
+        let mut rest = signed;
+        if self.held.signum() * rest.signum() < 0 {
+            let closing = rest.abs().min(self.held.abs());
+            let share = self.cost * i128::from(closing) / i128::from(self.held.abs());
+            let closed = closing * self.held.signum();
+            self.realised += i128::from(price) * i128::from(closed) - share;
+            self.cost -= share;
+            self.held -= closed;
+            rest += closed;
+        }
+        self.held += rest;
+        self.cost += i128::from(price) * i128::from(rest);
+    }
+
+    fn sum(self, other: Self) -> Self {
+        Self {
+            held: self.held + other.held,
+            cost: self.cost + other.cost,
+            realised: self.realised + other.realised,
+            fees: self.fees + other.fees,
+            funding: self.funding + other.funding,
+            owed: self.owed + other.owed,
+            elsewhere: self.elsewhere + other.elsewhere,
+            fills: self.fills + other.fills,
+            brought: self.brought + other.brought,
+        }
+    }
+
+    fn check(&self, what: impl Fn() -> String, position: &Position) -> Result<(), String> {
+        if position.quantity.raw() != self.held {
+            return Err(format!("position: {} holds {position:?}, not {self:?}", what()));
+        }
+        let found = (
+            position.cost.raw(),
+            position.realised.raw(),
+            position.fees.raw(),
+            position.funding.raw(),
+            position.base_owed.raw(),
+            position.fees_elsewhere.iter().map(|(_, fee)| fee.raw()).sum::<i128>(),
+            position.fills,
+        );
+        let expected =
+            (self.cost, self.realised, self.fees, self.funding, self.owed, self.elsewhere, self.fills);
+        if found != expected {
+            return Err(format!("ledger: {}: {found:?}, not {expected:?}", what()));
+        }
+        Ok(())
+    }
+}
+
+/// A trade, as it is told.
 #[derive(Clone, Copy, Debug)]
-struct Fill {
+pub struct Fill {
+    pub side: Side,
+    pub price: i64,
+    pub quantity: i64,
+    /// A read-back does not say it.
+    pub fee: Option<(AssetId, i64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
     owner: usize,
     instrument: usize,
-    signed: i64,
-    price: i64,
-    fee: i64,
+    leg: usize,
+    fill: Fill,
 }
 
 pub struct Ledger {
-    fills: Vec<Fill>,
     strategies: usize,
-    /// What the hydrated start said beyond our own fills.
-    start: Vec<i64>,
-    /// Sums of quantities, kept along; `recount` proves them.
-    sums: Vec<Vec<i64>>,
+    instruments: usize,
+    /// Owner, instrument, leg; the external owner after the strategies, then the account.
+    pages: Vec<Page>,
+    fills: Vec<Entry>,
 }
 
 impl Ledger {
     pub fn new(strategies: usize, instruments: usize) -> Self {
-        let sums = vec![vec![0; instruments]; strategies + 1];
-        Self { fills: Vec::new(), strategies, start: vec![0; instruments], sums }
+        let pages = vec![Page::default(); (strategies + 2) * instruments * LEGS.len()];
+        Self { strategies, instruments, pages, fills: Vec::new() }
+    }
+
+    pub fn external(&self) -> usize {
+        self.strategies
+    }
+
+    pub fn account(&self) -> usize {
+        self.strategies + 1
+    }
+
+    pub fn owner(&self, strategy: StrategyId) -> usize {
+        strategy.index().min(self.strategies)
+    }
+
+    /// Nothing is held of what is no instrument.
+    pub fn page(&self, owner: usize, instrument: InstrumentId, leg: PositionSide) -> Page {
+        let known = instrument.index() < self.instruments;
+        if known { self.pages[self.at(owner, instrument.index(), leg_at(leg))] } else { Page::default() }
+    }
+
+    /// Both legs together.
+    pub fn net(&self, owner: usize, instrument: InstrumentId) -> Page {
+        LEGS.iter().fold(Page::default(), |sum, leg| sum.sum(self.page(owner, instrument, *leg)))
+    }
+
+    pub fn total(&self, instrument: InstrumentId) -> i64 {
+        self.net(self.account(), instrument).held
     }
 
     pub fn fill(
         &mut self,
         strategy: StrategyId,
         instrument: InstrumentId,
-        side: Side,
-        price: i64,
-        quantity: i64,
-        fee: i64,
+        leg: PositionSide,
+        fill: Fill,
+        definition: &InstrumentDefinition,
     ) {
-        let signed = if side == Side::Buy { quantity } else { -quantity };
-        let (owner, instrument) = (strategy.index().min(self.strategies), instrument.index());
-        self.sums[owner][instrument] += signed;
-        self.fills.push(Fill { owner, instrument, signed, price, fee });
-    }
-
-    /// The external owner holds what our fills do not explain; what it did before is in that.
-    pub fn hydrate(&mut self, instrument: InstrumentId, quantity: i64) {
-        let (at, external) = (instrument.index(), self.strategies);
-        self.fills.retain(|fill| fill.owner != external || fill.instrument != at);
-        let ours: i64 = self.sums.iter().take(external).map(|row| row[at]).sum();
-        self.start[at] = quantity - ours;
-        self.sums[external][at] = self.start[at];
-    }
-
-    pub fn total(&self, instrument: usize) -> i64 {
-        self.sums.iter().map(|row| row[instrument]).sum()
-    }
-
-    /// Every owner's position by every fill again.
-    pub fn check(&self, owners: &[Vec<Position>], totals: &[Position]) -> Result<(), String> {
-        for (instrument, total) in totals.iter().enumerate() {
-            if total.quantity.raw() != self.total(instrument) {
-                return Err(format!(
-                    "position: {instrument} is {:?}, the fills and the start make {}",
-                    total.quantity,
-                    self.total(instrument)
-                ));
+        let owner = self.owner(strategy);
+        self.fills.push(Entry { owner, instrument: instrument.index(), leg: leg_at(leg), fill });
+        let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+        let mut used = 0;
+        for row in [owner, self.account()] {
+            let page = self.page_mut(row, instrument, leg);
+            page.trade(signed, fill.price);
+            page.fills += 1;
+            let Some((asset, fee)) = fill.fee else { continue };
+            if definition.product == Product::Spot && definition.base == asset {
+                if row == owner {
+                    page.owed += i128::from(fee);
+                    used = page.owed / LOT;
+                    page.owed -= used * LOT;
+                }
+                // Lots that paid a fee left for nothing.
+                page.trade(-(used as i64), 0);
+            } else if definition.quote == asset {
+                page.fees += i128::from(fee);
+            } else {
+                page.elsewhere += i128::from(fee);
             }
+        }
+    }
+
+    /// The external owner holds what our fills do not explain.
+    pub fn hydrate(&mut self, instrument: InstrumentId, leg: PositionSide, quantity: i64, entry_price: i64) {
+        let ours: i64 = (0..self.strategies).map(|owner| self.page(owner, instrument, leg).held).sum();
+        let rest = quantity - ours;
+        let cost = i128::from(entry_price) * i128::from(rest) / TICK;
+        let before = self.page(self.external(), instrument, leg);
+        for row in [self.external(), self.account()] {
+            let page = self.page_mut(row, instrument, leg);
+            page.held += rest - before.held;
+            page.cost += cost - before.cost;
+        }
+    }
+
+    /// Each has the part that it holds of what is held in all; what is left is the external owner's.
+    pub fn fund(&mut self, instrument: InstrumentId, legs: &[PositionSide], payment: i128) {
+        let whole = i128::from(self.total(instrument));
+        let part = |held: i64| if whole == 0 { 0 } else { payment * i128::from(held) / whole };
+        let mut unpaid = payment;
+        for (at, leg) in legs.iter().enumerate() {
+            let of_all = part(self.page(self.account(), instrument, *leg).held);
+            let of_leg = if at + 1 == legs.len() { unpaid } else { of_all };
+            unpaid -= of_leg;
+            let mut rest = of_leg;
+            for owner in 0..self.strategies {
+                let page = self.page_mut(owner, instrument, *leg);
+                let own = part(page.held);
+                page.funding += own;
+                rest -= own;
+            }
+            self.page_mut(self.external(), instrument, *leg).funding += rest;
+            self.page_mut(self.account(), instrument, *leg).funding += of_leg;
+        }
+    }
+
+    /// Lots come or go without a trade, worth `mark` each: nobody's gain.
+    pub fn bring(&mut self, instrument: InstrumentId, lots: i64, mark: i64) {
+        for row in [self.external(), self.account()] {
+            let page = self.page_mut(row, instrument, PositionSide::Both);
+            page.held += lots;
+            page.brought += i128::from(lots) * i128::from(mark);
+        }
+    }
+
+    /// Every owner's book, leg by leg and in sum, and the account's.
+    pub fn check(
+        &self,
+        owners: &[Vec<Position>],
+        legs: &[Vec<(InstrumentId, PositionSide, Position)>],
+        totals: &[Position],
+    ) -> Result<(), String> {
+        for (instrument, total) in totals.iter().enumerate() {
+            let id = InstrumentId(instrument as u16);
+            self.net(self.account(), id).check(|| format!("the account on {instrument}"), total)?;
         }
         for (owner, row) in owners.iter().enumerate() {
             for (instrument, position) in row.iter().enumerate() {
-                if position.quantity.raw() != self.sums[owner][instrument] {
-                    return Err(format!("position: owner {owner} on {instrument} holds {position:?}"));
-                }
+                let id = InstrumentId(instrument as u16);
+                self.net(owner, id).check(|| format!("owner {owner} on {instrument}"), position)?;
+            }
+        }
+        for (owner, row) in legs.iter().enumerate() {
+            for (instrument, leg, position) in row {
+                let what = || format!("owner {owner} on {instrument:?} {leg}");
+                self.page(owner, *instrument, *leg).check(what, position)?;
             }
         }
         Ok(())
     }
 
-    /// Cash by cash: what was paid, what is held, what was realised. For our strategies, exactly.
+    /// Every strategy's book again from all its fills, and cash by cash: what was paid is held, or was realised.
     pub fn recount(&self, owners: &[Vec<Position>]) -> Result<(), String> {
         for (owner, row) in owners.iter().enumerate().take(self.strategies) {
             for (instrument, position) in row.iter().enumerate() {
                 let mine = || self.fills.iter().filter(|f| f.owner == owner && f.instrument == instrument);
-                let (mut held, mut cost, mut realised) = (0i64, 0i128, 0i128);
-                for fill in mine() {
-                    let mut rest = fill.signed;
-                    if held.signum() * rest.signum() < 0 {
-                        let closing = rest.abs().min(held.abs());
-                        let share = cost * i128::from(closing) / i128::from(held.abs());
-                        let closed = closing * held.signum();
-                        realised += i128::from(fill.price) * i128::from(closed) - share;
-                        cost -= share;
-                        held -= closed;
-                        rest += closed;
-                    }
-                    held += rest;
-                    cost += i128::from(fill.price) * i128::from(rest);
+                let mut again = [Page::default(); LEGS.len()];
+                let (mut paid, mut count) = (0i128, 0);
+                for entry in mine() {
+                    let fill = entry.fill;
+                    let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+                    again[entry.leg].trade(signed, fill.price);
+                    paid += i128::from(fill.price) * i128::from(signed);
+                    count += 1;
                 }
-                let paid: i128 = mine().map(|f| i128::from(f.price) * i128::from(f.signed)).sum();
-                let fees: i128 = mine().map(|f| i128::from(f.fee)).sum();
-                let found = (
-                    position.quantity.raw(),
-                    position.cost.raw(),
-                    position.realised.raw(),
-                    position.fees.raw(),
-                    position.fills,
-                );
-                let expected = (held, cost, realised, fees, mine().count() as u64);
-                if found != expected {
-                    return Err(format!("ledger: {owner} on {instrument}: {found:?}, not {expected:?}"));
-                }
+                let (cost, realised) = (position.cost.raw(), position.realised.raw());
                 if cost - realised != paid {
                     return Err(format!("ledger: {owner} on {instrument}: money appeared or vanished"));
+                }
+                let gave_away = position.base_owed.raw() != 0 || LEGS.iter().any(|leg| {
+                    let id = InstrumentId(instrument as u16);
+                    self.page(owner, id, *leg).held != again[leg_at(*leg)].held
+                });
+                let sum = again.iter().fold(Page::default(), |sum, page| sum.sum(*page));
+                let same = (sum.held, sum.cost, sum.realised, count);
+                let found = (position.quantity.raw(), cost, realised, position.fills);
+                if !gave_away && same != found {
+                    return Err(format!("ledger: {owner} on {instrument}: {found:?}, not {same:?}"));
                 }
             }
         }
         Ok(())
     }
+
+    fn at(&self, owner: usize, instrument: usize, leg: usize) -> usize {
+        (owner * self.instruments + instrument) * LEGS.len() + leg
+    }
+
+    fn page_mut(&mut self, owner: usize, instrument: InstrumentId, leg: PositionSide) -> &mut Page {
+        let at = self.at(owner, instrument.index(), leg_at(leg));
+        &mut self.pages[at]
+    }
+}
+
+pub fn leg_at(leg: PositionSide) -> usize {
+    LEGS.iter().position(|known| *known == leg).unwrap()
 }

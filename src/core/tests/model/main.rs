@@ -58,6 +58,11 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.stale += counts.stale;
         sum.snapshots += counts.snapshots;
         sum.limits += counts.limits;
+        sum.trips += counts.trips;
+        sum.deferrals += counts.deferrals;
+        sum.triggers += counts.triggers;
+        sum.expiries += counts.expiries;
+        sum.funding += counts.funding;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -322,7 +327,7 @@ fn a_position_that_agrees_with_nobody_is_caught() {
 #[test]
 fn a_balance_that_the_venue_did_not_state_is_caught() {
     is_caught_as("balance", |facts| {
-        facts.balances.first_mut().map(|(_, _, balance)| balance.0 += 1).is_some()
+        facts.balances.first_mut().map(|(_, _, balance)| balance.wallet += 1).is_some()
     });
 }
 

@@ -1,18 +1,28 @@
 //! What may leave the core and what must not: verdicts, admissions, dispatches, asks; and the comparison of states.
 
+use linchpin_core::dispatch::DispatchFlags;
 use linchpin_core::event::*;
 use linchpin_core::family::Family;
 use linchpin_core::id::*;
-use linchpin_core::intent::Intent;
+use linchpin_core::intent::{Intent, NewIntent};
 use linchpin_core::num::*;
 use linchpin_core::record::*;
 use linchpin_core::state::order::{Confirmation, Order};
 use linchpin_core::time::Nanos;
 
-use super::{Agreement, Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting};
+use super::families::Wish;
+use super::private::lowers;
+use super::trading::Standing;
+use super::{Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting, ledger_leg, take_wish};
 
 /// The workflow's own name: what it closes at market is nobody's slot.
-const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
+pub const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
+
+/// The order that the workflow closes a position with.
+pub(super) fn closing_order(record: &IntentRecord) -> NewIntent {
+    let new = NewIntent::market(record.instrument, record.side, record.quantity).reduce_only();
+    NewIntent { key: record.key, family: Family::Closing, ..new.on_leg(ledger_leg(record.key.slot)) }
+}
 
 impl Twin {
     // ---- decide: verdicts and dominance ----
@@ -21,177 +31,58 @@ impl Twin {
         self.counts.intents += 1;
         let allowed = record.verdict == RiskReason::Allowed;
         self.counts.denials += u64::from(!allowed);
-        let (objections, weighed) = self.objections(record);
-        if allowed {
-            hold!("risk", objections.is_empty(), "{record:?} was allowed although {objections:?}");
-        } else {
+        let new = self.new_of(record.key, record.request, || closing_order(record))?;
+        let said = new.map_or(record.family, |new| new.family);
+        let wish = Wish { key: record.key, request: record.request, new, said };
+        let (family, higher) = (self.family_of(&wish), self.yields_to(&wish));
+        hold!("family", record.family == family, "{record:?} is of {family}");
+        hold!("family", higher.is_none(), "{record:?} gave way to nobody, but {higher:?} acts");
+        self.workflow_may(record, family)?;
+        let (objections, weighed) = self.objections(record, new);
+        if !allowed {
             hold!("risk", objections.contains(&record.verdict), "{record:?}: only {objections:?} objects");
             hold!("risk", record.admission == Admission::None, "{record:?} was admitted");
+            if let (RiskReason::IntentRate, Some(ran)) =
+                (record.verdict, self.trading.ran_away.get_mut(record.key.strategy.index()))
+            {
+                *ran = Some(record.verdict);
+            }
             return Ok(());
+        }
+        hold!("risk", objections.is_empty(), "{record:?} was allowed although {objections:?}");
+        if let Some(weighed) = &weighed {
+            self.note_allowed(record, weighed);
         }
         let expected = self.admit(record, weighed);
         hold!("dominance", record.admission == expected, "{record:?}, expected {expected}");
         Ok(())
     }
 
-    /// Everything that speaks against an intent, by the table of the semantics, all of it each time.
-    fn objections(&mut self, record: &IntentRecord) -> (Vec<RiskReason>, Option<Waiting>) {
-        use RiskReason as R;
-        let mut against = Vec::new();
-        let (key, strategy) = (record.key, record.key.strategy);
-        let live = self.live_in(key).cloned();
-        let waiting = self.waiting.get(&key).cloned();
-        if record.request == RequestKind::Cancel {
-            let known = live.is_some() || waiting.is_some() || strategy == WORKFLOW;
-            return (if known { vec![] } else { vec![R::NoSuchOrder] }, None);
+    /// All that a New says, which its record does not.
+    fn new_of(
+        &mut self,
+        key: OrderKey,
+        request: RequestKind,
+        closing: impl FnOnce() -> NewIntent,
+    ) -> Result<Option<NewIntent>, String> {
+        match (request, key.strategy) {
+            (RequestKind::New, WORKFLOW) => Ok(Some(closing())),
+            (RequestKind::New, _) => match take_wish(&mut self.wishes, key) {
+                Some(new) => Ok(Some(new)),
+                None => Err(format!("wishes: nobody wished a New of {key:?}")),
+            },
+            _ => Ok(None),
         }
-        let bound = self.configuration.strategies.get(strategy.index()).cloned();
-        let mut too_many = false;
-        if let Some(limits) = &bound {
-            let second = self.now.raw() / 1_000_000_000;
-            let rate = self.rates.entry(strategy).or_default();
-            *rate = if rate.0 == second { (second, rate.1 + 1) } else { (second, 1) };
-            too_many = limits.max_intents_per_second != 0 && rate.1 > limits.max_intents_per_second;
-        }
-        // Whose terms these are: a New's own, those of a waiting New, or those of a live order.
-        let folds = waiting.as_ref().filter(|w| w.request == RequestKind::New);
-        let (instrument, side, added, shrinks) = match (record.request, folds, &live) {
-            (RequestKind::New, ..) => (record.instrument, record.side, record.quantity.raw(), false),
-            (_, Some(new), _) => (new.instrument, new.side, record.quantity.raw(), false),
-            (_, None, Some(order)) => {
-                let added = record.quantity.raw() - order.filled - order.working();
-                (order.instrument, order.side, added, added < 0)
-            }
-            _ => return (vec![R::NoSuchOrder], None),
-        };
-        let unnamed = match folds {
-            Some(new) => new.price.is_zero(),
-            None => live.as_ref().is_some_and(|order| order.is_market),
-        };
-        let at = instrument.index();
-        let Some(limits) = self.configuration.instruments.get(at).copied() else {
-            return (vec![R::InstrumentUnknown], None);
-        };
-        let market = &self.markets[at];
-        let Some(definition) = market.definition else { return (vec![R::InstrumentUnknown], None) };
-        let keener = live.as_ref().is_some_and(|order| match side {
-            Side::Buy => record.price > order.price,
-            Side::Sell => record.price < order.price,
-        });
-        let shrinks = shrinks && !keener;
-        let worst = self.worst(key, instrument, side) + added;
-        // What the workflow closes positions with is reduce-only.
-        let reducing = shrinks || worst <= 0 || strategy == WORKFLOW;
-        let flatten = self.kill == Some(KillMode::Flatten);
-        let mut object = |is: bool, reason: R| {
-            if is {
-                against.push(reason);
-            }
-        };
-        object(self.kill.is_some() && !(flatten && reducing), R::Killed);
-        object(too_many, R::IntentRate);
-        object(!(self.trading || flatten && reducing), R::TradingDisabled);
-        object(self.halted.contains(&strategy), R::StrategyHalted);
-        object(self.reducing.contains(&strategy) && !reducing, R::StrategyReducing);
-        object(record.request == RequestKind::Replace && unnamed, R::NotReplaceable);
-        object(self.changes_nothing(record), R::DuplicateIntent);
-        object(self.draining && !flatten, R::Draining);
-        object(bound.as_ref().is_some_and(|b| !b.instruments.contains(&instrument.0)), R::NotOurInstrument);
-        object(self.windows.iter().any(|window| window.0 == instrument), R::Unsettled);
-        object(usize::from(key.slot) >= linchpin_core::limits::MAX_SLOTS, R::BadSlot);
-        let being_cancelled = |o: &TwinOrder| matches!(o.inflight, Some((RequestKind::Cancel, ..)));
-        let occupied = live.as_ref().is_some_and(|order| !being_cancelled(order));
-        object(record.request == RequestKind::New && occupied, R::DuplicateOrder);
-        object(!reducing && self.accounts.agreement[at] == Agreement::Inconsistent, R::PositionInconsistent);
-        object(!reducing && !market.is_whole(), R::BookNotWhole);
-        object(!reducing && market.stale, R::MarketStale);
-        object(!reducing && market.is_crossed(), R::MarketCrossed);
-        let (quantity, price) = (record.quantity, record.price);
-        // The record does not say market or limit; the driver's limit prices are never zero.
-        let is_market = price.is_zero();
-        object(quantity < definition.min_quantity || quantity > definition.max_quantity, R::OffLotRange);
-        object(is_market && quantity > definition.max_market_quantity, R::MarketLotRange);
-        let reference = market.top().map(|(bid, ask)| (bid.price.raw() + ask.price.raw()).div_euclid(2));
-        let valued = if is_market { Price::new(reference.unwrap_or(0)) } else { price };
-        object(!is_market && (price < definition.min_price || price > definition.max_price), R::OffTickRange);
-        let worth = definition.cash(valued.notional(quantity)).raw();
-        let too_little = worth < i128::from(definition.min_notional);
-        object(too_little && strategy != WORKFLOW, R::BelowMinNotional);
-        object(quantity > limits.max_order_quantity, R::OrderTooLarge);
-        object(valued.notional(quantity) > limits.max_order_notional, R::OrderNotionalTooLarge);
-        if !is_market && limits.collar != 0 {
-            match reference {
-                None => object(true, R::NoReferencePrice),
-                Some(reference) => object(
-                    (price.raw() - reference).abs() * 10_000 > reference * i64::from(limits.collar),
-                    R::OutsideCollar,
-                ),
-            }
-        }
-        if record.request == RequestKind::New && !reducing {
-            let news = || self.waiting.iter().filter(|(k, w)| **k != key && w.request == RequestKind::New);
-            let on = self.live().filter(|o| o.instrument == instrument).count()
-                + news().filter(|(_, w)| w.instrument == instrument).count();
-            let by = self.live().filter(|o| o.key.strategy == strategy).count()
-                + news().filter(|(k, _)| k.strategy == strategy).count();
-            let most = bound.as_ref().map_or(usize::MAX, |b| b.max_open_orders as usize);
-            object(on >= limits.max_open_orders as usize, R::TooManyOpenOrders);
-            object(by >= most, R::StrategyOpenOrders);
-        }
-        object(!reducing && worst > limits.max_position.raw(), R::PositionLimit);
-        let crosses = |other: Price| match side {
-            Side::Buy => price >= other,
-            Side::Sell => price <= other,
-        };
-        let ours = self.live().any(|order| {
-            let moved = order.inflight.is_some_and(|i| i.2.is_positive() && crosses(i.2));
-            order.instrument == instrument
-                && order.side != side
-                && order.price.is_positive()
-                && !order.is_market
-                && (is_market || crosses(order.price) || moved)
-                && order.working() > 0
-        });
-        object(ours && bound.is_some() && !(is_market && reducing), R::SelfCross);
-        let weighed = Waiting {
-            family: record.family,
-            request: record.request,
-            instrument,
-            side,
-            price,
-            quantity: quantity.raw(),
-            reducing,
-            since: self.now,
-            looked: false,
-        };
-        (against, Some(weighed))
     }
 
-    /// What waits, is on its way, or rests says the same already.
-    fn changes_nothing(&self, record: &IntentRecord) -> bool {
-        let terms = (record.price, record.quantity.raw());
-        if let Some(waiting) = self.waiting.get(&record.key) {
-            let about = (waiting.instrument, waiting.side) == (record.instrument, record.side);
-            let same = terms == (waiting.price, waiting.quantity);
-            return match (waiting.request, record.request) {
-                (RequestKind::New, RequestKind::New) => same && about,
-                (RequestKind::New | RequestKind::Replace, RequestKind::Replace) => same,
-                _ => false,
-            };
-        }
-        let live = self.live_in(record.key).filter(|_| record.request == RequestKind::Replace);
-        live.is_some_and(|order| match order.inflight {
-            Some((RequestKind::Replace, _, price, quantity)) => terms == (price, quantity),
-            _ => terms == (order.price, order.quantity),
-        })
-    }
-
-    /// A strategy that ran away is halted before anything else happens.
-    pub(super) fn trip(&mut self, trip: &Trip) -> Check {
-        let (rate, bound) = (self.rates.get(&trip.strategy).copied().unwrap_or_default(), trip.bound);
-        let ran_away = trip.why == RiskReason::IntentRate && i64::from(rate.1) > bound && bound > 0;
-        hold!("trip", ran_away && self.halted.insert(trip.strategy), "{trip:?} with {rate:?}");
-        self.reducing.remove(&trip.strategy);
+    /// It gave way, and to whom it must.
+    pub(super) fn deferred(&mut self, key: OrderKey, request: RequestKind, (family, to): (Family, Family)) -> Check {
+        self.counts.deferrals += 1;
+        hold!("family", key.strategy != WORKFLOW, "closing gave way to {to}");
+        let new = self.new_of(key, request, || unreachable!("no closing order is deferred"))?;
+        let wish = Wish { key, request, new, said: new.map_or(family, |new| new.family) };
+        let expected = (self.family_of(&wish), self.yields_to(&wish));
+        hold!("family", expected == (family, Some(to)), "{wish:?} gave way: {family} to {to}, not {expected:?}");
         Ok(())
     }
 
@@ -204,9 +95,9 @@ impl Twin {
             let waits = self.waiting.get(&record.key).map(|w| (w.instrument, w.side));
             let (instrument, side) = live.or(waits).unwrap_or((record.instrument, record.side));
             let (price, quantity) = (Price::ZERO, 0);
-            let (since, looked) = (self.now, false);
-            let (reducing, family) = (true, record.family);
-            Waiting { request: K::Cancel, instrument, side, price, quantity, reducing, family, since, looked }
+            let (since, looked, new) = (self.now, false, None);
+            let (reducing, said) = (true, record.family);
+            Waiting { request: K::Cancel, instrument, side, price, quantity, new, said, reducing, since, looked }
         });
         let known = self.waiting.get(&record.key).cloned();
         let pending = known.as_ref().map(|waiting| waiting.request);
@@ -214,6 +105,9 @@ impl Twin {
             (Some(K::New), K::Replace) => {
                 let new = self.waiting.get_mut(&record.key).unwrap();
                 (new.price, new.quantity) = (weighed.price, weighed.quantity);
+                if let Some(new) = &mut new.new {
+                    (new.price, new.quantity) = (weighed.price, Quantity::new(weighed.quantity));
+                }
                 // Another rank: it enters anew, with its age.
                 new.looked &= new.reducing == weighed.reducing;
                 new.reducing = weighed.reducing;
@@ -239,10 +133,11 @@ impl Twin {
             CloseReason::Purged => {
                 self.counts.purged += 1;
                 let taken_back = known.as_ref().is_some_and(|waiting| self.is_taken_back(key, waiting));
-                hold!("queue", self.kill.is_some() || taken_back, "purged {key:?} without a kill");
+                hold!("queue", self.trading.kill.is_some() || taken_back, "purged {key:?} without a kill");
             }
             CloseReason::TooOld => {
-                let old = known.as_ref().is_some_and(|waiting| self.is_too_old(waiting));
+                let old = known.as_ref().is_some_and(|waiting| self.is_too_old(waiting) || self.has_expired(waiting));
+                self.counts.expiries += u64::from(known.as_ref().is_some_and(|waiting| self.has_expired(waiting)));
                 hold!("queue", old, "{known:?} was closed as too old");
             }
             CloseReason::Stale => {
@@ -263,9 +158,19 @@ impl Twin {
 
     /// Whoever wished it may no longer.
     fn is_taken_back(&self, key: OrderKey, waiting: &Waiting) -> bool {
-        waiting.request != RequestKind::Cancel
-            && (self.halted.contains(&key.strategy)
-                || (self.reducing.contains(&key.strategy) && !waiting.reducing))
+        let trading = &self.trading;
+        // A switch that a person set for everybody is a gate; a bound that was reached takes back.
+        let everybody = match trading.everybody {
+            Standing { state, tripped: Some(_) } if !trading.is_flattening() => state,
+            _ => TradingState::Active,
+        };
+        let may_not = |state| state == TradingState::Halted || state == TradingState::Reducing && !waiting.reducing;
+        waiting.request != RequestKind::Cancel && (may_not(everybody) || may_not(trading.of(key.strategy)))
+    }
+
+    /// Its day came while it waited.
+    fn has_expired(&self, waiting: &Waiting) -> bool {
+        waiting.new.is_some_and(|new| !new.expires.is_zero() && new.expires <= self.now)
     }
 
     // ---- queue processing ----
@@ -289,10 +194,32 @@ impl Twin {
         let Some(waiting) = self.waiting.remove(&sent.key) else {
             return Err(format!("dispatch: without an allowed intent: {sent:?}"));
         };
-        hold!("dispatch", waiting.request == sent.request, "{sent:?} instead of {waiting:?}");
+        let family = self.family_of_waiting(sent.key, &waiting);
+        // Spot replaces by placing anew, which it refuses once an order has begun to fill: such an order is cancelled.
+        let cannot_move = self.live_in(sent.key).is_some_and(|order| {
+            let keeps_price = waiting.price == order.price && waiting.quantity < order.quantity;
+            self.is_spot(order.instrument) && order.cumulative > 0 && !keeps_price
+        });
+        let must = match waiting.request {
+            RequestKind::Replace if cannot_move => RequestKind::Cancel,
+            request => request,
+        };
+        hold!("dispatch", must == sent.request, "{sent:?} instead of {waiting:?}");
         if sent.request != RequestKind::Cancel {
             let same = (sent.price, sent.quantity.raw()) == (waiting.price, waiting.quantity);
             hold!("dispatch", same, "{sent:?} with other terms than {waiting:?}");
+        }
+        if let Some(new) = waiting.new {
+            let spot = self.is_spot(new.instrument);
+            let reduce_only = new.reduce_only && !spot;
+            let said = (sent.kind, sent.stop_price, sent.trigger_by, sent.callback, sent.expires, sent.time_in_force);
+            let wished = (new.kind, new.stop_price, new.trigger_by, new.callback, new.expires, new.time_in_force);
+            hold!("dispatch", said == wished, "{sent:?}, wished was {new:?}");
+            let said = (sent.instrument, sent.side, sent.position_side);
+            hold!("dispatch", said == (new.instrument, new.side, new.position_side), "{sent:?}, not {new:?}");
+            let flags = [(DispatchFlags::REDUCE_ONLY, reduce_only), (DispatchFlags::CLOSE_POSITION, new.close_position)];
+            let same = flags.into_iter().all(|(flag, on)| sent.flags.has(flag) == on);
+            hold!("dispatch", same, "{sent:?} with other flags than {new:?}");
         }
         let mine = rank_of(&waiting);
         hold!("order", mine >= *rank, "{sent:?} went after what must wait for it");
@@ -309,18 +236,28 @@ impl Twin {
                     && !self.orders.contains_key(&sent.client_order_id);
                 hold!("ids", fresh, "{} is not new", sent.client_order_id);
                 hold!("key", self.live_in(sent.key).is_none(), "{sent:?} into a slot with a live order");
+                let new = waiting.new.ok_or("dispatch: a New that nobody wished")?;
+                let spot = self.is_spot(new.instrument);
+                let reduce_only = new.reduce_only && !spot;
                 let order = TwinOrder {
                     key: sent.key,
                     instrument: sent.instrument,
                     venue,
                     side: sent.side,
+                    leg: new.position_side,
+                    kind: new.kind,
                     state: linchpin_core::state::order::OrderState::Submitted,
                     price: sent.price,
-                    is_market: sent.kind == OrderKind::Market,
+                    stop: new.stop_price,
+                    triggered: false,
+                    expires: new.expires,
+                    expiry_asked: false,
                     quantity: sent.quantity.raw(),
                     cumulative: 0,
                     filled: 0,
-                    closes: sent.flags.has(linchpin_core::dispatch::DispatchFlags::REDUCE_ONLY),
+                    closes: reduce_only || new.close_position || lowers(new.position_side, new.side),
+                    reduce_only,
+                    closes_whole: new.close_position,
                     trades: Vec::new(),
                     untraced: false,
                     inflight: Some((RequestKind::New, sent.number, Price::ZERO, 0)),
@@ -330,10 +267,12 @@ impl Twin {
                     asked: 0,
                     since: self.now,
                     created: self.now,
+                    touched: self.now,
                     reported: Nanos::ZERO,
-                    family: waiting.family,
-                    out_by: waiting.family,
+                    family,
+                    out_by: family,
                 };
+                let order = TwinOrder { triggered: !order.conditional(), ..order };
                 self.orders.insert(sent.client_order_id, order);
                 self.alive.push(sent.client_order_id);
             }
@@ -344,7 +283,10 @@ impl Twin {
                 };
                 hold!("key", order.is_live() && order.key == sent.key, "{sent:?} at {order:?}");
                 hold!("inflight", order.inflight.is_none(), "{sent:?} while {:?} is out", order.inflight);
-                order.out_by = waiting.family;
+                order.out_by = family;
+                if request == RequestKind::Replace {
+                    order.touched = now;
+                }
                 order.inflight = Some((request, sent.number, sent.price, sent.quantity.raw()));
                 if order.doubt != Doubt::Unknown {
                     order.doubt = Doubt::Pending;
@@ -378,7 +320,7 @@ impl Twin {
         let venue = &self.venues[self.configuration.instruments[waiting.instrument.index()].venue.index()];
         let up = |kind| venue.up.get(&kind).copied().unwrap_or(false);
         if waiting.request == RequestKind::Cancel {
-            if self.kill == Some(KillMode::Block) {
+            if self.trading.kill == Some(KillMode::Block) {
                 return Some(Gate::Kill);
             }
             if !up(LinkKind::OrderEntry) {
@@ -388,13 +330,19 @@ impl Twin {
             let gone = target.is_some_and(|order| order.doubt == Doubt::Unknown && order.gone);
             return gone.then_some(Gate::Recovery);
         }
-        let closing = waiting.reducing && self.kill == Some(KillMode::Flatten);
+        let trading = &self.trading;
+        let closing = waiting.reducing && trading.is_flattening();
         let market = &self.markets[waiting.instrument.index()];
         let doubts = self.doubts_on(waiting.instrument);
         let target = self.target(*key, waiting.request).is_some_and(|o| o.doubt == Doubt::Unknown);
+        // While everybody may only reduce, what reduces goes; so it does while everything is being closed.
+        let everybody = trading.everybody.state;
+        let passes = waiting.reducing && trading.kill.is_none() && !trading.draining && everybody == TradingState::Reducing;
+        let stopped = everybody != TradingState::Active || trading.draining || trading.flattening;
         let closed = [
-            (self.kill.is_some() && !closing, Gate::Kill),
-            ((!self.trading || self.draining) && !closing, Gate::Trading),
+            (trading.kill.is_some() && !closing, Gate::Kill),
+            (stopped && !closing && !passes, Gate::Trading),
+            (self.held.contains(&Gate::Schedule) && !closing && !passes, Gate::Schedule),
             (self.held.contains(&Gate::Journal), Gate::Journal),
             (self.held.contains(&Gate::Clock), Gate::Clock),
             (self.held.contains(&Gate::Operator), Gate::Operator),
@@ -403,17 +351,10 @@ impl Twin {
             (venue.trust != Trust::Trusted, Gate::Account),
             (!up(LinkKind::Market), Gate::MarketLink),
             (target || (!waiting.reducing && doubts > 0), Gate::Recovery),
-            (self.is_held(waiting), Gate::Confirmation),
+            (self.is_held(*key, waiting), Gate::Confirmation),
             (!waiting.reducing && !market.is_trusted(), Gate::Book),
         ];
         closed.iter().find(|(closed, _)| *closed).map(|(_, gate)| *gate)
-    }
-
-    /// A higher family has something out on this instrument that the venue has not confirmed.
-    fn is_held(&self, waiting: &Waiting) -> bool {
-        let out = self.live().filter(|o| o.instrument == waiting.instrument && o.doubt != Doubt::Confirmed);
-        let mut by = out.map(|o| if o.inflight.is_some() { o.out_by } else { o.family });
-        by.any(|family| family != Family::Recovery && waiting.family.yields_to(family))
     }
 
     /// Tokens by the definition: full at first, `refill` an interval, never above `burst`.
@@ -463,7 +404,8 @@ impl Twin {
         let mut exhausted = vec![false; self.venues.len()];
         for (key, waiting) in left {
             hold!("queue", !self.is_too_old(&waiting), "{waiting:?} of {key:?} is too old");
-            let purged = waiting.request == RequestKind::Cancel || waiting.reducing || self.kill.is_none();
+            hold!("queue", !self.has_expired(&waiting), "{waiting:?} of {key:?} outlives its day");
+            let purged = waiting.request == RequestKind::Cancel || waiting.reducing || self.trading.kill.is_none();
             hold!("queue", purged, "{waiting:?} of {key:?} outlives a kill");
             hold!(
                 "queue",
@@ -502,7 +444,11 @@ impl Twin {
         let Some(order) = self.orders.get_mut(&ask.client_order_id) else {
             return Err(format!("ask: about nobody: {ask:?}"));
         };
-        let known = order.doubt == Doubt::Confirmed || !order.is_live() && order.doubt == Doubt::Pending;
+        // Its day is over, and nobody has told its end.
+        let overdue = order.expires + self.configuration.confirmation_timeout;
+        let past = order.is_live() && !order.expires.is_zero() && self.now >= overdue;
+        order.expiry_asked |= past;
+        let known = order.doubt == Doubt::Confirmed && !past || !order.is_live() && order.doubt == Doubt::Pending;
         hold!("ask", !known, "about what is known: {order:?}");
         order.asked += 1;
         order.missing &= order.doubt == Doubt::Unknown;
@@ -527,7 +473,23 @@ impl Twin {
             hold!("lifecycle", order.cumulative <= order.quantity, "cumulative above ordered: {order:?}");
             hold!("lifecycle", order.filled <= order.cumulative, "fills above cumulative: {order:?}");
         }
-        self.ledger.check(&facts.owners, &facts.totals)?;
+        self.ledger.check(&facts.owners, &facts.legs, &facts.totals)?;
+        let piles = self.piles(None);
+        for (owner, worth) in facts.worths.iter().enumerate() {
+            let expected = self.worth(owner, &piles, None);
+            hold!("stakes", *worth == expected, "owner {owner}: {worth:?}, not {expected:?}");
+        }
+        for ((venue, asset), stake) in &facts.assets {
+            let expected = self.asset_stake(*venue, *asset, &piles, None);
+            hold!("stakes", *stake == expected, "{asset:?} at {venue:?}: {stake:?}, not {expected:?}");
+        }
+        let mut standings = vec![self.trading.everybody];
+        standings.extend(&self.trading.strategies);
+        hold!("trading", facts.standings == standings, "{:?}, not {standings:?}", facts.standings);
+        hold!("flatten", facts.flattening == self.trading.flattening, "at work: {}", facts.flattening);
+        for (at, trust) in facts.trust.iter().enumerate() {
+            hold!("trust", self.trusts(at, *trust), "venue {at}: {trust:?}, not {:?}", self.venues[at].trust);
+        }
         for (at, exposure) in facts.exposures.iter().enumerate() {
             let id = InstrumentId(at as u16);
             let on = || self.live().filter(|order| order.instrument == id);
@@ -580,7 +542,7 @@ impl Twin {
             hold!("market", facts.trusted[at] == market.is_trusted(), "trust of {at}");
             let open = self.windows.iter().any(|window| window.0.index() == at);
             hold!("settle", facts.settled[at] != open, "window of {at}");
-            let (found, expected) = (facts.agreement[at], self.accounts.agreement[at]);
+            let (found, expected) = (facts.agreement[at], self.accounts.agreement(InstrumentId(at as u16)));
             hold!("agreement", found == expected, "of {at}: {found:?}, not {expected:?}");
         }
         Ok(())
@@ -599,6 +561,10 @@ impl Twin {
         let quantities = (order.quantity.raw(), order.cumulative.raw(), order.filled.raw(), order.price);
         let expected = (twin.quantity, twin.cumulative, twin.filled, twin.price);
         hold!("orders", quantities == expected, "{order:?}, not {twin:?}");
+        let form = (order.kind, order.position_side, order.stop_price, order.expires, order.triggered, order.family);
+        let expected = (twin.kind, twin.leg, twin.stop, twin.expires, twin.triggered, twin.family);
+        hold!("orders", form == expected, "{order:?}, not {twin:?}");
+        hold!("orders", order.only_closes() == twin.closes, "{order:?}, not {twin:?}");
         let inflight = order.inflight.map(|i| (i.request, i.dispatch));
         hold!("inflight", inflight == twin.inflight.map(|i| (i.0, i.1)), "{order:?}, not {twin:?}");
         hold!("confirmation", !order.is_live() || doubt == twin.doubt, "{order:?}, not {twin:?}");
@@ -615,6 +581,9 @@ impl Twin {
         let overdue = self.configuration.confirmation_timeout;
         let pending = self.live().filter(|order| order.doubt == Doubt::Pending);
         due.extend(pending.map(|order| (order.since + overdue, "a confirmation")));
+        let dated = |order: &&TwinOrder| order.doubt == Doubt::Confirmed && !order.expires.is_zero();
+        let dated = self.live().filter(dated).filter(|order| !order.expiry_asked);
+        due.extend(dated.map(|order| (order.expires + overdue, "the end of a dated order")));
         for (due, what) in due.into_iter().filter(|(due, _)| *due > now) {
             hold!("obligation", facts.deadline <= due, "{what} is due at {due:?}, not {:?}", facts.deadline);
         }
@@ -623,11 +592,11 @@ impl Twin {
 
     // ---- small words ----
 
-    fn live(&self) -> impl Iterator<Item = &TwinOrder> {
+    pub(super) fn live(&self) -> impl Iterator<Item = &TwinOrder> {
         self.alive.iter().filter_map(|id| self.orders.get(id)).filter(|order| order.is_live())
     }
 
-    fn live_in(&self, key: OrderKey) -> Option<&TwinOrder> {
+    pub(super) fn live_in(&self, key: OrderKey) -> Option<&TwinOrder> {
         if key.strategy == WORKFLOW || key.strategy == StrategyId::EXTERNAL {
             return None;
         }
@@ -647,33 +616,6 @@ impl Twin {
 
     fn working_on(&self, instrument: InstrumentId, side: Side) -> i64 {
         self.live().filter(|o| o.instrument == instrument && o.side == side).map(TwinOrder::working).sum()
-    }
-
-    /// The position towards a side if all that works or waits there fills, but for what waits under `key`. What the
-    /// workflow closes with brings it to flat at most.
-    fn worst(&self, key: OrderKey, instrument: InstrumentId, side: Side) -> i64 {
-        let held = self.ledger.total(instrument.index());
-        let towards = if side == Side::Buy { held } else { -held };
-        let on = |o: &&TwinOrder| o.instrument == instrument && o.side == side;
-        let works = self.live().filter(on).map(|order| (order.closes, order.working()));
-        let waiting = self.waiting.iter().filter(|(k, w)| **k != key && w.instrument == instrument);
-        let waits = waiting.map(|(k, w)| {
-            let adds = match w.request {
-                RequestKind::New if w.side == side => w.quantity,
-                RequestKind::Replace => match self.live_in(*k) {
-                    Some(o) if o.side == side => (w.quantity - o.filled - o.working()).max(0),
-                    _ => 0,
-                },
-                _ => 0,
-            };
-            (k.strategy == WORKFLOW, adds)
-        });
-        // What only closes brings the position to flat, and no further.
-        let (mut plain, mut closing) = (0, 0);
-        for (closes, adds) in works.chain(waits) {
-            *if closes { &mut closing } else { &mut plain } += adds;
-        }
-        towards + plain + closing.min((-towards).max(0))
     }
 }
 

@@ -3,24 +3,29 @@
 //!
 //! It takes each event and all that the core put out in that turn, predicts, and names the first difference.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
 use linchpin_core::family::Family;
 use linchpin_core::id::*;
+use linchpin_core::intent::NewIntent;
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::*;
 use linchpin_core::state::execution::Exposure;
 use linchpin_core::state::order::{Order, OrderState};
 use linchpin_core::state::position::Position;
+use linchpin_core::state::control::AccountTrust;
 use linchpin_core::state::queue::Pending;
 use linchpin_core::time::Nanos;
 
 use crate::accounts::{Accounts, Agreement, Balance};
 use crate::ledger::Ledger;
-use crate::market::Market;
+use crate::market::{Market, Moved};
+use families::Wish;
+use money::{AssetStake, Worth};
+use trading::{Standing, Trading};
 
 /// Which rule, and how it was broken.
 macro_rules! hold {
@@ -31,8 +36,20 @@ macro_rules! hold {
     };
 }
 
+#[path = "families.rs"]
+mod families;
+#[path = "money.rs"]
+pub mod money;
+#[path = "private.rs"]
+mod private;
+#[path = "risk.rs"]
+mod risk;
 #[path = "rules.rs"]
 mod rules;
+#[path = "trading.rs"]
+pub mod trading;
+
+pub use rules::WORKFLOW;
 
 /// What a turn put out, in its order.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +66,8 @@ pub struct Facts {
     pub now: Nanos,
     pub deadline: Nanos,
     pub outs: Vec<Out>,
+    /// Every New that strategies wished in this turn.
+    pub wishes: Vec<NewIntent>,
     pub live: Vec<Order>,
     /// Ended, and still asked about.
     pub unresolved: Vec<ClientOrderId>,
@@ -56,7 +75,16 @@ pub struct Facts {
     pub named: Option<Order>,
     /// By strategy, then the external owner; by instrument.
     pub owners: Vec<Vec<Position>>,
+    /// The same rows; the long and the short leg of each instrument that has them.
+    pub legs: Vec<Vec<(InstrumentId, PositionSide, Position)>>,
     pub totals: Vec<Position>,
+    /// By owner, the account last.
+    pub worths: Vec<Worth>,
+    pub assets: Vec<((VenueId, AssetId), AssetStake)>,
+    /// Everybody's, then the strategies'.
+    pub standings: Vec<Standing>,
+    pub flattening: bool,
+    pub trust: Vec<AccountTrust>,
     pub exposures: Vec<Exposure>,
     pub open_by_strategy: Vec<u32>,
     pub queue: Vec<Pending>,
@@ -80,14 +108,24 @@ pub struct TwinOrder {
     pub instrument: InstrumentId,
     pub venue: VenueId,
     pub side: Side,
+    pub leg: PositionSide,
+    pub kind: OrderKind,
     pub state: OrderState,
     pub price: Price,
-    pub is_market: bool,
+    pub stop: Price,
+    /// Its trigger has fired, if it has one.
+    pub triggered: bool,
+    /// Good till this instant; zero: none.
+    pub expires: Nanos,
+    pub expiry_asked: bool,
     pub quantity: i64,
     pub cumulative: i64,
     pub filled: i64,
     /// It can lower a position and never turn it.
     pub closes: bool,
+    pub reduce_only: bool,
+    /// It closes whatever is held when it triggers.
+    pub closes_whole: bool,
     /// All trades ever applied.
     pub trades: Vec<u64>,
     /// Some of what filled came without a trade's id.
@@ -105,6 +143,8 @@ pub struct TwinOrder {
     pub asked: u32,
     pub since: Nanos,
     pub created: Nanos,
+    /// When it was last given terms.
+    pub touched: Nanos,
     pub reported: Nanos,
 }
 
@@ -129,6 +169,17 @@ impl TwinOrder {
             self.missing = false;
         }
     }
+    fn conditional(&self) -> bool {
+        !matches!(self.kind, OrderKind::Limit | OrderKind::Market | OrderKind::Other)
+    }
+    /// What it may still cost: at its own price, or at the keener of two while a Replace is out.
+    fn working_cost(&self) -> i128 {
+        let price = match self.inflight {
+            Some((RequestKind::Replace, _, price, _)) => price.max(self.price),
+            _ => self.price.max(self.stop),
+        };
+        i128::from(price.raw()) * i128::from(self.working())
+    }
     fn working(&self) -> i64 {
         if !self.is_live() {
             return 0;
@@ -148,8 +199,11 @@ pub struct Waiting {
     pub side: Side,
     pub price: Price,
     pub quantity: i64,
+    /// All that a New says.
+    pub new: Option<NewIntent>,
+    /// The family that it says it is of.
+    pub said: Family,
     pub reducing: bool,
-    pub family: Family,
     /// When this key's command first entered, and whether it was looked at and left since.
     pub since: Nanos,
     pub looked: bool,
@@ -169,6 +223,8 @@ struct Venue {
     hydrated_before: bool,
     seen: HashSet<ClientOrderId>,
     buffered: Vec<Event>,
+    /// Up to when the read-back under way includes what happened.
+    as_of: Nanos,
     /// The bracket that is being told answers no present ask.
     ignored: bool,
     /// Every dispatch that was not taken back: when, what it was, its number.
@@ -196,12 +252,13 @@ pub struct Twin {
     venues: Vec<Venue>,
     dispatched: u64,
     rates: HashMap<StrategyId, (u64, u32)>,
-    trading: bool,
-    halted: HashSet<StrategyId>,
-    reducing: HashSet<StrategyId>,
-    kill: Option<KillMode>,
-    draining: bool,
+    /// The last wish of each key that was allowed, and when.
+    allowed: HashMap<OrderKey, (LastWish, Nanos)>,
+    trading: Trading,
     held: HashSet<Gate>,
+    /// News of this turn that no record has spoken of yet, and every wish of it.
+    wishes: VecDeque<NewIntent>,
+    turn_wishes: Vec<Wish>,
     incidents: Vec<IncidentKind>,
     accounts: Accounts,
     pub counts: Counts,
@@ -223,7 +280,16 @@ pub struct Counts {
     pub stale: u64,
     pub snapshots: u64,
     pub limits: u64,
+    pub trips: u64,
+    pub deferrals: u64,
+    pub triggers: u64,
+    pub expiries: u64,
+    pub funding: u64,
+    pub flattened: u64,
 }
+
+/// Request, instrument, side, price, trigger, quantity.
+type LastWish = (RequestKind, InstrumentId, Side, Price, Price, Quantity);
 
 type Check = Result<(), String>;
 
@@ -236,6 +302,7 @@ impl Twin {
             seen: HashSet::new(),
             buffered: Vec::new(),
             ignored: false,
+            as_of: Nanos::ZERO,
             sent: Vec::new(),
             held_until: Nanos::ZERO,
             buckets: limits
@@ -259,12 +326,11 @@ impl Twin {
             venues: configuration.venues.iter().map(venue).collect(),
             dispatched: 0,
             rates: HashMap::new(),
-            trading: configuration.trading_enabled,
-            halted: HashSet::new(),
-            reducing: HashSet::new(),
-            kill: None,
-            draining: false,
+            allowed: HashMap::new(),
+            trading: Trading::new(configuration.trading_enabled, configuration.strategies.len()),
             held: HashSet::new(),
+            wishes: VecDeque::new(),
+            turn_wishes: Vec::new(),
             incidents: Vec::new(),
             accounts: Accounts::new(instruments),
             counts: Counts::default(),
@@ -287,18 +353,36 @@ impl Twin {
         let contradicts = |kind: &&IncidentKind| **kind == IncidentKind::Contradiction;
         self.counts.contradictions += found.iter().filter(contradicts).count() as u64;
         hold!("incidents", found == self.incidents, "found {found:?}, expected {:?}", self.incidents);
+        self.measure();
+        let mut outs = facts.outs.iter().peekable();
+        while let Some(out) = outs.next_if(|out| matches!(out, Out::Decision(Decision::Incident { .. } | Decision::Gate { .. } | Decision::Trip(_)))) {
+            if let Out::Decision(Decision::Trip(trip)) = out {
+                self.trip(trip)?;
+            }
+        }
+        if self.trading.ran_away.iter().all(Option::is_none) {
+            self.no_bound_is_passed_over()?;
+        }
+        self.plan_flatten();
+        self.hear_wishes(facts);
         let mut rank = 0;
-        for out in &facts.outs {
+        for out in outs {
             match out {
                 Out::Decision(Decision::Intent(record)) => self.intent(record)?,
                 Out::Decision(Decision::Trip(trip)) => self.trip(trip)?,
                 Out::Decision(Decision::Closed { key, request, why }) => self.closed(*key, *request, *why)?,
                 Out::Dispatch(dispatch) => self.dispatch(dispatch, facts.sequence, &mut rank)?,
                 Out::Ask(ask) => self.ask(ask)?,
-                Out::Decision(Decision::Deferred { instrument, .. }) => self.revisit(*instrument),
+                Out::Decision(Decision::Deferred { key, instrument, request, family, to }) => {
+                    self.deferred(*key, *request, (*family, *to))?;
+                    self.revisit(*instrument);
+                }
                 Out::Decision(_) => {}
             }
         }
+        hold!("wishes", self.wishes.is_empty(), "nobody answered {:?}", self.wishes);
+        self.no_bound_is_passed_over()?;
+        self.trading.cancel_all = false;
         self.nothing_waits_without_reason()?;
         self.compare(facts)?;
         self.obligation(facts)
@@ -306,23 +390,48 @@ impl Twin {
 
     /// An ended order leaves doubt by an answer, or when the budget of questions about it is used up.
     fn let_go(&mut self, facts: &Facts) -> Check {
-        let (orders, attempts) = (&mut self.orders, self.configuration.recovery_attempts);
-        for id in &self.unresolved {
-            let Some(order) = orders.get_mut(id).filter(|order| order.doubt == Doubt::Unknown) else {
+        let attempts = self.configuration.recovery_attempts;
+        for id in &self.unresolved.clone() {
+            let Some(order) = self.orders.get_mut(id).filter(|order| order.doubt == Doubt::Unknown) else {
                 continue;
             };
             if !facts.unresolved.contains(id) {
                 hold!("recovery", order.asked >= attempts, "let go without an answer: {order:?}");
-                if order.filled < order.cumulative {
-                    self.accounts.agreement[order.instrument.index()] = Agreement::Inconsistent;
-                }
                 order.doubt = Doubt::Confirmed;
+                if order.filled < order.cumulative {
+                    let (instrument, leg) = (order.instrument, order.leg);
+                    self.distrust(instrument, leg);
+                }
             }
         }
+        let orders = &self.orders;
         self.unresolved.retain(|id| orders[id].doubt == Doubt::Unknown);
         let stray = facts.unresolved.iter().find(|id| !self.unresolved.contains(id));
         hold!("recovery", stray.is_none(), "{stray:?} is asked about for no reason");
         Ok(())
+    }
+
+    /// All that was wished in this turn, as the records and the strategies tell it.
+    fn hear_wishes(&mut self, facts: &Facts) {
+        self.wishes = facts.wishes.iter().copied().collect();
+        self.turn_wishes.clear();
+        let mut told = self.wishes.clone();
+        for out in &facts.outs {
+            let (key, request, said) = match out {
+                Out::Decision(Decision::Intent(record)) => (record.key, record.request, record.family),
+                Out::Decision(Decision::Deferred { key, request, family, .. }) => (*key, *request, *family),
+                _ => continue,
+            };
+            let new = match (request, out) {
+                (RequestKind::New, Out::Decision(Decision::Intent(record))) if key.strategy == WORKFLOW => {
+                    Some(rules::closing_order(record))
+                }
+                (RequestKind::New, _) => take_wish(&mut told, key),
+                _ => None,
+            };
+            let said = new.map_or(said, |new| new.family);
+            self.turn_wishes.push(Wish { key, request, new, said });
+        }
     }
 
     // ---- derive ----
@@ -341,15 +450,12 @@ impl Twin {
                 if self.waits(event, report.hydrated) {
                     return;
                 }
-                if report.hydrated && !self.venues[event.venue.index()].hydrated_before {
-                    self.ledger.hydrate(id, report.quantity.raw());
-                }
-                self.accounts.position(id, report, event.event_time);
+                self.position(event, report);
                 self.disturb(id);
             }
             Body::Balance(report) => {
                 if !self.waits(event, report.hydrated) {
-                    self.accounts.balance(event.venue, report, event.event_time);
+                    self.balance(event, report);
                 }
             }
             Body::RateUsage(usage) => {
@@ -358,6 +464,10 @@ impl Twin {
             }
             Body::Outcome(outcome) => self.outcome(outcome),
             Body::NotSent(not_sent) => {
+                // Somebody shut the gate before the core did: then the core is killed too.
+                if not_sent.reason == NotSentReason::KillGate && self.trading.kill.is_none() {
+                    self.trading.kill = Some(KillMode::Cancel);
+                }
                 let Some(order) = self.orders.get_mut(&not_sent.client_order_id) else { return };
                 if order.inflight.is_none_or(|i| i.1 != not_sent.dispatch) {
                     return;
@@ -398,21 +508,6 @@ impl Twin {
             }
             Body::Hydration(hydration) => self.hydration(event.venue, hydration),
             Body::Control(control) => match control.verb {
-                ControlVerb::EnableTrading => self.trading = true,
-                ControlVerb::DisableTrading => self.trading = false,
-                ControlVerb::SetTradingState => {
-                    let strategy = StrategyId(control.target as u8);
-                    self.halted.remove(&strategy);
-                    self.reducing.remove(&strategy);
-                    match TradingState::from_code(control.new as u8).unwrap() {
-                        TradingState::Active => {}
-                        TradingState::Reducing => _ = self.reducing.insert(strategy),
-                        TradingState::Halted => _ = self.halted.insert(strategy),
-                    }
-                }
-                ControlVerb::Kill => self.kill = KillMode::from_code(control.target as u8).ok(),
-                ControlVerb::ResetKill => self.kill = None,
-                ControlVerb::Drain => self.draining = true,
                 ControlVerb::SetLimit => set_limit(&mut self.configuration, control.target, control.new),
                 ControlVerb::CloseGate => {
                     self.held.insert(Gate::from_code(control.target as u8).unwrap());
@@ -420,15 +515,16 @@ impl Twin {
                 ControlVerb::OpenGate => {
                     self.held.remove(&Gate::from_code(control.target as u8).unwrap());
                 }
-                _ => {}
+                _ => self.operate(control),
             },
             Body::Instrument(definition) => self.markets[id.index()].definition = Some(*definition),
             Body::Timer(_) => self.timer(),
             body => {
-                if let Some(market) = self.markets.get_mut(id.index())
-                    && market.apply(now, body)
-                {
-                    self.incidents.push(IncidentKind::BookChainBroken);
+                let Some(market) = self.markets.get_mut(id.index()) else { return };
+                match market.apply(now, body) {
+                    Moved::Nothing => {}
+                    Moved::Prices => market.revalue(now),
+                    Moved::Broken => self.incidents.push(IncidentKind::BookChainBroken),
                 }
             }
         }
@@ -485,311 +581,46 @@ impl Twin {
             self.revisits.push((instrument, self.now + pause));
         }
     }
-
-    fn report(&mut self, event: &Event, report: &OrderReport) {
-        self.tell(event, report);
-        let id = report.client_order_id;
-        let Some(order) = self.orders.get(&id) else { return };
-        if !order.is_live() && order.doubt == Doubt::Unknown && !self.unresolved.contains(&id) {
-            self.unresolved.push(id);
-        }
-    }
-
-    fn tell(&mut self, event: &Event, report: &OrderReport) {
-        let id = report.client_order_id;
-        let hydrated = report.flags.has(ReportFlags::HYDRATED);
-        let only_trade = report.flags.has(ReportFlags::TRADE_ONLY);
-        if !self.orders.contains_key(&id) {
-            if only_trade {
-                return;
-            }
-            self.incidents.push(IncidentKind::ExternalOrder);
-            let told = report.cumulative_quantity.raw().min(report.quantity.raw());
-            let before = if hydrated { told } else { told - report.last_quantity.raw() }.max(0);
-            let order = TwinOrder {
-                key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
-                instrument: event.instrument,
-                venue: event.venue,
-                side: report.side,
-                state: OrderState::Submitted,
-                price: report.price,
-                is_market: false,
-                quantity: report.quantity.raw(),
-                cumulative: before,
-                filled: before,
-                closes: false,
-                trades: Vec::new(),
-                untraced: before > 0,
-                inflight: None,
-                doubt: Doubt::Pending,
-                gone: false,
-                missing: false,
-                asked: 0,
-                since: self.now,
-                created: self.now,
-                reported: Nanos::ZERO,
-                family: Family::Entry,
-                out_by: Family::Entry,
-            };
-            self.orders.insert(id, order);
-            self.alive.push(id);
-        }
-        if hydrated {
-            self.venues[event.venue.index()].seen.insert(id);
-        }
-        let order = self.orders.get_mut(&id).unwrap();
-        let (quantity, cumulative) = (report.quantity.raw(), report.cumulative_quantity.raw());
-        let read_back = report.execution == Execution::Status;
-        let takes_terms = quantity > 0 && (read_back || report.execution == Execution::Replaced);
-        let nonsense = cumulative > order.quantity.max(quantity)
-            || (!only_trade && !read_back && report.last_quantity.raw() > cumulative)
-            || (takes_terms && !only_trade && order.is_live() && quantity < order.cumulative);
-        if nonsense {
-            self.incidents.push(IncidentKind::Contradiction);
-            if order.is_live() {
-                order.doubts();
-            }
-            return;
-        }
-        // Money.
-        let (part, price) = if read_back {
-            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
-            (cumulative - order.filled, price)
-        } else {
-            (report.last_quantity.raw(), report.last_price)
-        };
-        if part > 0 {
-            let recent = &order.trades[order.trades.len().saturating_sub(8)..];
-            let told = !read_back && report.trade_id != 0 && recent.contains(&report.trade_id);
-            let newest = recent.iter().copied().max().unwrap_or(0);
-            let news = report.trade_id != 0
-                && !order.untraced
-                && (order.trades.len() < 8 || report.trade_id > newest);
-            let alone = if only_trade && news { order.filled + part } else { 0 };
-            let ceiling = order.cumulative.max(cumulative).max(alone);
-            let beyond = !read_back && order.filled + part > ceiling;
-            let ambiguous = !read_back
-                && report.trade_id != 0
-                && order.filled < order.cumulative
-                && cumulative <= order.cumulative
-                && order.trades.len() >= 8;
-            if told || beyond {
-            } else if ambiguous || order.filled + part > order.quantity.max(quantity) {
-                self.incidents.push(IncidentKind::Contradiction);
-                if order.is_live() {
-                    order.doubts();
-                }
-            } else {
-                let late =
-                    !order.is_live() && order.state != OrderState::Filled && ceiling > order.cumulative;
-                order.filled += part;
-                order.cumulative = ceiling;
-                order.quantity = order.quantity.max(ceiling);
-                if report.trade_id != 0 && !read_back {
-                    order.trades.push(report.trade_id);
-                } else {
-                    order.untraced = true;
-                }
-                if late {
-                    order.doubts();
-                } else if only_trade && order.doubt == Doubt::Confirmed && order.is_live() {
-                    (order.doubt, order.since) = (Doubt::Pending, self.now);
-                }
-                let fee = if read_back { 0 } else { report.fee };
-                self.counts.fills += 1;
-                self.ledger.fill(order.key.strategy, order.instrument, order.side, price.raw(), part, fee);
-                if late {
-                    self.counts.late_fills += 1;
-                    self.incidents.push(IncidentKind::LateFill);
-                }
-            }
-        }
-        if only_trade {
-            order.note_missing();
-            return;
-        }
-        if !order.is_live() {
-            order.note_missing();
-            // A ghost: ended for us, alive at the venue, and not merely late.
-            let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
-            if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
-                self.incidents.push(IncidentKind::Contradiction);
-                self.accounts.agreement[event.instrument.index()] = Agreement::Inconsistent;
-            }
-            return;
-        }
-        // Life.
-        use VenueStatus as V;
-        let ends = matches!(report.status, V::Filled | V::Cancelled | V::Rejected | V::Expired);
-        if (cumulative < order.cumulative || event.event_time < order.reported) && !ends {
-            order.note_missing();
-            return;
-        }
-        if report.status == V::Rejected && (order.state != OrderState::Submitted || order.filled > 0) {
-            order.note_missing();
-            self.incidents.push(IncidentKind::Contradiction);
-            return;
-        }
-        order.cumulative = order.cumulative.max(cumulative);
-        order.reported = order.reported.max(event.event_time);
-        if takes_terms {
-            order.price = report.price;
-            order.quantity = quantity;
-        }
-        order.quantity = order.quantity.max(order.cumulative);
-        order.state = match report.status {
-            V::New | V::PendingCancel if order.state == OrderState::Submitted => OrderState::Accepted,
-            V::PartiallyFilled => OrderState::PartiallyFilled,
-            V::Filled => OrderState::Filled,
-            V::Cancelled => OrderState::Cancelled,
-            V::Expired => OrderState::Expired,
-            V::Rejected => OrderState::Rejected,
-            V::New | V::PendingCancel | V::Other => order.state,
-        };
-        if order.cumulative > 0 && matches!(order.state, OrderState::Submitted | OrderState::Accepted) {
-            order.state = OrderState::PartiallyFilled;
-        }
-        let answered = match order.inflight {
-            None | Some((RequestKind::New, ..)) => true,
-            Some((RequestKind::Replace, ..)) => {
-                !order.is_live() || read_back || report.execution == Execution::Replaced
-            }
-            Some((RequestKind::Cancel, ..)) => !order.is_live() || read_back,
-        };
-        if answered {
-            order.inflight = None;
-            if order.doubt != Doubt::Unknown || !order.missing {
-                order.doubt = Doubt::Confirmed;
-            }
-        }
-        order.note_missing();
-    }
-
-    fn outcome(&mut self, outcome: &RequestOutcome) {
-        let Some(order) = self.orders.get_mut(&outcome.client_order_id) else { return };
-        let Some((request, number, ..)) = order.inflight else { return };
-        if number != outcome.dispatch {
-            return;
-        }
-        let id = order.instrument;
-        match (outcome.verdict, request) {
-            (Verdict::Accepted, _) => {}
-            (Verdict::Rejected, RequestKind::New) if order.filled > 0 => {
-                order.doubts();
-                self.incidents.push(IncidentKind::Contradiction);
-            }
-            (Verdict::Rejected, RequestKind::New) => {
-                order.state = OrderState::Rejected;
-                order.inflight = None;
-                order.doubt = Doubt::Confirmed;
-            }
-            (Verdict::Rejected, _) => {
-                order.inflight = None;
-                let gone = outcome.reason == RejectReason::UnknownOrder;
-                let unknown = gone || order.doubt == Doubt::Unknown;
-                if order.doubt != Doubt::Unknown {
-                    order.doubt = if unknown { Doubt::Unknown } else { Doubt::Confirmed };
-                    order.gone = gone;
-                }
-            }
-            (Verdict::Unknown, _) => {
-                order.doubts();
-                self.incidents.push(IncidentKind::UnknownOutcome);
-            }
-        }
-        self.disturb(id);
-    }
-
-    fn instruments_of(&self, venue: VenueId) -> Vec<InstrumentId> {
-        let all = self.configuration.instruments.iter().enumerate();
-        all.filter(|(_, limits)| limits.venue == venue).map(|(at, _)| InstrumentId(at as u16)).collect()
-    }
-
-    fn compare_position(&mut self, id: InstrumentId, read_back: bool) {
-        let (ours, in_doubt) = (self.ledger.total(id.index()), self.doubts_on(id) > 0);
-        if self.accounts.compare(id, ours, in_doubt, read_back) {
-            self.incidents.push(IncidentKind::PositionMismatch);
-        }
-    }
-
-    fn hydration(&mut self, venue: VenueId, hydration: &Hydration) {
-        let at = venue.index();
-        let answers = self.venues[at].trust == Trust::Hydrating(hydration.request);
-        self.venues[at].ignored = hydration.scope == HydrationScope::Account
-            && hydration.phase == HydrationPhase::Begin
-            && !answers;
-        if hydration.scope == HydrationScope::Order {
-            let Some(order) = self.orders.get_mut(&hydration.client_order_id) else { return };
-            if !order.is_live() && hydration.phase == HydrationPhase::End && order.filled >= order.cumulative
-            {
-                order.doubt = Doubt::Confirmed;
-            }
-            if hydration.phase != HydrationPhase::NotFound || !order.is_live() {
-                return;
-            }
-            let old = self.now.since(order.created) >= self.configuration.visibility_delay;
-            if order.state != OrderState::Submitted {
-                self.incidents.push(IncidentKind::Contradiction);
-            } else if old {
-                order.state = OrderState::Rejected;
-                order.inflight = None;
-                order.doubt = Doubt::Confirmed;
-            }
-            return;
-        }
-        if !answers {
-            return;
-        }
-        match hydration.phase {
-            HydrationPhase::Begin => {
-                self.venues[at].seen.clear();
-                self.instruments_of(venue).into_iter().for_each(|id| self.accounts.begin(id));
-            }
-            HydrationPhase::Failed | HydrationPhase::NotFound => self.venues[at].trust = Trust::Doubtful,
-            HydrationPhase::End => {
-                let seen = std::mem::take(&mut self.venues[at].seen);
-                for (id, order) in &mut self.orders {
-                    if order.venue == venue && order.is_live() && !seen.contains(id) {
-                        order.doubts();
-                    }
-                }
-                self.venues[at].trust = Trust::Trusted;
-                self.venues[at].hydrated_before = true;
-                for event in std::mem::take(&mut self.venues[at].buffered) {
-                    match &event.body {
-                        Body::Order(report) => {
-                            self.report(&event, report);
-                            self.disturb(event.instrument);
-                        }
-                        Body::Position(report) => {
-                            self.accounts.position(event.instrument, report, event.event_time);
-                        }
-                        Body::Balance(report) => self.accounts.balance(venue, report, event.event_time),
-                        _ => {}
-                    }
-                }
-                for id in self.instruments_of(venue) {
-                    self.compare_position(id, true);
-                }
-            }
-        }
-    }
 }
 
 /// The limits that the driver changes, by their meaning.
 fn set_limit(configuration: &mut Configuration, target: u32, value: i64) {
     let index = (target & 0xFFFF) as usize;
     let Ok(key) = LimitKey::from_code((target >> 16) as u8) else { return };
-    let instrument = configuration.instruments.get_mut(index);
-    let strategy = configuration.strategies.get_mut(index);
-    match (key, instrument, strategy) {
-        (LimitKey::MaxOrderQuantity, Some(limits), _) => limits.max_order_quantity = Quantity::new(value),
-        (LimitKey::MaxPosition, Some(limits), _) => limits.max_position = Quantity::new(value),
-        (LimitKey::InstrumentMaxOpenOrders, Some(limits), _) => limits.max_open_orders = value as u32,
-        (LimitKey::Collar, Some(limits), _) => limits.collar = value as u32,
-        (LimitKey::StrategyMaxOpenOrders, _, Some(limits)) => limits.max_open_orders = value as u32,
-        (LimitKey::MaxIntentsPerSecond, _, Some(limits)) => limits.max_intents_per_second = value as u32,
+    use LimitKey as K;
+    let count = value as u32;
+    let account = &mut configuration.account;
+    match key {
+        K::AccountMaxGross => account.max_gross = value,
+        K::AccountMaxNet => account.max_net = value,
+        K::AccountMaxDailyLoss => account.max_daily_loss = value,
+        K::AccountMaxDrawdown => account.max_drawdown = value,
         _ => {}
+    }
+    if let Some(limits) = configuration.instruments.get_mut(index) {
+        match key {
+            K::MaxOrderQuantity => limits.max_order_quantity = Quantity::new(value),
+            K::MaxPosition => limits.max_position = Quantity::new(value),
+            K::InstrumentMaxOpenOrders => limits.max_open_orders = count,
+            K::Collar => limits.collar = count,
+            K::MaxPositionNotional => limits.max_position_notional = value,
+            K::Leverage => limits.leverage = count,
+            _ => {}
+        }
+    }
+    if let Some(limits) = configuration.strategies.get_mut(index) {
+        match key {
+            K::StrategyMaxOpenOrders => limits.max_open_orders = count,
+            K::MaxIntentsPerSecond => limits.max_intents_per_second = count,
+            K::MaxDailyLoss => limits.max_daily_loss = value,
+            K::MaxDrawdown => limits.max_drawdown = value,
+            K::MaxGross => limits.max_gross = value,
+            K::MaxNet => limits.max_net = value,
+            _ => {}
+        }
+    }
+    if let (LimitKey::VenueMaxOpenOrders, Some(limits)) = (key, configuration.venues.get_mut(index)) {
+        limits.max_open_orders = count;
     }
 }
 
@@ -808,4 +639,14 @@ fn derived_incident(out: &Out) -> Option<IncidentKind> {
         },
         _ => None,
     }
+}
+
+fn take_wish(wishes: &mut VecDeque<NewIntent>, key: OrderKey) -> Option<NewIntent> {
+    let at = wishes.iter().position(|new| new.key == key)?;
+    wishes.remove(at)
+}
+
+/// A slot of the workflow says the leg that it closes.
+fn ledger_leg(slot: u16) -> PositionSide {
+    crate::ledger::LEGS[usize::from(slot) / linchpin_core::limits::MAX_INSTRUMENTS]
 }

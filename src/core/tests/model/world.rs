@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use linchpin_core::dispatch::Dispatch;
+use linchpin_core::dispatch::{Dispatch, DispatchFlags};
 use linchpin_core::event::*;
 use linchpin_core::execution::Outbox;
 use linchpin_core::id::*;
-
+use linchpin_core::instrument::Product;
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, Gate};
@@ -19,12 +19,26 @@ use linchpin_core::strategy::Strategy;
 use linchpin_core::time::Nanos;
 use linchpin_core::turn::Core;
 
-use crate::accounts::Agreement;
-use crate::restless::{Dice, Restless};
+use crate::accounts::{Agreement, Balance};
+use crate::restless::{Dice, Restless, Wished};
 use crate::shadow::Shadow;
+use crate::twin::money::{AssetStake, Worth};
+use crate::twin::trading::Standing;
 use crate::twin::{Counts, Facts, Out, Twin};
 
-pub const INSTRUMENTS: u16 = 4;
+/// Perpetuals at two venues, the second of which may be in hedge mode, and two spot markets of one base at a third.
+pub const INSTRUMENTS: u16 = 6;
+const VENUE_OF: [VenueId; INSTRUMENTS as usize] =
+    [VenueId(0), VenueId(0), VenueId(0), VenueId(1), VenueId(2), VenueId(2)];
+const VENUES: [VenueId; 3] = [VenueId(0), VenueId(1), VenueId(2)];
+const SPOT: VenueId = VenueId(2);
+const QUOTE: AssetId = AssetId(0);
+const COIN: AssetId = AssetId(1);
+const SPOT_BASE: AssetId = AssetId(3);
+const ASSETS: [AssetId; 4] = [QUOTE, COIN, AssetId(2), SPOT_BASE];
+/// A lot of the spot base, at 8 decimals.
+const LOT: i64 = 100_000;
+const DAY: LimitChoice = LimitChoice::Money(1_000_000, 60_000_000);
 const STRATEGIES: u8 = 3;
 pub const SLOTS: u64 = 10;
 
@@ -52,6 +66,13 @@ struct Resting {
     venue: VenueId,
     instrument: InstrumentId,
     side: Side,
+    leg: PositionSide,
+    kind: OrderKind,
+    /// It waits for its trigger no longer.
+    active: bool,
+    reduces: bool,
+    closes_whole: bool,
+    expires: Nanos,
     price: i64,
     quantity: i64,
     done: i64,
@@ -70,8 +91,8 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn core(&self) -> Core {
-        let strategy = |dice: &Dice| -> Box<dyn Strategy> { Box::new(Restless::new(*dice)) };
+    fn core(&self, wished: &Wished) -> Core {
+        let strategy = |dice: &Dice| -> Box<dyn Strategy> { Box::new(Restless::new(*dice, wished.clone())) };
         Core::new(self.configuration.clone(), self.strategies.iter().map(strategy).collect())
     }
 }
@@ -84,6 +105,7 @@ pub struct World {
     pub twin: Twin,
     /// What the core was made from, to make another.
     recipe: Recipe,
+    wished: Wished,
     /// A core loaded from a snapshot of the first, while it proves itself.
     shadow: Option<Shadow>,
     dice: Dice,
@@ -98,7 +120,10 @@ pub struct World {
     pool: Vec<(VenueId, InstrumentId, Nanos, Body)>,
     book: HashMap<ClientOrderId, Resting>,
     ids: Vec<ClientOrderId>,
-    positions: Vec<i64>,
+    /// By instrument and leg.
+    positions: Vec<[i64; 3]>,
+    /// The spot account's base asset, at 8 decimals.
+    coins: i64,
     trades: u64,
     asks: Vec<Ask>,
     /// A read-back that is being delivered.
@@ -110,16 +135,30 @@ pub struct World {
     log: VecDeque<(u64, Nanos, Event, Vec<Out>)>,
 }
 
+/// A limit's values, or none.
+enum LimitChoice {
+    Money(i64, i64),
+}
+
+fn money(dice: &mut Dice, choice: &LimitChoice, chance: u64) -> i64 {
+    let LimitChoice::Money(least, most) = choice;
+    if dice.percent(chance) { dice.between(*least, *most) } else { 0 }
+}
+
+const EXPOSURE: LimitChoice = LimitChoice::Money(300_000_000, 3_000_000_000);
+
 fn configuration(dice: &mut Dice) -> Configuration {
-    let instrument = |venue: u8, dice: &mut Dice| InstrumentLimits {
-        venue: VenueId(venue),
+    let instrument = |venue: VenueId, dice: &mut Dice| InstrumentLimits {
+        venue,
         max_order_quantity: Quantity::new(dice.between(15, 200)),
         max_order_notional: Notional::new(i128::from(dice.between(15_000, 200_000))),
         max_position: Quantity::new(dice.between(20, 150)),
         max_open_orders: dice.between(2, 12) as u32,
         collar: dice.below(3) as u32 * 300,
         stale_after: Nanos::from_millis(dice.between(200, 5_000) as u64),
-        ..InstrumentLimits::default()
+        max_position_notional: money(dice, &EXPOSURE, 25),
+        leverage: if dice.percent(40) { dice.between(1, 20) as u32 } else { 0 },
+        quote_worth: dice.one_of(&[0, 0, 133_333_333, 7_000_001]),
     };
     let bucket = |dice: &mut Dice| BucketLimit {
         burst: dice.between(4, 20) as u32,
@@ -133,23 +172,37 @@ fn configuration(dice: &mut Dice) -> Configuration {
         instruments,
         max_open_orders: dice.between(3, 12) as u32,
         max_intents_per_second: if dice.percent(30) { 60 } else { 0 },
-        max_daily_loss: 0,
+        max_daily_loss: money(dice, &DAY, 30),
+        max_drawdown: money(dice, &DAY, 30),
+        max_gross: money(dice, &EXPOSURE, 30),
+        max_net: money(dice, &EXPOSURE, 30),
+        duplicate_within: Nanos::from_millis(dice.one_of(&[0, 0, 50])),
+        max_order_age: Nanos::from_millis(dice.one_of(&[0, 0, 400, 3_000])),
         ..StrategyLimits::default()
     };
+    let venue = |hedged: bool, dice: &mut Dice| VenueLimits {
+        buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect(),
+        max_open_orders: if dice.percent(30) { dice.between(4, 14) as u32 } else { 0 },
+        least_validity: Nanos::from_millis(dice.one_of(&[0, 600])),
+        position_mode: if hedged { PositionMode::Hedge } else { PositionMode::OneWay },
+    };
+    let hedged = dice.percent(60);
     Configuration {
         run_tag: *b"model",
-        venues: (0..2)
-            .map(|_| VenueLimits {
-                buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect(),
-                ..VenueLimits::default()
-            })
-            .collect(),
-        instruments: vec![instrument(0, dice), instrument(0, dice), instrument(0, dice), instrument(1, dice)],
+        venues: vec![venue(false, dice), venue(hedged, dice), venue(false, dice)],
+        instruments: VENUE_OF.into_iter().map(|venue| instrument(venue, dice)).collect(),
         strategies: vec![
-            strategy(vec![0, 1, 3], dice),
-            strategy(vec![0, 2], dice),
-            strategy(vec![1, 2, 3], dice),
+            strategy(vec![0, 1, 3, 4], dice),
+            strategy(vec![0, 2, 5], dice),
+            strategy(vec![1, 2, 3, 4], dice),
         ],
+        account: AccountLimits {
+            max_gross: money(dice, &EXPOSURE, 15),
+            max_net: money(dice, &EXPOSURE, 15),
+            max_daily_loss: money(dice, &DAY, 15),
+            max_drawdown: money(dice, &DAY, 15),
+            on_loss: dice.one_of(LossAnswer::ALL),
+        },
         order_rows: 1 << 14,
         book_levels: 512,
         settle_quiet: Nanos::from_millis(dice.below(4)),
@@ -171,10 +224,12 @@ impl World {
         let dice_of = |at: u8| Dice::new(dice.roll() ^ u64::from(at));
         let recipe = Recipe { strategies: (0..STRATEGIES).map(dice_of).collect(), configuration };
         let instruments = usize::from(INSTRUMENTS);
+        let wished = Wished::default();
         Self {
             twin: Twin::new(&recipe.configuration),
-            core: recipe.core(),
+            core: recipe.core(&wished),
             recipe,
+            wished,
             shadow: None,
             dice,
             now: Nanos::from_secs(1_000),
@@ -186,10 +241,11 @@ impl World {
             pool: Vec::new(),
             book: HashMap::new(),
             ids: Vec::new(),
-            positions: vec![0; instruments],
+            positions: vec![[0; 3]; instruments],
+            coins: 40 * LOT,
             trades: 0,
             asks: Vec::new(),
-            reading: vec![VecDeque::new(); 2],
+            reading: vec![VecDeque::new(); VENUES.len()],
             doctor: None,
             output: 0,
             log: VecDeque::new(),
@@ -216,10 +272,10 @@ impl World {
     fn start(&mut self) -> Result<(), String> {
         for at in 0..INSTRUMENTS {
             let venue = self.venue_of(InstrumentId(at));
-            let body = Body::Instrument(definition());
+            let body = Body::Instrument(definition(InstrumentId(at)));
             self.give(venue, InstrumentId(at), body)?;
         }
-        for venue in [VenueId(0), VenueId(1)] {
+        for venue in VENUES {
             for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
                 self.link(venue, link, LinkState::Up)?;
             }
@@ -249,16 +305,16 @@ impl World {
                 Ok(())
             }
             842..950 => self.read_back(),
-            950..975 => self.nonsense(),
-            975..980 => self.say_balance(),
+            950..970 => self.nonsense(),
+            970..980 => self.say_balance(),
             980..983 => {
-                let venue = VenueId(self.dice.below(2) as u8);
+                let venue = self.dice.one_of(&VENUES);
                 let kind = [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private];
                 let kind = kind[self.dice.below(3) as usize];
                 self.link(venue, kind, LinkState::Down)
             }
             983..995 => {
-                for venue in [VenueId(0), VenueId(1)] {
+                for venue in VENUES {
                     for kind in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
                         self.link(venue, kind, LinkState::Up)?;
                     }
@@ -334,6 +390,7 @@ impl World {
             _ => None,
         };
         let mut facts = self.facts(named, outs);
+        facts.wishes = self.wished.take();
         if let Some(doctor) = self.doctor
             && doctor(&mut facts)
         {
@@ -353,7 +410,7 @@ impl World {
         // Where it begins is no throw of the dice, so that episodes stay what they were.
         let begins = (self.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(700);
         if begins && self.shadow.is_none() {
-            self.shadow = Some(Shadow::of(&self.core, self.recipe.core(), 250)?);
+            self.shadow = Some(Shadow::of(&self.core, self.recipe.core(&Wished::default()), 250)?);
             self.twin.counts.snapshots += 1;
         }
         Ok(())
@@ -363,13 +420,37 @@ impl World {
         let state = self.core.state();
         let execution = &state.execution;
         let instruments = || (0..INSTRUMENTS).map(InstrumentId);
-        let owners = (0..STRATEGIES).map(StrategyId).chain([StrategyId::EXTERNAL]);
+        let owners = || (0..STRATEGIES).map(StrategyId).chain([StrategyId::EXTERNAL]);
+        let legs = |owner| {
+            let of = move |id| [PositionSide::Long, PositionSide::Short].map(|leg| (id, leg));
+            let hedged = instruments().filter(|id| execution.is_hedged(*id));
+            hedged.flat_map(of).map(|(id, leg)| (id, leg, *execution.leg(owner, id, leg).unwrap())).collect()
+        };
+        let stakes = &execution.stakes;
+        let worth = |worth: state::stakes::Worth| Worth {
+            gross: worth.gross.raw(),
+            long: worth.long.raw(),
+            short: worth.short.raw(),
+            realised: worth.realised.raw(),
+            marked: worth.marked.raw(),
+        };
+        let asset = |(venue, asset): (VenueId, AssetId)| {
+            let stake = stakes.asset(venue, asset);
+            let [bound, margin, unrealised] = [stake.bound, stake.margin, stake.unrealised].map(|cash| cash.raw());
+            ((venue, asset), AssetStake { bound, margin, unrealised })
+        };
+        let trading = &state.control.trading;
+        let standing = |strategy| {
+            let standing = trading.standing(strategy).unwrap();
+            Standing { state: standing.state, tripped: standing.tripped }
+        };
         let market = |id: InstrumentId| state.market.instrument(id).unwrap();
         Facts {
             sequence: state.sequence,
             now: state.now,
             deadline: self.deadline,
             outs: outs.0,
+            wishes: Vec::new(),
             live: execution.orders.live_orders().map(|(_, order)| *order).collect(),
             unresolved: execution
                 .orders
@@ -380,9 +461,15 @@ impl World {
             named: named
                 .and_then(|id| execution.orders.find(&id))
                 .and_then(|index| execution.orders.order(index).copied()),
-            owners: owners
+            owners: owners()
                 .map(|owner| instruments().map(|id| *execution.position(owner, id).unwrap()).collect())
                 .collect(),
+            legs: owners().map(legs).collect(),
+            worths: (0..=stakes.account()).map(|owner| worth(stakes.total(owner))).collect(),
+            assets: VENUES.into_iter().flat_map(|venue| ASSETS.map(|asset| (venue, asset))).map(asset).collect(),
+            standings: [StrategyId::NONE].into_iter().chain((0..STRATEGIES).map(StrategyId)).map(standing).collect(),
+            flattening: state.control.flattening,
+            trust: state.control.venues().map(|(_, venue)| venue.account).collect(),
             totals: execution.totals().map(|(_, total)| *total).collect(),
             exposures: instruments().map(|id| execution.exposure(id)).collect(),
             open_by_strategy: (0..STRATEGIES).map(|at| execution.open_counts().of(StrategyId(at))).collect(),
@@ -401,7 +488,9 @@ impl World {
                 .account
                 .balances()
                 .map(|(venue, asset, known)| {
-                    (venue, asset, (known.wallet.raw(), known.available.map(|available| available.raw())))
+                    let available = known.available.map(|available| available.raw());
+                    let unassigned = known.unassigned_funding.raw();
+                    (venue, asset, Balance { wallet: known.wallet.raw(), available, unassigned })
                 })
                 .collect(),
         }
@@ -471,6 +560,11 @@ impl World {
                 Ok(())
             }
             85..88 => self.give(venue, id, Body::BookLost(BookLoss::Gap)),
+            88..91 => {
+                let mark = (middle + self.dice.between(-3, 3)) * 10_000_000 + self.dice.between(0, 9_999_999);
+                let mark = MarkPrice { mark, index: mark, funding_rate: 0, next_funding: Nanos::ZERO };
+                self.give(venue, id, Body::MarkPrice(mark))
+            }
             _ => {
                 let aggressor = self.dice.side();
                 let quantity = Quantity::new(self.dice.between(1, 9));
@@ -509,6 +603,14 @@ impl World {
         if trade {
             self.trades += 1;
         }
+        let (fee_asset, fee) = match (of.venue, of.side) {
+            (SPOT, Side::Buy) => (SPOT_BASE, last * LOT / 11),
+            _ if self.trades.is_multiple_of(9) => (COIN, last * 7),
+            _ => (QUOTE, last * 3),
+        };
+        let flags = flags
+            .with(ReportFlags::LONG_SIDE, of.leg == PositionSide::Long)
+            .with(ReportFlags::SHORT_SIDE, of.leg == PositionSide::Short);
         OrderReport {
             client_order_id: of.id,
             venue_order_id: VenueOrderId(of.number),
@@ -516,17 +618,22 @@ impl World {
             quantity: Quantity::new(of.quantity),
             cumulative_quantity: Quantity::new(of.done),
             last_quantity: Quantity::new(last),
-            last_price: if trade { Price::new(of.price.max(1)) } else { Price::ZERO },
+            last_price: if trade { Price::new(self.fills_at(of)) } else { Price::ZERO },
             trade_id: if trade { self.trades } else { 0 },
-            fee: if trade { last * 3 } else { 0 },
-            fee_asset: AssetId(0),
+            fee: if trade { fee } else { 0 },
+            fee_asset,
             execution,
             status: of.status,
-            kind: OrderKind::Limit,
+            kind: of.kind,
             time_in_force: TimeInForce::GoodTillCancel,
             side: of.side,
             flags,
         }
+    }
+
+    /// What bears no price fills at the market.
+    fn fills_at(&self, of: &Resting) -> i64 {
+        if of.price > 0 { of.price } else { self.middles[of.instrument.index()] }
     }
 
     /// The venue takes one request off the wire.
@@ -551,7 +658,8 @@ impl World {
         let mut push = |body| self.pool.push((sent.venue, sent.instrument, now, body));
         match self.dice.below(100) {
             0..4 => {
-                let reason = NotSentReason::SocketFull;
+                let shut = self.dice.percent(5);
+                let reason = if shut { NotSentReason::KillGate } else { NotSentReason::SocketFull };
                 let (client_order_id, dispatch) = (sent.client_order_id, sent.number);
                 push(Body::NotSent(NotSent { client_order_id, dispatch, request: sent.request, reason }));
                 return;
@@ -579,6 +687,12 @@ impl World {
                     venue: sent.venue,
                     instrument: sent.instrument,
                     side: sent.side,
+                    leg: sent.position_side,
+                    kind: sent.kind,
+                    active: !sent.kind.is_conditional(),
+                    reduces: sent.flags.has(DispatchFlags::REDUCE_ONLY),
+                    closes_whole: sent.flags.has(DispatchFlags::CLOSE_POSITION),
+                    expires: sent.expires,
                     price: sent.price.raw(),
                     quantity: sent.quantity.raw(),
                     done: 0,
@@ -616,17 +730,23 @@ impl World {
 
     fn trade(&mut self) {
         let Some(mut order) = self.open() else { return };
-        let left = order.quantity - order.done;
-        let part = if self.dice.percent(40) { left } else { self.dice.between(1, left.max(1)).min(left) };
-        if part <= 0 {
-            return;
+        if !order.expires.is_zero() && order.expires <= self.now {
+            return self.end(order, Execution::Expired, VenueStatus::Expired);
         }
+        if !order.active {
+            return self.trigger(order);
+        }
+        let left = (order.quantity - order.done).min(self.most_it_may(&order));
+        if left <= 0 {
+            return self.end(order, Execution::Expired, VenueStatus::Expired);
+        }
+        let part = if self.dice.percent(40) { left } else { self.dice.between(1, left).min(left) };
         order.done += part;
         order.status =
             if order.done == order.quantity { VenueStatus::Filled } else { VenueStatus::PartiallyFilled };
         self.book.insert(order.id, order);
         let signed = if order.side == Side::Buy { part } else { -part };
-        self.positions[order.instrument.index()] += signed;
+        self.positions[order.instrument.index()][usize::from(order.leg.code())] += signed;
         if self.dice.percent(15) {
             let lite = self.report(&order, Execution::Trade, part, ReportFlags(ReportFlags::TRADE_ONLY));
             self.trades -= 1; // the same trade comes again with its order
@@ -635,10 +755,44 @@ impl World {
             self.pool.push((order.venue, order.instrument, self.now, Body::Order(lite)));
         }
         self.tell(&order, Execution::Trade, part, ReportFlags::default());
-        if self.dice.percent(50) {
-            let body = self.position(order.instrument, false);
+        if order.venue == SPOT {
+            let fee = if order.side == Side::Buy { part * LOT / 11 } else { 0 };
+            self.coins += signed * LOT - fee;
+            let body = self.coins(0, BalanceCause::Order, false);
+            self.pool.push((SPOT, InstrumentId::NONE, self.now, body));
+        } else if self.dice.percent(50) {
+            let body = self.position(order.instrument, order.leg, false);
             self.pool.push((order.venue, order.instrument, self.now, body));
         }
+    }
+
+    /// A venue lets what only reduces fill to flat, and nobody sell what he has not.
+    fn most_it_may(&self, order: &Resting) -> i64 {
+        let held = self.positions[order.instrument.index()][usize::from(order.leg.code())];
+        let towards = if order.side == Side::Buy { held } else { -held };
+        let closes = order.reduces || order.closes_whole || order.leg.is_closed_by(order.side);
+        match (order.venue, order.side) {
+            (SPOT, Side::Sell) => self.coins / LOT,
+            (SPOT, Side::Buy) => i64::MAX,
+            _ if closes => -towards,
+            _ => i64::MAX,
+        }
+    }
+
+    /// The price has reached it: it becomes a limit or a market order, ends, or is refused.
+    fn trigger(&mut self, mut order: Resting) {
+        if order.closes_whole {
+            order.quantity = self.most_it_may(&order).max(0);
+        }
+        if order.closes_whole && order.quantity == 0 {
+            return self.end(order, Execution::Expired, VenueStatus::Expired);
+        }
+        if self.dice.percent(5) {
+            return self.end(order, Execution::Rejected, VenueStatus::Rejected);
+        }
+        order.active = true;
+        self.book.insert(order.id, order);
+        self.tell(&order, Execution::New, 0, ReportFlags(ReportFlags::TRIGGERED));
     }
 
     fn end_one(&mut self) {
@@ -648,42 +802,75 @@ impl World {
             1 => (Execution::TradePrevention, VenueStatus::Expired),
             _ => (Execution::Cancelled, VenueStatus::Cancelled),
         };
+        self.end(order, execution, status);
+    }
+
+    fn end(&mut self, order: Resting, execution: Execution, status: VenueStatus) {
         let order = Resting { status, ..order };
         self.book.insert(order.id, order);
         self.tell(&order, execution, 0, ReportFlags::default());
     }
 
-    /// Somebody else trades on our account.
-    /// A balance, old or new, and now and then a wish to be left alone.
+    /// A balance, old or new; funding; a deposit; and now and then a wish to be left alone.
     fn say_balance(&mut self) -> Result<(), String> {
-        let venue = VenueId(self.dice.below(2) as u8);
+        let venue = self.dice.one_of(&VENUES);
         let stamp = self.now - Nanos::from_millis(self.dice.below(40));
         if self.dice.percent(10) {
             let retry_at = self.now + Nanos::from_millis(self.dice.below(300));
             let usage = RateUsage { bucket: u8::MAX, used: 1, limit: 2, retry_at };
             return self.give_at(venue, InstrumentId::NONE, stamp, Body::RateUsage(usage));
         }
+        if venue == SPOT && self.dice.percent(50) {
+            let change = self.dice.between(-3 * LOT, 5 * LOT).max(-self.coins);
+            let cause = if change > 0 { BalanceCause::Deposit } else { BalanceCause::Withdrawal };
+            self.coins += change;
+            let body = self.coins(change, cause, false);
+            return self.give(SPOT, InstrumentId::NONE, body);
+        }
+        let funding = self.dice.percent(40);
+        let instrument = match self.dice.below(2) {
+            0 if funding => InstrumentId(self.dice.below(u64::from(INSTRUMENTS)) as u16),
+            _ => InstrumentId::NONE,
+        };
         let available = if self.dice.percent(30) { i64::MIN } else { self.dice.between(0, 1_000) };
         let report = BalanceReport {
-            asset: AssetId(self.dice.below(3) as u8),
-            wallet: self.dice.between(-10, 1_000_000),
+            asset: if funding { QUOTE } else { self.dice.one_of(&[QUOTE, COIN, AssetId(2)]) },
+            wallet: self.dice.between(-10, 4_000_000_000),
             available,
-            change: 0,
-            cause: BalanceCause::Order,
+            change: if funding { self.dice.between(-50_000, 50_000) } else { 0 },
+            cause: if funding { BalanceCause::Funding } else { BalanceCause::Order },
             hydrated: false,
         };
-        self.give_at(venue, InstrumentId::NONE, stamp, Body::Balance(report))
+        let venue = if instrument.is_none() { venue } else { self.venue_of(instrument) };
+        // Told twice, now and then: it is paid once.
+        for _ in 0..=u8::from(self.dice.percent(20)) {
+            self.give_at(venue, instrument, stamp, Body::Balance(report))?;
+        }
+        Ok(())
     }
 
+    fn coins(&self, change: i64, cause: BalanceCause, hydrated: bool) -> Body {
+        let (asset, wallet) = (SPOT_BASE, self.coins);
+        Body::Balance(BalanceReport { asset, wallet, available: i64::MIN, change, cause, hydrated })
+    }
+
+    /// Somebody else trades on our account.
     fn stranger(&mut self) {
         let instrument = InstrumentId(self.dice.below(u64::from(INSTRUMENTS)) as u16);
         let number = self.dice.roll() >> 8;
+        let leg = self.dice.one_of(self.core.state().execution.legs_of(instrument));
         let order = Resting {
             id: ClientOrderId::compose(*b"other", number),
             number,
             venue: self.venue_of(instrument),
             instrument,
             side: self.dice.side(),
+            leg,
+            kind: OrderKind::Limit,
+            active: true,
+            reduces: false,
+            closes_whole: false,
+            expires: Nanos::ZERO,
             price: self.middles[instrument.index()] + self.dice.between(-50, 50),
             quantity: self.dice.between(1, 8),
             done: 0,
@@ -694,31 +881,32 @@ impl World {
         self.tell(&order, Execution::New, 0, ReportFlags::default());
     }
 
-    fn position(&self, instrument: InstrumentId, hydrated: bool) -> Body {
+    fn position(&self, instrument: InstrumentId, leg: PositionSide, hydrated: bool) -> Body {
         Body::Position(PositionReport {
-            quantity: Quantity::new(self.positions[instrument.index()]),
-            entry_price: 0,
+            quantity: Quantity::new(self.positions[instrument.index()][usize::from(leg.code())]),
+            entry_price: 9_990_000_000 + i64::from(instrument.0) * 3_333_333,
             unrealised: 0,
-            side: PositionSide::Both,
+            side: leg,
             hydrated,
         })
     }
 
     /// Answers an ask, or goes on with the answer that is being delivered.
     fn read_back(&mut self) -> Result<(), String> {
-        let venue = self.dice.below(2) as usize;
+        let venue = self.dice.below(VENUES.len() as u64) as usize;
         if let Some((instrument, body)) = self.reading[venue].pop_front() {
             return self.give(VenueId(venue as u8), instrument, body);
         }
         let Some(at) = self.asks.iter().position(|ask| ask.venue.index() == venue) else { return Ok(()) };
         let ask = self.asks.remove(at);
+        let now = self.now;
         let bracket = |phase| {
             Body::Hydration(Hydration {
                 scope: ask.scope,
                 phase,
                 client_order_id: ask.client_order_id,
                 request: ask.number,
-                as_of: Nanos::ZERO,
+                as_of: now,
             })
         };
         let hydrated = ReportFlags(ReportFlags::HYDRATED);
@@ -746,10 +934,17 @@ impl World {
             self.reading[venue].push_back((order.instrument, Body::Order(report)));
         }
         for at in 0..INSTRUMENTS {
-            if self.venue_of(InstrumentId(at)) == ask.venue {
-                let body = self.position(InstrumentId(at), true);
-                self.reading[venue].push_back((InstrumentId(at), body));
+            let id = InstrumentId(at);
+            if self.venue_of(id) == ask.venue && ask.venue != SPOT {
+                for leg in self.core.state().execution.legs_of(id) {
+                    let body = self.position(id, *leg, true);
+                    self.reading[venue].push_back((id, body));
+                }
             }
+        }
+        if ask.venue == SPOT {
+            let body = self.coins(0, BalanceCause::ReadBack, true);
+            self.reading[venue].push_back((none, body));
         }
         self.reading[venue].push_back((none, bracket(HydrationPhase::End)));
         Ok(())
@@ -782,21 +977,24 @@ impl World {
 
     fn operate(&mut self) -> Result<(), String> {
         let (verb, target) = match self.dice.below(100) {
-            0..6 => (ControlVerb::DisableTrading, 0),
-            6..35 => (ControlVerb::EnableTrading, 0),
-            35..43 => (ControlVerb::Kill, self.dice.below(3) as u32),
-            43..78 => (ControlVerb::ResetKill, 0),
-            78..80 => (ControlVerb::CancelAll, 0),
-            80..82 => {
+            0..4 => (ControlVerb::DisableTrading, 0),
+            4..28 => (ControlVerb::EnableTrading, 0),
+            28..35 => (ControlVerb::Kill, self.dice.below(3) as u32),
+            35..60 => (ControlVerb::ResetKill, 0),
+            60..63 => (ControlVerb::CancelAll, 0),
+            63..66 => (ControlVerb::Flatten, 0),
+            66..74 => {
                 let strategy = self.dice.below(u64::from(STRATEGIES)) as u32;
+                let target = if self.dice.percent(25) { Control::EVERYBODY } else { strategy };
                 let state = if self.dice.percent(60) { 0 } else { self.dice.below(3) as i64 };
-                return self.command(ControlVerb::SetTradingState, strategy, state);
+                return self.command(ControlVerb::SetTradingState, target, state);
             }
-            82..83 => (ControlVerb::Drain, 0),
-            83..86 => return self.change_limit(),
-            86..89 => (ControlVerb::CloseGate, self.gate()),
+            74..79 => (ControlVerb::BeginDay, 0),
+            79..80 => (ControlVerb::Drain, 0),
+            80..85 => return self.change_limit(),
+            85..88 => (ControlVerb::CloseGate, self.gate()),
             _ => {
-                for gate in [Gate::Journal, Gate::Clock, Gate::Operator] {
+                for gate in GATES {
                     self.control(ControlVerb::OpenGate, u32::from(gate.code()))?;
                 }
                 return Ok(());
@@ -807,14 +1005,28 @@ impl World {
 
     fn change_limit(&mut self) -> Result<(), String> {
         let at = self.dice.below(3) as u16;
-        let (key, value) = match self.dice.below(6) {
-            0 => (LimitKey::MaxOrderQuantity, self.dice.between(15, 200)),
-            1 => (LimitKey::MaxPosition, self.dice.between(20, 150)),
-            2 => (LimitKey::InstrumentMaxOpenOrders, self.dice.between(2, 12)),
-            3 => (LimitKey::Collar, self.dice.between(0, 2) * 300),
-            4 => (LimitKey::StrategyMaxOpenOrders, self.dice.between(3, 12)),
-            _ => (LimitKey::MaxIntentsPerSecond, if self.dice.percent(50) { 60 } else { 0 }),
+        let (exposure, day) = (money(&mut self.dice, &EXPOSURE, 50), money(&mut self.dice, &DAY, 50));
+        let dice = &mut self.dice;
+        let (key, value) = match dice.below(17) {
+            0 => (LimitKey::MaxOrderQuantity, dice.between(15, 200)),
+            1 => (LimitKey::MaxPosition, dice.between(20, 150)),
+            2 => (LimitKey::InstrumentMaxOpenOrders, dice.between(2, 12)),
+            3 => (LimitKey::Collar, dice.between(0, 2) * 300),
+            4 => (LimitKey::StrategyMaxOpenOrders, dice.between(3, 12)),
+            5 => (LimitKey::MaxIntentsPerSecond, if dice.percent(50) { 60 } else { 0 }),
+            6 => (LimitKey::MaxPositionNotional, exposure),
+            7 => (LimitKey::Leverage, dice.between(1, 20)),
+            8 => (LimitKey::MaxDailyLoss, day),
+            9 => (LimitKey::MaxDrawdown, day),
+            10 => (LimitKey::MaxGross, exposure),
+            11 => (LimitKey::MaxNet, exposure),
+            12 => (LimitKey::VenueMaxOpenOrders, dice.between(4, 14)),
+            13 => (LimitKey::AccountMaxGross, exposure),
+            14 => (LimitKey::AccountMaxNet, exposure),
+            15 => (LimitKey::AccountMaxDailyLoss, day),
+            _ => (LimitKey::AccountMaxDrawdown, day),
         };
+        let at = if matches!(key.values().scope, LimitScope::Account) { 0 } else { at };
         self.twin.counts.limits += 1;
         let control =
             Control { verb: ControlVerb::SetLimit, target: key.target(at), old: 0, new: value, who: 0 };
@@ -822,8 +1034,7 @@ impl World {
     }
 
     fn gate(&mut self) -> u32 {
-        let gates = [Gate::Journal, Gate::Clock, Gate::Operator];
-        u32::from(gates[self.dice.below(3) as usize].code())
+        u32::from(self.dice.one_of(&GATES).code())
     }
 
     fn control(&mut self, verb: ControlVerb, target: u32) -> Result<(), String> {
@@ -836,11 +1047,18 @@ impl World {
     }
 
     fn venue_of(&self, instrument: InstrumentId) -> VenueId {
-        VenueId(u8::from(instrument.index() == 3))
+        VENUE_OF[instrument.index()]
     }
 }
 
-fn definition() -> linchpin_core::instrument::InstrumentDefinition {
+const GATES: [Gate; 4] = [Gate::Journal, Gate::Clock, Gate::Operator, Gate::Schedule];
+
+fn definition(instrument: InstrumentId) -> linchpin_core::instrument::InstrumentDefinition {
+    let (product, base, quote) = match instrument.0 {
+        4 => (Product::Spot, SPOT_BASE, QUOTE),
+        5 => (Product::Spot, SPOT_BASE, AssetId(2)),
+        _ => (Product::LinearPerpetual, COIN, QUOTE),
+    };
     linchpin_core::instrument::InstrumentDefinition {
         min_price: Price::new(5),
         max_price: Price::new(2_500),
@@ -848,6 +1066,9 @@ fn definition() -> linchpin_core::instrument::InstrumentDefinition {
         max_quantity: Quantity::new(300),
         max_market_quantity: Quantity::new(25),
         min_notional: CASH_UNIT / 10,
+        product,
+        base,
+        quote,
         ..crate::desk::definition()
     }
 }

@@ -1,0 +1,457 @@
+//! What the private stream and read-backs say, and what follows from it for orders, positions and balances.
+
+use linchpin_core::event::*;
+use linchpin_core::family::Family;
+use linchpin_core::id::*;
+use linchpin_core::instrument::Product;
+use linchpin_core::limits::{InstrumentLimits, PositionMode};
+use linchpin_core::num::Price;
+use linchpin_core::record::IncidentKind;
+use linchpin_core::state::order::OrderState;
+use linchpin_core::time::Nanos;
+
+use super::{Doubt, Trust, Twin, TwinOrder};
+use crate::accounts::Agreement;
+use crate::ledger::{Fill, LOT};
+
+impl Twin {
+    pub(super) fn report(&mut self, event: &Event, report: &OrderReport) {
+        self.tell(event, report);
+        let id = report.client_order_id;
+        let Some(order) = self.orders.get(&id) else { return };
+        if !order.is_live() && order.doubt == Doubt::Unknown && !self.unresolved.contains(&id) {
+            self.unresolved.push(id);
+        }
+    }
+
+    fn tell(&mut self, event: &Event, report: &OrderReport) {
+        let id = report.client_order_id;
+        let hydrated = report.flags.has(ReportFlags::HYDRATED);
+        let only_trade = report.flags.has(ReportFlags::TRADE_ONLY);
+        if !self.orders.contains_key(&id) {
+            if only_trade {
+                return;
+            }
+            self.incidents.push(IncidentKind::ExternalOrder);
+            let told = report.cumulative_quantity.raw().min(report.quantity.raw());
+            let before = if hydrated { told } else { told - report.last_quantity.raw() }.max(0);
+            let order = TwinOrder {
+                key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+                instrument: event.instrument,
+                venue: event.venue,
+                side: report.side,
+                leg: report.flags.position_side(),
+                kind: report.kind,
+                state: OrderState::Submitted,
+                price: report.price,
+                stop: Price::ZERO,
+                triggered: !conditional(report.kind),
+                expires: Nanos::ZERO,
+                expiry_asked: false,
+                quantity: report.quantity.raw(),
+                cumulative: before,
+                filled: before,
+                closes: report.flags.has(ReportFlags::REDUCE_ONLY)
+                    || report.flags.has(ReportFlags::CLOSE_POSITION)
+                    || lowers(report.flags.position_side(), report.side),
+                reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
+                closes_whole: report.flags.has(ReportFlags::CLOSE_POSITION),
+                trades: Vec::new(),
+                untraced: before > 0,
+                inflight: None,
+                doubt: Doubt::Pending,
+                gone: false,
+                missing: false,
+                asked: 0,
+                since: self.now,
+                created: self.now,
+                touched: self.now,
+                reported: Nanos::ZERO,
+                family: Family::Entry,
+                out_by: Family::Entry,
+            };
+            self.orders.insert(id, order);
+            self.alive.push(id);
+        }
+        if hydrated {
+            self.venues[event.venue.index()].seen.insert(id);
+        }
+        let order = self.orders.get_mut(&id).unwrap();
+        let (quantity, cumulative) = (report.quantity.raw(), report.cumulative_quantity.raw());
+        let read_back = report.execution == Execution::Status;
+        let takes_terms = quantity > 0 && (read_back || report.execution == Execution::Replaced);
+        let nonsense = cumulative > order.quantity.max(quantity)
+            || (!only_trade && !read_back && report.last_quantity.raw() > cumulative)
+            || (takes_terms && !only_trade && order.is_live() && quantity < order.cumulative);
+        if nonsense {
+            self.incidents.push(IncidentKind::Contradiction);
+            if order.is_live() {
+                order.doubts();
+            }
+            return;
+        }
+        // Money.
+        let (part, price) = if read_back {
+            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
+            (cumulative - order.filled, price)
+        } else {
+            (report.last_quantity.raw(), report.last_price)
+        };
+        if part > 0 {
+            let recent = &order.trades[order.trades.len().saturating_sub(8)..];
+            let told = !read_back && report.trade_id != 0 && recent.contains(&report.trade_id);
+            let newest = recent.iter().copied().max().unwrap_or(0);
+            let news = report.trade_id != 0
+                && !order.untraced
+                && (order.trades.len() < 8 || report.trade_id > newest);
+            let alone = if only_trade && news { order.filled + part } else { 0 };
+            let ceiling = order.cumulative.max(cumulative).max(alone);
+            let beyond = !read_back && order.filled + part > ceiling;
+            let ambiguous = !read_back
+                && report.trade_id != 0
+                && order.filled < order.cumulative
+                && cumulative <= order.cumulative
+                && order.trades.len() >= 8;
+            if told || beyond {
+            } else if ambiguous || order.filled + part > order.quantity.max(quantity) {
+                self.incidents.push(IncidentKind::Contradiction);
+                if order.is_live() {
+                    order.doubts();
+                }
+            } else {
+                let late =
+                    !order.is_live() && order.state != OrderState::Filled && ceiling > order.cumulative;
+                order.filled += part;
+                order.cumulative = ceiling;
+                order.quantity = order.quantity.max(ceiling);
+                order.triggered = true;
+                if report.trade_id != 0 && !read_back {
+                    order.trades.push(report.trade_id);
+                } else {
+                    order.untraced = true;
+                }
+                if late {
+                    order.doubts();
+                } else if only_trade && order.doubt == Doubt::Confirmed && order.is_live() {
+                    (order.doubt, order.since) = (Doubt::Pending, self.now);
+                }
+                self.counts.fills += 1;
+                let fill = Fill {
+                    side: order.side,
+                    price: price.raw(),
+                    quantity: part,
+                    fee: (!read_back).then_some((report.fee_asset, report.fee)),
+                };
+                let definition = self.markets[order.instrument.index()].definition.unwrap();
+                self.ledger.fill(order.key.strategy, order.instrument, order.leg, fill, &definition);
+                if late {
+                    self.counts.late_fills += 1;
+                    self.incidents.push(IncidentKind::LateFill);
+                }
+            }
+        }
+        if only_trade {
+            order.note_missing();
+            return;
+        }
+        if !order.is_live() {
+            order.note_missing();
+            // A ghost: ended for us, alive at the venue, and not merely late.
+            let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
+            if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
+                self.incidents.push(IncidentKind::Contradiction);
+                let leg = order.leg;
+                self.distrust(event.instrument, leg);
+            }
+            return;
+        }
+        // Life.
+        use VenueStatus as V;
+        let ends = matches!(report.status, V::Filled | V::Cancelled | V::Rejected | V::Expired);
+        if (cumulative < order.cumulative || event.event_time < order.reported) && !ends {
+            order.note_missing();
+            return;
+        }
+        // A venue may refuse a conditional order when it triggers.
+        let refusable = order.state == OrderState::Submitted || order.conditional() && order.cumulative == 0;
+        if report.status == V::Rejected && (!refusable || order.filled > 0) {
+            order.note_missing();
+            self.incidents.push(IncidentKind::Contradiction);
+            return;
+        }
+        let fired = report.flags.has(ReportFlags::TRIGGERED) && !order.triggered;
+        self.counts.triggers += u64::from(fired);
+        order.triggered |= fired || order.cumulative > 0;
+        order.cumulative = order.cumulative.max(cumulative);
+        order.reported = order.reported.max(event.event_time);
+        if takes_terms {
+            order.price = report.price;
+            order.quantity = quantity;
+        } else if order.closes_whole {
+            order.quantity = order.quantity.max(quantity);
+        }
+        order.quantity = order.quantity.max(order.cumulative);
+        order.state = match report.status {
+            V::New | V::PendingCancel if order.state == OrderState::Submitted => OrderState::Accepted,
+            V::PartiallyFilled => OrderState::PartiallyFilled,
+            V::Filled => OrderState::Filled,
+            V::Cancelled => OrderState::Cancelled,
+            V::Expired => OrderState::Expired,
+            V::Rejected => OrderState::Rejected,
+            V::New | V::PendingCancel | V::Other => order.state,
+        };
+        if order.cumulative > 0 && matches!(order.state, OrderState::Submitted | OrderState::Accepted) {
+            order.state = OrderState::PartiallyFilled;
+        }
+        let answered = match order.inflight {
+            None | Some((RequestKind::New, ..)) => true,
+            Some((RequestKind::Replace, ..)) => {
+                !order.is_live() || read_back || report.execution == Execution::Replaced
+            }
+            Some((RequestKind::Cancel, ..)) => !order.is_live() || read_back,
+        };
+        if answered {
+            order.inflight = None;
+            if order.doubt != Doubt::Unknown || !order.missing {
+                order.doubt = Doubt::Confirmed;
+            }
+        }
+        order.note_missing();
+    }
+
+    pub(super) fn outcome(&mut self, outcome: &RequestOutcome) {
+        let Some(order) = self.orders.get_mut(&outcome.client_order_id) else { return };
+        let Some((request, number, ..)) = order.inflight else { return };
+        if number != outcome.dispatch {
+            return;
+        }
+        let id = order.instrument;
+        match (outcome.verdict, request) {
+            (Verdict::Accepted, _) => {}
+            (Verdict::Rejected, RequestKind::New) if order.filled > 0 => {
+                order.doubts();
+                self.incidents.push(IncidentKind::Contradiction);
+            }
+            (Verdict::Rejected, RequestKind::New) => {
+                order.state = OrderState::Rejected;
+                order.inflight = None;
+                order.doubt = Doubt::Confirmed;
+            }
+            (Verdict::Rejected, _) => {
+                order.inflight = None;
+                let gone = outcome.reason == RejectReason::UnknownOrder;
+                let unknown = gone || order.doubt == Doubt::Unknown;
+                if order.doubt != Doubt::Unknown {
+                    order.doubt = if unknown { Doubt::Unknown } else { Doubt::Confirmed };
+                    order.gone = gone;
+                }
+            }
+            (Verdict::Unknown, _) => {
+                order.doubts();
+                self.incidents.push(IncidentKind::UnknownOutcome);
+            }
+        }
+        self.disturb(id);
+    }
+
+    pub(super) fn instruments_of(&self, venue: VenueId) -> Vec<InstrumentId> {
+        let all = self.configuration.instruments.iter().enumerate();
+        all.filter(|(_, limits)| limits.venue == venue).map(|(at, _)| InstrumentId(at as u16)).collect()
+    }
+
+    pub(super) fn compare_position(&mut self, id: InstrumentId, read_back: bool) {
+        let in_doubt = self.doubts_on(id) > 0;
+        for leg in self.legs(id) {
+            let ours = self.ledger.page(self.ledger.account(), id, *leg).held;
+            if self.accounts.compare(id, *leg, ours, in_doubt, read_back) {
+                self.incidents.push(IncidentKind::PositionMismatch);
+            }
+        }
+    }
+
+    pub(super) fn position(&mut self, event: &Event, report: &PositionReport) {
+        let id = event.instrument;
+        if self.is_hedged(id) == (report.side == PositionSide::Both) {
+            // The account is in another mode than configured.
+            if !report.quantity.is_zero() {
+                self.incidents.push(IncidentKind::Contradiction);
+                self.distrust(id, report.side);
+            }
+            return;
+        }
+        if report.hydrated && !self.venues[event.venue.index()].hydrated_before {
+            self.ledger.hydrate(id, report.side, report.quantity.raw(), report.entry_price);
+        }
+        self.accounts.position(id, report, event.event_time);
+    }
+
+    pub(super) fn balance(&mut self, event: &Event, report: &BalanceReport) {
+        let (venue, change) = (event.venue, i128::from(report.change));
+        match report.cause {
+            BalanceCause::Funding if change != 0 => self.funding(event, report),
+            BalanceCause::Deposit | BalanceCause::Withdrawal if !report.hydrated => {
+                let first = self.spots(venue).into_iter().find(|(_, base)| *base == report.asset);
+                if let Some((id, _)) = first {
+                    let mark = self.markets[id.index()].valued.raw();
+                    self.ledger.bring(id, (change / LOT) as i64, mark);
+                }
+            }
+            _ => {}
+        }
+        self.accounts.balance(venue, report, event.event_time);
+    }
+
+    /// To those who hold the one perpetual that it can be for.
+    fn funding(&mut self, event: &Event, report: &BalanceReport) {
+        let (venue, payment) = (event.venue, i128::from(report.change));
+        if !self.accounts.is_new_funding(venue, report, event.event_time) {
+            return;
+        }
+        self.counts.funding += 1;
+        let account = self.ledger.account();
+        let pays = |id: &InstrumentId| {
+            let definition = self.markets[id.index()].definition;
+            definition.is_some_and(|d| d.product == Product::LinearPerpetual && d.quote == report.asset)
+        };
+        let holds = |id: &InstrumentId| self.legs(*id).iter().any(|leg| self.ledger.page(account, *id, *leg).held != 0);
+        let may_be: Vec<InstrumentId> = if event.instrument.is_none() {
+            self.instruments_of(venue).into_iter().filter(|id| pays(id) && holds(id)).collect()
+        } else {
+            [event.instrument].into_iter().filter(pays).collect()
+        };
+        match may_be[..] {
+            [id] => self.ledger.fund(id, self.legs(id), payment),
+            _ => self.accounts.leave_unassigned(venue, report.asset, payment),
+        }
+    }
+
+    /// Spot instruments of a venue, and their base.
+    fn spots(&self, venue: VenueId) -> Vec<(InstrumentId, AssetId)> {
+        let definition = |id: &InstrumentId| self.markets[id.index()].definition;
+        let all = self.instruments_of(venue).into_iter().filter(|id| self.is_spot(*id));
+        all.filter_map(|id| definition(&id).map(|d| (id, d.base))).collect()
+    }
+
+    /// A spot account was read back: what our fills do not explain of a base balance is somebody else's, and is booked on the
+    /// first instrument of that base; less than our strategies believe to hold cannot be.
+    fn hold_spot_balances(&mut self, venue: VenueId) {
+        let spots = self.spots(venue);
+        for (id, base) in &spots {
+            let sharing: Vec<InstrumentId> = spots.iter().filter(|(_, b)| b == base).map(|(id, _)| *id).collect();
+            let Some(wallet) = self.accounts.wallet(venue, *base).filter(|_| sharing[0] == *id) else { continue };
+            let strategies = 0..self.ledger.external();
+            let of = |owner: usize, id: &InstrumentId| {
+                let page = self.ledger.page(owner, *id, PositionSide::Both);
+                i128::from(page.held) * LOT - page.owed
+            };
+            let ours: i128 = strategies.map(|owner| sharing.iter().map(|id| of(owner, id)).sum::<i128>()).sum();
+            let rest = ((wallet - ours) / LOT) as i64;
+            let before = self.ledger.page(self.ledger.external(), *id, PositionSide::Both).held;
+            let mark = self.markets[id.index()].valued.raw();
+            self.ledger.bring(*id, rest.max(0) - before, mark);
+            for id in sharing {
+                if rest >= 0 {
+                    self.accounts.trust(id);
+                } else if self.accounts.agreement(id) != Agreement::Inconsistent {
+                    self.accounts.distrust(id, PositionSide::Both);
+                    self.incidents.push(IncidentKind::PositionMismatch);
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_hedged(&self, id: InstrumentId) -> bool {
+        let mode = |limits: &InstrumentLimits| self.configuration.venues[limits.venue.index()].position_mode;
+        self.configuration.instruments.get(id.index()).map(mode) == Some(PositionMode::Hedge)
+    }
+
+    pub(super) fn legs(&self, id: InstrumentId) -> &'static [PositionSide] {
+        if self.is_hedged(id) { &[PositionSide::Long, PositionSide::Short] } else { &[PositionSide::Both] }
+    }
+
+    pub(super) fn distrust(&mut self, id: InstrumentId, leg: PositionSide) {
+        let leg = if self.is_hedged(id) { leg } else { PositionSide::Both };
+        self.accounts.distrust(id, leg);
+    }
+
+    pub(super) fn hydration(&mut self, venue: VenueId, hydration: &Hydration) {
+        let at = venue.index();
+        let answers = self.venues[at].trust == Trust::Hydrating(hydration.request);
+        self.venues[at].ignored = hydration.scope == HydrationScope::Account
+            && hydration.phase == HydrationPhase::Begin
+            && !answers;
+        if hydration.scope == HydrationScope::Order {
+            let Some(order) = self.orders.get_mut(&hydration.client_order_id) else { return };
+            if !order.is_live() && hydration.phase == HydrationPhase::End && order.filled >= order.cumulative
+            {
+                order.doubt = Doubt::Confirmed;
+            }
+            if hydration.phase != HydrationPhase::NotFound || !order.is_live() {
+                return;
+            }
+            let old = self.now.since(order.created) >= self.configuration.visibility_delay;
+            if order.state != OrderState::Submitted {
+                self.incidents.push(IncidentKind::Contradiction);
+            } else if old {
+                order.state = OrderState::Rejected;
+                order.inflight = None;
+                order.doubt = Doubt::Confirmed;
+            }
+            return;
+        }
+        if !answers {
+            return;
+        }
+        match hydration.phase {
+            HydrationPhase::Begin => {
+                self.venues[at].seen.clear();
+                let as_of = hydration.as_of;
+                self.venues[at].as_of = as_of;
+                // A spot account states no positions.
+                let own = self.instruments_of(venue).into_iter().filter(|id| !self.is_spot(*id));
+                own.collect::<Vec<_>>().into_iter().for_each(|id| self.accounts.begin(id));
+            }
+            HydrationPhase::Failed | HydrationPhase::NotFound => self.venues[at].trust = Trust::Doubtful,
+            HydrationPhase::End => {
+                let seen = std::mem::take(&mut self.venues[at].seen);
+                for (id, order) in &mut self.orders {
+                    if order.venue == venue && order.is_live() && !seen.contains(id) {
+                        order.doubts();
+                    }
+                }
+                self.venues[at].trust = Trust::Trusted;
+                self.venues[at].hydrated_before = true;
+                self.hold_spot_balances(venue);
+                let as_of = self.venues[at].as_of;
+                for event in std::mem::take(&mut self.venues[at].buffered) {
+                    match &event.body {
+                        Body::Order(report) => {
+                            // Of others, the snapshot has what happened before it.
+                            let known = self.orders.get(&report.client_order_id);
+                            let ours = known.is_some_and(|o| o.key.strategy.index() < self.ledger.external());
+                            if ours || event.event_time > as_of {
+                                self.report(&event, report);
+                            }
+                            self.disturb(event.instrument);
+                        }
+                        Body::Position(report) => self.position(&event, report),
+                        Body::Balance(report) => self.balance(&event, report),
+                        _ => {}
+                    }
+                }
+                for id in self.instruments_of(venue) {
+                    self.compare_position(id, true);
+                }
+            }
+        }
+    }
+}
+
+fn conditional(kind: OrderKind) -> bool {
+    !matches!(kind, OrderKind::Limit | OrderKind::Market | OrderKind::Other)
+}
+
+/// On a leg, the side that can only lower it.
+pub(super) fn lowers(leg: PositionSide, side: Side) -> bool {
+    matches!((leg, side), (PositionSide::Long, Side::Sell) | (PositionSide::Short, Side::Buy))
+}
