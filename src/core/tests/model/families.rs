@@ -6,8 +6,8 @@ use linchpin_core::id::{InstrumentId, OrderKey};
 use linchpin_core::intent::NewIntent;
 use linchpin_core::record::IntentRecord;
 
-use super::{Check, Doubt, Twin, Waiting};
 use super::WORKFLOW;
+use super::{Check, Doubt, Twin, Waiting};
 
 /// What one family at a time acts on.
 pub type Scope = (InstrumentId, PositionSide);
@@ -52,7 +52,11 @@ impl Twin {
                 };
                 let signed = new.side.signed(new.quantity).raw();
                 let lowers = held > 0 && signed < 0 || held < 0 && signed > 0;
-                if new.reduce_only || new.close_position || lowers { Family::Protective } else { Family::Entry }
+                if new.reduce_only || new.close_position || lowers {
+                    Family::Protective
+                } else {
+                    Family::Entry
+                }
             }
             (RequestKind::New, _) => wish.said,
             (RequestKind::Cancel, _) if matches!(wish.said, Family::Closing | Family::Cleanup) => wish.said,
@@ -99,7 +103,8 @@ impl Twin {
     pub(super) fn workflow_may(&self, record: &IntentRecord, family: Family) -> Check {
         let trading = &self.trading;
         let strategies = self.configuration.strategies.len();
-        if record.key.strategy.index() < strategies && family != Family::Closing && family != Family::Cleanup {
+        if record.key.strategy.index() < strategies && family != Family::Closing && family != Family::Cleanup
+        {
             hold!("family", !trading.is_closing_down(), "{record:?} while everything is closed down");
         }
         if family == Family::Closing {

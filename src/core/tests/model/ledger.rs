@@ -261,10 +261,11 @@ impl Ledger {
                 if cost - realised != paid {
                     return Err(format!("ledger: {owner} on {instrument}: money appeared or vanished"));
                 }
-                let gave_away = position.base_owed.raw() != 0 || LEGS.iter().any(|leg| {
-                    let id = InstrumentId(instrument as u16);
-                    self.page(owner, id, *leg).held != again[leg_at(*leg)].held
-                });
+                let gave_away = position.base_owed.raw() != 0
+                    || LEGS.iter().any(|leg| {
+                        let id = InstrumentId(instrument as u16);
+                        self.page(owner, id, *leg).held != again[leg_at(*leg)].held
+                    });
                 let sum = again.iter().fold(Page::default(), |sum, page| sum.sum(*page));
                 let same = (sum.held, sum.cost, sum.realised, count);
                 let found = (position.quantity.raw(), cost, realised, position.fills);

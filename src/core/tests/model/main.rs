@@ -39,7 +39,7 @@ fn knob(name: &str, default: u64) -> u64 {
 
 #[test]
 fn the_core_agrees_with_its_naive_twin_at_every_step() {
-    let steps = knob("LINCHPIN_MODEL_STEPS", 45_000);
+    let steps = knob("LINCHPIN_MODEL_STEPS", 30_000);
     let first = knob("LINCHPIN_MODEL_SEED", 1);
     let from = Instant::now();
     let mut sum = Counts::default();
@@ -63,6 +63,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.triggers += counts.triggers;
         sum.expiries += counts.expiries;
         sum.funding += counts.funding;
+        sum.flattened += counts.flattened;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -76,6 +77,12 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.stale,
         sum.snapshots,
         sum.limits,
+        sum.trips,
+        sum.deferrals,
+        sum.triggers,
+        sum.expiries,
+        sum.funding,
+        sum.flattened,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     assert!(sum.dispatches > steps / 30, "{sum:?}");
@@ -328,6 +335,132 @@ fn a_position_that_agrees_with_nobody_is_caught() {
 fn a_balance_that_the_venue_did_not_state_is_caught() {
     is_caught_as("balance", |facts| {
         facts.balances.first_mut().map(|(_, _, balance)| balance.wallet += 1).is_some()
+    });
+}
+
+#[test]
+fn a_sum_of_money_that_forgets_an_order_is_caught() {
+    is_caught_as("stakes", |facts| {
+        let some = facts.worths.iter_mut().find(|worth| worth.long > 0 && worth.gross > 0);
+        some.map(|worth| worth.gross -= 1).is_some()
+    });
+}
+
+#[test]
+fn margin_that_nobody_sets_aside_is_caught() {
+    is_caught_as("stakes", |facts| {
+        let some = facts.assets.iter_mut().find(|(_, stake)| stake.margin > 0);
+        some.map(|(_, stake)| stake.margin = 0).is_some()
+    });
+}
+
+#[test]
+fn a_spot_sale_that_binds_nothing_is_caught() {
+    is_caught_as("stakes", |facts| {
+        let some = facts.assets.iter_mut().find(|(_, stake)| stake.bound > 0);
+        some.map(|(_, stake)| stake.bound = 0).is_some()
+    });
+}
+
+#[test]
+fn funding_that_is_paid_twice_is_caught() {
+    is_caught_as("ledger", |facts| {
+        let paid = facts.totals.iter_mut().find(|total| total.funding != Cash::ZERO);
+        paid.map(|total| total.funding += total.funding).is_some()
+    });
+}
+
+#[test]
+fn a_fill_on_the_wrong_leg_is_caught() {
+    is_caught_as("position", |facts| {
+        let legs = facts.legs.iter_mut().flatten();
+        let mut held = legs.filter(|(_, _, leg)| leg.quantity.is_positive());
+        held.next().map(|(_, _, leg)| leg.quantity = Quantity::ZERO).is_some()
+    });
+}
+
+#[test]
+fn a_loss_that_stops_nobody_is_caught() {
+    let said = caught(|facts| {
+        let lost = |trip: &linchpin_core::record::Trip| trip.why != RiskReason::IntentRate;
+        let trip = |out: &Out| matches!(out, Out::Decision(Decision::Trip(trip)) if lost(trip));
+        facts.outs.iter().position(trip).map(|at| facts.outs.remove(at)).is_some()
+    });
+    assert!(said.contains("trip: "), "{said}");
+}
+
+#[test]
+fn a_day_that_begins_by_itself_is_caught() {
+    is_caught_as("trading", |facts| {
+        let tripped =
+            |standing: &&mut twin::trading::Standing| standing.tripped == Some(RiskReason::DailyLoss);
+        let standing = facts.standings.iter_mut().find(tripped);
+        standing.map(|standing| standing.state = linchpin_core::event::TradingState::Active).is_some()
+    });
+}
+
+#[test]
+fn a_flatten_that_ends_while_something_is_held_is_caught() {
+    is_caught_as("flatten", |facts| core::mem::take(&mut facts.flattening));
+}
+
+#[test]
+fn an_entry_that_acts_beside_a_protective_order_is_caught() {
+    let said = caught(|facts| {
+        let deferred = |out: &Out| matches!(out, Out::Decision(Decision::Deferred { .. }));
+        facts.outs.iter().position(deferred).map(|at| facts.outs.remove(at)).is_some()
+    });
+    assert!(said.contains("wishes: "), "{said}");
+}
+
+#[test]
+fn a_family_that_is_taken_at_its_word_is_caught() {
+    use linchpin_core::family::Family;
+    is_caught_as("family", |facts| {
+        let protects = records(facts).find(|record| record.family == Family::Entry);
+        protects.map(|record| record.family = Family::Protective).is_some()
+    });
+}
+
+#[test]
+fn a_trigger_at_another_price_is_caught() {
+    is_caught_as("dispatch", |facts| {
+        let stop = dispatches(facts).find(|sent| sent.stop_price.is_positive());
+        stop.map(|sent| sent.stop_price = sent.stop_price + linchpin_core::num::Price::new(1)).is_some()
+    });
+}
+
+#[test]
+fn an_order_that_fires_without_its_trigger_is_caught() {
+    is_caught_as("orders", |facts| {
+        let waits = facts.live.iter_mut().find(|order| !order.triggered);
+        waits.map(|order| order.triggered = true).is_some()
+    });
+}
+
+#[test]
+fn an_order_that_goes_out_after_its_day_is_caught() {
+    is_caught_as("queue", |facts| {
+        use linchpin_core::record::CloseReason;
+        let dated: Vec<_> = facts
+            .outs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, out)| match out {
+                Out::Decision(Decision::Closed { why: CloseReason::TooOld, .. }) => Some(at),
+                _ => None,
+            })
+            .collect();
+        dated.first().map(|at| facts.outs.remove(*at)).is_some()
+    });
+}
+
+#[test]
+fn an_account_that_is_trusted_too_soon_is_caught() {
+    use linchpin_core::state::control::AccountTrust;
+    is_caught_as("trust", |facts| {
+        let asked = |trust: &&mut AccountTrust| matches!(trust, AccountTrust::Hydrating { .. });
+        facts.trust.iter_mut().find(asked).map(|trust| *trust = AccountTrust::Trusted).is_some()
     });
 }
 

@@ -152,7 +152,14 @@ impl Twin {
         sum
     }
 
-    fn sides(&self, owner: usize, id: InstrumentId, leg: PositionSide, piles: &Piles, more: Option<More>) -> (i64, i64) {
+    fn sides(
+        &self,
+        owner: usize,
+        id: InstrumentId,
+        leg: PositionSide,
+        piles: &Piles,
+        more: Option<More>,
+    ) -> (i64, i64) {
         let [mut buys, mut sells] = piles.sides[piles.at(owner, id, leg)];
         if let Some(more) = more.filter(|more| more.instrument == id && more.leg == leg) {
             let pile = if more.side == Side::Buy { &mut buys } else { &mut sells };
@@ -176,7 +183,8 @@ impl Twin {
         let page = self.ledger.page(owner, id, leg);
         let (bought, sold) = self.sides(owner, id, leg, piles, more);
         let mark = i128::from(self.markets[id.index()].valued.raw());
-        let (long, short) = (self.money(id, mark * i128::from(bought)), self.money(id, mark * -i128::from(sold)));
+        let (long, short) =
+            (self.money(id, mark * i128::from(bought)), self.money(id, mark * -i128::from(sold)));
         let realised = self.money(id, page.realised) - self.reported(id, page.fees - page.funding);
         let open = if mark == 0 { 0 } else { mark * i128::from(page.held) - page.cost - page.brought };
         let marked = realised + self.money(id, open);
@@ -184,7 +192,13 @@ impl Twin {
     }
 
     /// The account's stake in each asset of a venue.
-    pub fn asset_stake(&self, venue: VenueId, asset: AssetId, piles: &Piles, more: Option<More>) -> AssetStake {
+    pub fn asset_stake(
+        &self,
+        venue: VenueId,
+        asset: AssetId,
+        piles: &Piles,
+        more: Option<More>,
+    ) -> AssetStake {
         let mut sum = AssetStake::default();
         let account = self.ledger.account();
         for id in self.instruments_of(venue) {
@@ -245,6 +259,9 @@ impl Twin {
     }
 
     pub fn is_spot(&self, id: InstrumentId) -> bool {
-        self.markets.get(id.index()).and_then(|market| market.definition).is_some_and(|d| d.product == Product::Spot)
+        self.markets
+            .get(id.index())
+            .and_then(|market| market.definition)
+            .is_some_and(|d| d.product == Product::Spot)
     }
 }

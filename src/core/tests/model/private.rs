@@ -313,7 +313,9 @@ impl Twin {
             let definition = self.markets[id.index()].definition;
             definition.is_some_and(|d| d.product == Product::LinearPerpetual && d.quote == report.asset)
         };
-        let holds = |id: &InstrumentId| self.legs(*id).iter().any(|leg| self.ledger.page(account, *id, *leg).held != 0);
+        let holds = |id: &InstrumentId| {
+            self.legs(*id).iter().any(|leg| self.ledger.page(account, *id, *leg).held != 0)
+        };
         let may_be: Vec<InstrumentId> = if event.instrument.is_none() {
             self.instruments_of(venue).into_iter().filter(|id| pays(id) && holds(id)).collect()
         } else {
@@ -337,14 +339,18 @@ impl Twin {
     fn hold_spot_balances(&mut self, venue: VenueId) {
         let spots = self.spots(venue);
         for (id, base) in &spots {
-            let sharing: Vec<InstrumentId> = spots.iter().filter(|(_, b)| b == base).map(|(id, _)| *id).collect();
-            let Some(wallet) = self.accounts.wallet(venue, *base).filter(|_| sharing[0] == *id) else { continue };
+            let sharing: Vec<InstrumentId> =
+                spots.iter().filter(|(_, b)| b == base).map(|(id, _)| *id).collect();
+            let Some(wallet) = self.accounts.wallet(venue, *base).filter(|_| sharing[0] == *id) else {
+                continue;
+            };
             let strategies = 0..self.ledger.external();
             let of = |owner: usize, id: &InstrumentId| {
                 let page = self.ledger.page(owner, *id, PositionSide::Both);
                 i128::from(page.held) * LOT - page.owed
             };
-            let ours: i128 = strategies.map(|owner| sharing.iter().map(|id| of(owner, id)).sum::<i128>()).sum();
+            let ours: i128 =
+                strategies.map(|owner| sharing.iter().map(|id| of(owner, id)).sum::<i128>()).sum();
             let rest = ((wallet - ours) / LOT) as i64;
             let before = self.ledger.page(self.ledger.external(), *id, PositionSide::Both).held;
             let mark = self.markets[id.index()].valued.raw();

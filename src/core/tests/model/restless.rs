@@ -70,16 +70,25 @@ impl Wished {
 pub struct Restless {
     dice: Dice,
     wakes: u64,
+    /// The latest New, to wish it again.
+    last: Option<(u16, NewIntent)>,
     wished: Wished,
 }
 
 impl Restless {
     pub fn new(dice: Dice, wished: Wished) -> Self {
-        Self { dice, wakes: 0, wished }
+        Self { dice, wakes: 0, last: None, wished }
     }
 
     /// One order out of everything that can be wished, and some that cannot.
-    fn wish(&mut self, view: &View<'_>, instrument: InstrumentId, middle: i64, mut price: i64, side: Side) -> NewIntent {
+    fn wish(
+        &mut self,
+        view: &View<'_>,
+        instrument: InstrumentId,
+        middle: i64,
+        mut price: i64,
+        side: Side,
+    ) -> NewIntent {
         let dice = &mut self.dice;
         let mut quantity = dice.between(1, 20);
         if dice.permille(10) {
@@ -134,7 +143,7 @@ impl Restless {
     }
 }
 
-linchpin_core::saved! { table Restless { dice, wakes } kept { wished } }
+linchpin_core::saved! { table Restless { dice, wakes, last } kept { wished } }
 
 impl Strategy for Restless {
     fn decide(&mut self, view: &View<'_>, _change: Change, intents: &mut Intents) {
@@ -159,7 +168,11 @@ impl Strategy for Restless {
             match if empty && dice.percent(90) { 0 } else { dice.below(10) } {
                 0..2 => {
                     let strategy = view.strategy();
-                    let new = self.wish(view, instrument, middle, price, side);
+                    let (slot, new) = match self.last {
+                        Some(last) if dice.percent(4) => last,
+                        _ => (slot, self.wish(view, instrument, middle, price, side)),
+                    };
+                    self.last = Some((slot, new));
                     intents.new_order(slot, new);
                     let key = OrderKey { strategy, slot };
                     self.wished.0.lock().unwrap().push(NewIntent { key, ..new });

@@ -7,10 +7,10 @@ use linchpin_core::intent::NewIntent;
 use linchpin_core::num::{Notional, Price};
 use linchpin_core::record::*;
 
+use super::WORKFLOW;
 use super::money::More;
 use super::{Twin, TwinOrder, Waiting};
 use crate::accounts::Agreement;
-use super::WORKFLOW;
 
 /// Whose terms an intent has: a New's own, those of a New that waits, or those of a live order.
 struct Terms {
@@ -29,7 +29,8 @@ impl Terms {
     fn of_new(new: &NewIntent) -> Self {
         let NewIntent { instrument, side, kind, position_side: leg, stop_price: stop, .. } = *new;
         let reduce_only = new.reduce_only || new.close_position;
-        let closes = reduce_only || matches!((leg, side), (PositionSide::Long, Side::Sell) | (PositionSide::Short, Side::Buy));
+        let closes = reduce_only
+            || matches!((leg, side), (PositionSide::Long, Side::Sell) | (PositionSide::Short, Side::Buy));
         Self { instrument, side, kind, leg, stop, closes, reduce_only, changed: None }
     }
 
@@ -42,7 +43,11 @@ impl Terms {
 
 impl Twin {
     /// What speaks against it, and what would wait if nothing does.
-    pub(super) fn objections(&mut self, record: &IntentRecord, new: Option<NewIntent>) -> (Vec<RiskReason>, Option<Waiting>) {
+    pub(super) fn objections(
+        &mut self,
+        record: &IntentRecord,
+        new: Option<NewIntent>,
+    ) -> (Vec<RiskReason>, Option<Waiting>) {
         use RiskReason as R;
         let (key, strategy) = (record.key, record.key.strategy);
         let live = self.live_in(key).cloned();
@@ -113,7 +118,8 @@ impl Twin {
         object(trading.draining && !flattens, R::Draining);
         object(too_many, R::IntentRate);
         let everybody = trading.everybody.state;
-        let disabled = if flattens { trading.flattening && !reducing } else { everybody == TradingState::Halted };
+        let disabled =
+            if flattens { trading.flattening && !reducing } else { everybody == TradingState::Halted };
         object(disabled, R::TradingDisabled);
         object(!reducing && everybody == TradingState::Reducing, R::ReducingOnly);
         object(trading.of(strategy) == TradingState::Halted, R::StrategyHalted);
@@ -148,13 +154,18 @@ impl Twin {
         object(self.changes_nothing(record, new) || self.is_repeated(record, &terms), R::DuplicateIntent);
 
         // Whether the market may be believed.
-        object(!reducing && self.accounts.agreement(instrument) == Agreement::Inconsistent, R::PositionInconsistent);
+        object(
+            !reducing && self.accounts.agreement(instrument) == Agreement::Inconsistent,
+            R::PositionInconsistent,
+        );
         object(!reducing && !market.is_whole(), R::BookNotWhole);
         object(!reducing && market.stale, R::MarketStale);
         object(!reducing && market.is_crossed(), R::MarketCrossed);
 
         // The venue's filters, and ours.
-        let off = |price: Price| !price.is_positive() || price < definition.min_price || price > definition.max_price;
+        let off = |price: Price| {
+            !price.is_positive() || price < definition.min_price || price > definition.max_price
+        };
         let triggers = conditional && !(trails && stop.is_zero());
         object(priced && off(price) || triggers && off(stop), R::OffTickRange);
         let closes_whole = new.is_some_and(|new| new.close_position);
@@ -175,7 +186,8 @@ impl Twin {
             match if conditional { Some(stop) } else { middle } {
                 None => object(true, R::NoReferencePrice),
                 Some(reference) => object(
-                    (price.raw() - reference.raw()).abs() * 10_000 > reference.raw() * i64::from(limits.collar),
+                    (price.raw() - reference.raw()).abs() * 10_000
+                        > reference.raw() * i64::from(limits.collar),
                     R::OutsideCollar,
                 ),
             }
@@ -233,7 +245,8 @@ impl Twin {
             {
                 let needed = self.asset_stake(limits.venue, definition.quote, &piles, Some(more)).margin;
                 let everything = self.piles(None);
-                let lost = self.asset_stake(limits.venue, definition.quote, &everything, None).unrealised.min(0);
+                let lost =
+                    self.asset_stake(limits.venue, definition.quote, &everything, None).unrealised.min(0);
                 object(needed > wallet + lost, R::Margin);
             }
         }
@@ -245,13 +258,17 @@ impl Twin {
             // What this order binds beside everything else.
             let before = self.piles(None);
             let (asset, needed) = match side {
-                Side::Sell => (definition.base, i128::from(self.lots_more(&terms, adds, folds.as_ref()).max(0)) * crate::ledger::LOT),
+                Side::Sell => (
+                    definition.base,
+                    i128::from(self.lots_more(&terms, adds, folds.as_ref()).max(0)) * crate::ledger::LOT,
+                ),
                 Side::Buy => {
                     let filled = terms.changed.as_ref().map_or(0, |order| order.filled);
                     let taken = match (&terms.changed, self.displaced(&terms, folds.as_ref())) {
                         (Some(order), _) => order.working_cost(),
                         (None, Some(new)) => {
-                            i128::from(new.price.raw().max(new.stop_price.raw())) * i128::from(new.quantity.raw())
+                            i128::from(new.price.raw().max(new.stop_price.raw()))
+                                * i128::from(new.quantity.raw())
                         }
                         (None, None) => 0,
                     };
@@ -309,8 +326,12 @@ impl Twin {
     }
 
     /// Waiting Replaces that would make an order larger, and by how much.
-    pub(super) fn waiting_replaces(&self, except: Option<linchpin_core::id::OrderKey>) -> Vec<(TwinOrder, i64)> {
-        let replaces = self.waiting.iter().filter(|(key, w)| Some(**key) != except && w.request == RequestKind::Replace);
+    pub(super) fn waiting_replaces(
+        &self,
+        except: Option<linchpin_core::id::OrderKey>,
+    ) -> Vec<(TwinOrder, i64)> {
+        let replaces =
+            self.waiting.iter().filter(|(key, w)| Some(**key) != except && w.request == RequestKind::Replace);
         let more = |(key, waiting): (&linchpin_core::id::OrderKey, &Waiting)| {
             let order = self.live_in(*key)?;
             let more = waiting.quantity - order.filled - order.working();
@@ -334,7 +355,9 @@ impl Twin {
         }
         match new.trigger_by {
             TriggerBy::MarkPrice => market.mark_in_ticks().or(market.middle()).is_some_and(reached),
-            TriggerBy::LastPrice => market.middle().is_some_and(reached) && market.last_trade.is_none_or(reached),
+            TriggerBy::LastPrice => {
+                market.middle().is_some_and(reached) && market.last_trade.is_none_or(reached)
+            }
         }
     }
 
@@ -365,7 +388,11 @@ impl Twin {
     }
 
     pub(super) fn note_allowed(&mut self, record: &IntentRecord, weighed: &Waiting) {
-        let stop = match (weighed.new, self.waiting.get(&record.key).and_then(|w| w.new), self.live_in(record.key)) {
+        let stop = match (
+            weighed.new,
+            self.waiting.get(&record.key).and_then(|w| w.new),
+            self.live_in(record.key),
+        ) {
             (Some(new), ..) | (None, Some(new), _) => new.stop_price,
             (None, None, order) => order.map_or(Price::ZERO, |order| order.stop),
         };

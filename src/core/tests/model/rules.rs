@@ -76,13 +76,22 @@ impl Twin {
     }
 
     /// It gave way, and to whom it must.
-    pub(super) fn deferred(&mut self, key: OrderKey, request: RequestKind, (family, to): (Family, Family)) -> Check {
+    pub(super) fn deferred(
+        &mut self,
+        key: OrderKey,
+        request: RequestKind,
+        (family, to): (Family, Family),
+    ) -> Check {
         self.counts.deferrals += 1;
         hold!("family", key.strategy != WORKFLOW, "closing gave way to {to}");
         let new = self.new_of(key, request, || unreachable!("no closing order is deferred"))?;
         let wish = Wish { key, request, new, said: new.map_or(family, |new| new.family) };
         let expected = (self.family_of(&wish), self.yields_to(&wish));
-        hold!("family", expected == (family, Some(to)), "{wish:?} gave way: {family} to {to}, not {expected:?}");
+        hold!(
+            "family",
+            expected == (family, Some(to)),
+            "{wish:?} gave way: {family} to {to}, not {expected:?}"
+        );
         Ok(())
     }
 
@@ -97,7 +106,18 @@ impl Twin {
             let (price, quantity) = (Price::ZERO, 0);
             let (since, looked, new) = (self.now, false, None);
             let (reducing, said) = (true, record.family);
-            Waiting { request: K::Cancel, instrument, side, price, quantity, new, said, reducing, since, looked }
+            Waiting {
+                request: K::Cancel,
+                instrument,
+                side,
+                price,
+                quantity,
+                new,
+                said,
+                reducing,
+                since,
+                looked,
+            }
         });
         let known = self.waiting.get(&record.key).cloned();
         let pending = known.as_ref().map(|waiting| waiting.request);
@@ -136,8 +156,11 @@ impl Twin {
                 hold!("queue", self.trading.kill.is_some() || taken_back, "purged {key:?} without a kill");
             }
             CloseReason::TooOld => {
-                let old = known.as_ref().is_some_and(|waiting| self.is_too_old(waiting) || self.has_expired(waiting));
-                self.counts.expiries += u64::from(known.as_ref().is_some_and(|waiting| self.has_expired(waiting)));
+                let old = known
+                    .as_ref()
+                    .is_some_and(|waiting| self.is_too_old(waiting) || self.has_expired(waiting));
+                self.counts.expiries +=
+                    u64::from(known.as_ref().is_some_and(|waiting| self.has_expired(waiting)));
                 hold!("queue", old, "{known:?} was closed as too old");
             }
             CloseReason::Stale => {
@@ -164,7 +187,8 @@ impl Twin {
             Standing { state, tripped: Some(_) } if !trading.is_flattening() => state,
             _ => TradingState::Active,
         };
-        let may_not = |state| state == TradingState::Halted || state == TradingState::Reducing && !waiting.reducing;
+        let may_not =
+            |state| state == TradingState::Halted || state == TradingState::Reducing && !waiting.reducing;
         waiting.request != RequestKind::Cancel && (may_not(everybody) || may_not(trading.of(key.strategy)))
     }
 
@@ -212,12 +236,23 @@ impl Twin {
         if let Some(new) = waiting.new {
             let spot = self.is_spot(new.instrument);
             let reduce_only = new.reduce_only && !spot;
-            let said = (sent.kind, sent.stop_price, sent.trigger_by, sent.callback, sent.expires, sent.time_in_force);
-            let wished = (new.kind, new.stop_price, new.trigger_by, new.callback, new.expires, new.time_in_force);
+            let said = (
+                sent.kind,
+                sent.stop_price,
+                sent.trigger_by,
+                sent.callback,
+                sent.expires,
+                sent.time_in_force,
+            );
+            let wished =
+                (new.kind, new.stop_price, new.trigger_by, new.callback, new.expires, new.time_in_force);
             hold!("dispatch", said == wished, "{sent:?}, wished was {new:?}");
             let said = (sent.instrument, sent.side, sent.position_side);
             hold!("dispatch", said == (new.instrument, new.side, new.position_side), "{sent:?}, not {new:?}");
-            let flags = [(DispatchFlags::REDUCE_ONLY, reduce_only), (DispatchFlags::CLOSE_POSITION, new.close_position)];
+            let flags = [
+                (DispatchFlags::REDUCE_ONLY, reduce_only),
+                (DispatchFlags::CLOSE_POSITION, new.close_position),
+            ];
             let same = flags.into_iter().all(|(flag, on)| sent.flags.has(flag) == on);
             hold!("dispatch", same, "{sent:?} with other flags than {new:?}");
         }
@@ -337,7 +372,10 @@ impl Twin {
         let target = self.target(*key, waiting.request).is_some_and(|o| o.doubt == Doubt::Unknown);
         // While everybody may only reduce, what reduces goes; so it does while everything is being closed.
         let everybody = trading.everybody.state;
-        let passes = waiting.reducing && trading.kill.is_none() && !trading.draining && everybody == TradingState::Reducing;
+        let passes = waiting.reducing
+            && trading.kill.is_none()
+            && !trading.draining
+            && everybody == TradingState::Reducing;
         let stopped = everybody != TradingState::Active || trading.draining || trading.flattening;
         let closed = [
             (trading.kill.is_some() && !closing, Gate::Kill),
@@ -405,7 +443,8 @@ impl Twin {
         for (key, waiting) in left {
             hold!("queue", !self.is_too_old(&waiting), "{waiting:?} of {key:?} is too old");
             hold!("queue", !self.has_expired(&waiting), "{waiting:?} of {key:?} outlives its day");
-            let purged = waiting.request == RequestKind::Cancel || waiting.reducing || self.trading.kill.is_none();
+            let purged =
+                waiting.request == RequestKind::Cancel || waiting.reducing || self.trading.kill.is_none();
             hold!("queue", purged, "{waiting:?} of {key:?} outlives a kill");
             hold!(
                 "queue",
@@ -448,7 +487,8 @@ impl Twin {
         let overdue = order.expires + self.configuration.confirmation_timeout;
         let past = order.is_live() && !order.expires.is_zero() && self.now >= overdue;
         order.expiry_asked |= past;
-        let known = order.doubt == Doubt::Confirmed && !past || !order.is_live() && order.doubt == Doubt::Pending;
+        let known =
+            order.doubt == Doubt::Confirmed && !past || !order.is_live() && order.doubt == Doubt::Pending;
         hold!("ask", !known, "about what is known: {order:?}");
         order.asked += 1;
         order.missing &= order.doubt == Doubt::Unknown;
@@ -561,7 +601,8 @@ impl Twin {
         let quantities = (order.quantity.raw(), order.cumulative.raw(), order.filled.raw(), order.price);
         let expected = (twin.quantity, twin.cumulative, twin.filled, twin.price);
         hold!("orders", quantities == expected, "{order:?}, not {twin:?}");
-        let form = (order.kind, order.position_side, order.stop_price, order.expires, order.triggered, order.family);
+        let form =
+            (order.kind, order.position_side, order.stop_price, order.expires, order.triggered, order.family);
         let expected = (twin.kind, twin.leg, twin.stop, twin.expires, twin.triggered, twin.family);
         hold!("orders", form == expected, "{order:?}, not {twin:?}");
         hold!("orders", order.only_closes() == twin.closes, "{order:?}, not {twin:?}");

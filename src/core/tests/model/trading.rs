@@ -7,8 +7,8 @@ use linchpin_core::num::Cash;
 use linchpin_core::record::{RiskReason, Trip};
 use linchpin_core::state::control::AccountTrust;
 
-use super::{Check, Trust, Twin};
 use super::WORKFLOW;
+use super::{Check, Trust, Twin};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -122,7 +122,8 @@ impl Twin {
             }
             ControlVerb::BeginDay => {
                 for standing in trading.strategies.iter_mut().chain([&mut trading.everybody]) {
-                    if matches!(standing.tripped, Some(RiskReason::DailyLoss | RiskReason::AccountDailyLoss)) {
+                    if matches!(standing.tripped, Some(RiskReason::DailyLoss | RiskReason::AccountDailyLoss))
+                    {
                         *standing = ACTIVE;
                     }
                 }
@@ -186,8 +187,10 @@ impl Twin {
         use RiskReason as R;
         let (trading, limits) = (&self.trading, &self.configuration.account);
         let reached = |loss: i128, bound: i64| bound != 0 && loss >= i128::from(bound);
-        let first = |bounds: [(R, i128, i64); 2]| bounds.into_iter().find(|(_, loss, bound)| reached(*loss, *bound));
-        let answer = if limits.on_loss == LossAnswer::Reduce { TradingState::Reducing } else { TradingState::Halted };
+        let first =
+            |bounds: [(R, i128, i64); 2]| bounds.into_iter().find(|(_, loss, bound)| reached(*loss, *bound));
+        let answer =
+            if limits.on_loss == LossAnswer::Reduce { TradingState::Reducing } else { TradingState::Halted };
         if trading.kill.is_none() && trading.everybody.state.code() < answer.code() {
             let bounds = [
                 (R::AccountDailyLoss, trading.account.of_the_day(), limits.max_daily_loss),
@@ -229,7 +232,11 @@ impl Twin {
         self.counts.trips += 1;
         let trading = &mut self.trading;
         let tripped = |before: Standing| Standing {
-            state: if before.state.code() > trip.from_now_on.code() { before.state } else { trip.from_now_on },
+            state: if before.state.code() > trip.from_now_on.code() {
+                before.state
+            } else {
+                trip.from_now_on
+            },
             tripped: Some(trip.why),
         };
         if let Some(standing) = trading.strategies.get_mut(trip.strategy.index()) {
@@ -266,14 +273,16 @@ impl Twin {
         let waits = |request, strategy| request != RequestKind::Cancel && strategy != WORKFLOW;
         let open = self.waiting.iter().any(|(key, waiting)| waits(waiting.request, key.strategy))
             || self.live().any(|order| ![WORKFLOW, StrategyId::EXTERNAL].contains(&order.key.strategy));
-        let under_way = self.waiting.iter().any(|(key, w)| waits(w.request, StrategyId(0)) && key.strategy == WORKFLOW)
-            || self.live().any(|order| order.key.strategy == WORKFLOW);
+        let under_way =
+            self.waiting.iter().any(|(key, w)| waits(w.request, StrategyId(0)) && key.strategy == WORKFLOW)
+                || self.live().any(|order| order.key.strategy == WORKFLOW);
         let account = self.ledger.account();
         let holds = (0..self.markets.len()).any(|at| {
             let id = linchpin_core::id::InstrumentId(at as u16);
             self.legs(id).iter().any(|leg| self.ledger.page(account, id, *leg).held != 0)
         });
         self.trading.flattening = open || under_way || holds;
+        self.counts.flattened += u64::from(!self.trading.flattening);
     }
 
     /// The account's own word of trust, for the facts.

@@ -13,10 +13,10 @@ use linchpin_core::intent::NewIntent;
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::*;
+use linchpin_core::state::control::AccountTrust;
 use linchpin_core::state::execution::Exposure;
 use linchpin_core::state::order::{Order, OrderState};
 use linchpin_core::state::position::Position;
-use linchpin_core::state::control::AccountTrust;
 use linchpin_core::state::queue::Pending;
 use linchpin_core::time::Nanos;
 
@@ -355,7 +355,12 @@ impl Twin {
         hold!("incidents", found == self.incidents, "found {found:?}, expected {:?}", self.incidents);
         self.measure();
         let mut outs = facts.outs.iter().peekable();
-        while let Some(out) = outs.next_if(|out| matches!(out, Out::Decision(Decision::Incident { .. } | Decision::Gate { .. } | Decision::Trip(_)))) {
+        while let Some(out) = outs.next_if(|out| {
+            matches!(
+                out,
+                Out::Decision(Decision::Incident { .. } | Decision::Gate { .. } | Decision::Trip(_))
+            )
+        }) {
             if let Out::Decision(Decision::Trip(trip)) = out {
                 self.trip(trip)?;
             }

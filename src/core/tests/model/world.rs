@@ -171,12 +171,12 @@ fn configuration(dice: &mut Dice) -> Configuration {
     let strategy = |instruments: Vec<u16>, dice: &mut Dice| StrategyLimits {
         instruments,
         max_open_orders: dice.between(3, 12) as u32,
-        max_intents_per_second: if dice.percent(30) { 60 } else { 0 },
+        max_intents_per_second: if dice.percent(10) { 60 } else { 0 },
         max_daily_loss: money(dice, &DAY, 30),
         max_drawdown: money(dice, &DAY, 30),
         max_gross: money(dice, &EXPOSURE, 30),
         max_net: money(dice, &EXPOSURE, 30),
-        duplicate_within: Nanos::from_millis(dice.one_of(&[0, 0, 50])),
+        duplicate_within: Nanos::from_millis(dice.one_of(&[0, 0, 500])),
         max_order_age: Nanos::from_millis(dice.one_of(&[0, 0, 400, 3_000])),
         ..StrategyLimits::default()
     };
@@ -242,7 +242,7 @@ impl World {
             book: HashMap::new(),
             ids: Vec::new(),
             positions: vec![[0; 3]; instruments],
-            coins: 40 * LOT,
+            coins: 400 * LOT,
             trades: 0,
             asks: Vec::new(),
             reading: vec![VecDeque::new(); VENUES.len()],
@@ -313,7 +313,7 @@ impl World {
                 let kind = kind[self.dice.below(3) as usize];
                 self.link(venue, kind, LinkState::Down)
             }
-            983..995 => {
+            983..989 => {
                 for venue in VENUES {
                     for kind in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
                         self.link(venue, kind, LinkState::Up)?;
@@ -436,7 +436,8 @@ impl World {
         };
         let asset = |(venue, asset): (VenueId, AssetId)| {
             let stake = stakes.asset(venue, asset);
-            let [bound, margin, unrealised] = [stake.bound, stake.margin, stake.unrealised].map(|cash| cash.raw());
+            let [bound, margin, unrealised] =
+                [stake.bound, stake.margin, stake.unrealised].map(|cash| cash.raw());
             ((venue, asset), AssetStake { bound, margin, unrealised })
         };
         let trading = &state.control.trading;
@@ -466,8 +467,16 @@ impl World {
                 .collect(),
             legs: owners().map(legs).collect(),
             worths: (0..=stakes.account()).map(|owner| worth(stakes.total(owner))).collect(),
-            assets: VENUES.into_iter().flat_map(|venue| ASSETS.map(|asset| (venue, asset))).map(asset).collect(),
-            standings: [StrategyId::NONE].into_iter().chain((0..STRATEGIES).map(StrategyId)).map(standing).collect(),
+            assets: VENUES
+                .into_iter()
+                .flat_map(|venue| ASSETS.map(|asset| (venue, asset)))
+                .map(asset)
+                .collect(),
+            standings: [StrategyId::NONE]
+                .into_iter()
+                .chain((0..STRATEGIES).map(StrategyId))
+                .map(standing)
+                .collect(),
             flattening: state.control.flattening,
             trust: state.control.venues().map(|(_, venue)| venue.account).collect(),
             totals: execution.totals().map(|(_, total)| *total).collect(),
@@ -979,18 +988,18 @@ impl World {
         let (verb, target) = match self.dice.below(100) {
             0..4 => (ControlVerb::DisableTrading, 0),
             4..28 => (ControlVerb::EnableTrading, 0),
-            28..35 => (ControlVerb::Kill, self.dice.below(3) as u32),
-            35..60 => (ControlVerb::ResetKill, 0),
-            60..63 => (ControlVerb::CancelAll, 0),
-            63..66 => (ControlVerb::Flatten, 0),
-            66..74 => {
+            28..34 => (ControlVerb::Kill, self.dice.below(3) as u32),
+            34..58 => (ControlVerb::ResetKill, 0),
+            58..60 => (ControlVerb::CancelAll, 0),
+            60..63 => (ControlVerb::Flatten, 0),
+            63..74 => {
                 let strategy = self.dice.below(u64::from(STRATEGIES)) as u32;
                 let target = if self.dice.percent(25) { Control::EVERYBODY } else { strategy };
                 let state = if self.dice.percent(60) { 0 } else { self.dice.below(3) as i64 };
                 return self.command(ControlVerb::SetTradingState, target, state);
             }
             74..79 => (ControlVerb::BeginDay, 0),
-            79..80 => (ControlVerb::Drain, 0),
+            79..80 if self.dice.percent(40) => (ControlVerb::Drain, 0),
             80..85 => return self.change_limit(),
             85..88 => (ControlVerb::CloseGate, self.gate()),
             _ => {
@@ -1013,7 +1022,7 @@ impl World {
             2 => (LimitKey::InstrumentMaxOpenOrders, dice.between(2, 12)),
             3 => (LimitKey::Collar, dice.between(0, 2) * 300),
             4 => (LimitKey::StrategyMaxOpenOrders, dice.between(3, 12)),
-            5 => (LimitKey::MaxIntentsPerSecond, if dice.percent(50) { 60 } else { 0 }),
+            5 => (LimitKey::MaxIntentsPerSecond, if dice.percent(30) { 60 } else { 0 }),
             6 => (LimitKey::MaxPositionNotional, exposure),
             7 => (LimitKey::Leverage, dice.between(1, 20)),
             8 => (LimitKey::MaxDailyLoss, day),
@@ -1065,7 +1074,7 @@ fn definition(instrument: InstrumentId) -> linchpin_core::instrument::Instrument
         min_quantity: Quantity::new(1),
         max_quantity: Quantity::new(300),
         max_market_quantity: Quantity::new(25),
-        min_notional: CASH_UNIT / 10,
+        min_notional: CASH_UNIT / 100,
         product,
         base,
         quote,
