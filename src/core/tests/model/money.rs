@@ -145,11 +145,41 @@ impl Twin {
     pub fn worth(&self, owner: usize, piles: &Piles, more: Option<More>) -> Worth {
         let mut sum = Worth::default();
         for at in 0..self.markets.len() {
-            for leg in LEGS {
-                sum = sum.sum(self.worth_of_page(owner, InstrumentId(at as u16), leg, piles, more));
+            let id = InstrumentId(at as u16);
+            for leg in self.pages(id) {
+                sum = sum.sum(self.worth_of_page(owner, id, *leg, piles, more));
             }
         }
         sum
+    }
+
+    /// What an owner has made of it all: without what is still held, and with it.
+    pub fn results(&self, owner: usize) -> [i128; 2] {
+        let mut sum = [0; 2];
+        for at in 0..self.markets.len() {
+            let id = InstrumentId(at as u16);
+            for leg in self.pages(id) {
+                let (realised, marked) = self.result_of_page(owner, id, *leg);
+                sum = [sum[0] + realised, sum[1] + marked];
+            }
+        }
+        sum
+    }
+
+    /// Where anything can be held of it.
+    fn pages(&self, id: InstrumentId) -> &'static [PositionSide] {
+        if self.is_hedged(id) { &LEGS } else { &[PositionSide::Both] }
+    }
+
+    fn result_of_page(&self, owner: usize, id: InstrumentId, leg: PositionSide) -> (i128, i128) {
+        if self.markets[id.index()].definition.is_none() {
+            return (0, 0);
+        }
+        let page = self.ledger.page(owner, id, leg);
+        let mark = i128::from(self.markets[id.index()].valued.raw());
+        let realised = self.money(id, page.realised) - self.reported(id, page.fees - page.funding);
+        let open = if mark == 0 { 0 } else { mark * i128::from(page.held) - page.cost - page.brought };
+        (realised, realised + self.money(id, open))
     }
 
     fn sides(
@@ -180,14 +210,11 @@ impl Twin {
         if self.markets[id.index()].definition.is_none() {
             return Worth::default();
         }
-        let page = self.ledger.page(owner, id, leg);
         let (bought, sold) = self.sides(owner, id, leg, piles, more);
         let mark = i128::from(self.markets[id.index()].valued.raw());
         let (long, short) =
             (self.money(id, mark * i128::from(bought)), self.money(id, mark * -i128::from(sold)));
-        let realised = self.money(id, page.realised) - self.reported(id, page.fees - page.funding);
-        let open = if mark == 0 { 0 } else { mark * i128::from(page.held) - page.cost - page.brought };
-        let marked = realised + self.money(id, open);
+        let (realised, marked) = self.result_of_page(owner, id, leg);
         Worth { gross: long.abs().max(short.abs()), long, short, realised, marked }
     }
 
@@ -204,7 +231,7 @@ impl Twin {
         for id in self.instruments_of(venue) {
             let market = &self.markets[id.index()];
             let Some(definition) = market.definition else { continue };
-            for leg in LEGS {
+            for leg in self.pages(id).iter().copied() {
                 let (bought, sold) = self.sides(account, id, leg, piles, more);
                 let [buys, sells] = piles.sides[piles.at(account, id, leg)];
                 match definition.product {

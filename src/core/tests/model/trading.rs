@@ -155,13 +155,9 @@ impl Twin {
 
     /// What everybody has made of it all by now.
     pub(super) fn measure(&mut self) {
-        let piles = self.piles(None);
-        let results = |owner| {
-            let worth = self.worth(owner, &piles, None);
-            [worth.realised, worth.marked]
-        };
-        let strategies: Vec<Results> = (0..self.trading.losses.len()).map(results).collect();
-        let account = results(self.ledger.account());
+        let strategies: Vec<Results> =
+            (0..self.trading.losses.len()).map(|owner| self.results(owner)).collect();
+        let account = self.results(self.ledger.account());
         let trusted = self.venues.iter().all(|venue| venue.trust == Trust::Trusted);
         let priced = self.markets.iter().enumerate().all(|(at, market)| {
             let id = linchpin_core::id::InstrumentId(at as u16);
