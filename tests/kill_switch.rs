@@ -1,6 +1,9 @@
 //! The kill gate at a real socket: the production sender under full load, thousands of kills, and not one byte of new risk
-//! after an acknowledgement. Two witnesses: a wrapper of the sender's own socket, and the peer at the other end.
+//! after an acknowledgement. Two witnesses: a wrapper of the sender's own socket, and the peer at the other end. The same storm once more
+//! while orders go over REST, by the production courier: there the peer alone is witness enough, because the courier confirms only
+//! between requests, so what it sent before has arrived before.
 
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +18,7 @@ use linchpin::core::num::{Increment, Price, Quantity};
 use linchpin::core::time::Nanos;
 use linchpin::kill_gate::{GateControl, GateState, KillGate};
 use linchpin::net::EndpointError;
+use linchpin::net::http::{HttpClient, HttpOptions};
 use linchpin::net::tcp::TcpOptions;
 use linchpin::net::websocket::{Closed, Message, Phase, SendError, WebSocket, WebSocketOptions};
 use linchpin::ring::{Consumer, Producer, ring};
@@ -22,8 +26,11 @@ use linchpin::sys::clock::Clock;
 use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
 use linchpin::telemetry::log::{LogBuilder, LogOptions};
+use linchpin::threads::Pass;
 use linchpin::threads::connection::Upkeep;
 use linchpin::threads::core_loop::Handed;
+use linchpin::threads::sender::courier::Courier;
+use linchpin::threads::sender::fallback::Fallback;
 use linchpin::threads::sender::{Door, Sender, SenderOptions, SenderWiring};
 use linchpin::threads::world::{Dial, NetDial, Socket};
 use linchpin::venue::Directory;
@@ -44,9 +51,10 @@ struct Wire {
     cancels: AtomicU64,
     half_written: AtomicU64,
     passes: AtomicU64,
-    /// Part of a new order waits in the socket at this moment.
+    /// Part of a new order waits in the socket at this moment, or a whole one in the peer's hands.
     half_waits: AtomicBool,
     received_new_orders: AtomicU64,
+    received_cancels: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -149,6 +157,201 @@ fn thousands_of_kills_under_full_load_and_no_new_risk_leaves_after_an_acknowledg
 fn a_sender_that_confirms_while_an_order_is_half_written_is_caught() {
     let (wire, _) = storm(CHEAT_KILLS, true);
     assert!(wire.broken.load(Ordering::SeqCst) > 0);
+}
+
+#[test]
+fn thousands_of_kills_while_orders_go_over_rest_and_no_new_order_arrives_after_an_acknowledgement() {
+    let wire = storm_over_rest(KILLS, false);
+    let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+    println!(
+        "{KILLS} kills; {} new orders and {} cancels arrived over REST",
+        count(&wire.received_new_orders),
+        count(&wire.received_cancels)
+    );
+    assert_eq!(count(&wire.broken), 0);
+    assert!(count(&wire.received_new_orders) > KILLS, "it was under load");
+    assert!(count(&wire.received_cancels) > KILLS, "and cancels went on");
+}
+
+/// The cheat: whoever calls a kill done before the courier has confirmed it lies, and the peer sees it.
+#[test]
+fn a_kill_that_does_not_wait_for_the_courier_is_caught() {
+    let wire = storm_over_rest(CHEAT_KILLS, true);
+    assert!(wire.broken.load(Ordering::SeqCst) > 0);
+}
+
+/// The production sender, whose session cannot be made, and its courier; killed again and again.
+fn storm_over_rest(kills: u64, lies: bool) -> Arc<Wire> {
+    let wire = Arc::new(Wire::default());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    listener.set_nonblocking(true).expect("an option");
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port");
+    let peer = thread::spawn({
+        let wire = wire.clone();
+        move || serve_rest(&listener, &wire)
+    });
+    let clock = Clock::new();
+    let (to_sender, from_core) = ring("core_sender", 256);
+    let (to_core, events) = ring("sender_core", 1 << 14);
+    let (errands, to_carry) = ring("sender_courier", 64);
+    let (delivered, back) = ring("courier_sender", 64);
+    let (gate, mut checks) = KillGate::for_senders(GateState::Open, 2);
+    let courier = thread::spawn({
+        let base = format!("http://{address}").parse().expect("an endpoint");
+        let client = HttpClient::new(None, HttpOptions::default());
+        let check = checks.pop().expect("a check each");
+        let mut courier = Courier::new(client, base, "key".to_owned(), check, to_carry, delivered);
+        let wire = wire.clone();
+        move || {
+            while !wire.stop.load(Ordering::Relaxed) {
+                if courier.pass() == Pass::Idle {
+                    thread::yield_now();
+                }
+            }
+        }
+    });
+    let sender = thread::spawn({
+        let (gate, clock, wire) = (gate.clone(), clock.clone(), wire.clone());
+        let check = checks.pop().expect("a check each");
+        let endpoint = format!("ws://{nobody}/ws-fapi/v1").parse().expect("an endpoint");
+        let dial = NetDial::new(endpoint, vec![nobody], None, WebSocketOptions::default(), clock.clone());
+        let fallback = Fallback { errands, back, after: Nanos::from_millis(1) };
+        move || {
+            let counters = Registry::new();
+            let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
+            let wiring = SenderWiring {
+                dispatches: from_core,
+                events: to_core,
+                tunings: ring("requester_sender", 4).1,
+                fallback: Some(fallback),
+                wishes: ring("sender_requester", 4).0,
+                gate: check,
+                gate_control: gate,
+                hops: HopHistograms::new(),
+                counters: counters.block("sender"),
+                log: log.lane("sender"),
+            };
+            let reconnect = (Nanos::from_secs(1), Nanos::from_secs(1));
+            let upkeep = Upkeep { reconnect, max_age: Nanos::from_secs(3_600), seed: 1 };
+            let options = SenderOptions { venue: VenueId(0), upkeep };
+            let entry = OrderEntry::new(directory(), credentials(), OrderEntryConfig::default());
+            let mut sender = Sender::new(options, entry, Door::Venue(dial), wiring, clock);
+            while !wire.stop.load(Ordering::Relaxed) {
+                if sender.pass() == Pass::Idle {
+                    thread::yield_now();
+                }
+            }
+        }
+    });
+    let feeder = thread::spawn({
+        let wire = wire.clone();
+        move || feed(to_sender, events, &wire, &clock)
+    });
+    while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    for _ in 0..kills {
+        kill_over_rest(&gate, &wire, lies);
+        if lies && wire.broken.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+    }
+    wire.stop.store(true, Ordering::SeqCst);
+    for thread in [sender, courier, feeder, peer] {
+        thread.join().expect("it lives");
+    }
+    wire
+}
+
+fn kill_over_rest(gate: &GateControl, wire: &Wire, lies: bool) {
+    let cancels = wire.received_cancels.load(Ordering::SeqCst);
+    if lies {
+        // The moment at which it matters: the peer has a new order in its hands.
+        until(|| wire.half_waits.load(Ordering::SeqCst));
+    }
+    let epoch = gate.tighten(GateState::CancelOnly);
+    while !lies && gate.confirmed() < epoch {
+        thread::yield_now();
+    }
+    wire.acknowledged.store(true, Ordering::SeqCst);
+    // Once a cancel has arrived, the courier has had the new orders before it in its hands.
+    until(|| wire.received_cancels.load(Ordering::SeqCst) > cancels + 1);
+    wire.acknowledged.store(false, Ordering::SeqCst);
+    gate.replace(epoch, GateState::Open).expect("nobody else changes it");
+    let flowing = wire.received_new_orders.load(Ordering::SeqCst);
+    until(|| wire.received_new_orders.load(Ordering::SeqCst) != flowing);
+}
+
+/// The peer at the end of the courier's way: refuses every order, and looks at the kill when it arrives and when it is answered.
+fn serve_rest(listener: &TcpListener, wire: &Wire) {
+    while !wire.stop.load(Ordering::Relaxed) {
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        stream.set_nonblocking(false).expect("an option");
+        stream.set_nodelay(true).expect("an option");
+        stream.set_read_timeout(Some(Duration::from_millis(50))).expect("an option");
+        let mut answers = stream.try_clone().expect("a second handle");
+        let mut requests = BufReader::new(stream);
+        while !wire.stop.load(Ordering::Relaxed) {
+            match read_request(&mut requests, wire) {
+                Some(is_new) => answer(&mut answers, is_new, wire),
+                None => break,
+            }
+        }
+    }
+}
+
+/// Whether a request is for a new order; nothing once the connection, or the test, is over.
+fn read_request(requests: &mut BufReader<TcpStream>, wire: &Wire) -> Option<bool> {
+    let (mut first, mut body) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        loop {
+            match requests.read_line(&mut line) {
+                Ok(0) => return None,
+                Ok(_) => break,
+                Err(_) if wire.stop.load(Ordering::Relaxed) => return None,
+                // What came so far is kept in `line`.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return None,
+            }
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            body = length.trim().parse().expect("a length");
+        }
+        if first.is_empty() {
+            first = line.to_owned();
+        }
+    }
+    requests.read_exact(&mut vec![0; body]).ok()?;
+    Some(first.starts_with("POST"))
+}
+
+fn answer(answers: &mut TcpStream, is_new: bool, wire: &Wire) {
+    if is_new {
+        wire.note_if_killed();
+        wire.half_waits.store(true, Ordering::SeqCst);
+        wire.received_new_orders.fetch_add(1, Ordering::SeqCst);
+        thread::yield_now();
+        wire.note_if_killed();
+        wire.half_waits.store(false, Ordering::SeqCst);
+    } else {
+        wire.received_cancels.fetch_add(1, Ordering::SeqCst);
+    }
+    let body = r#"{"code":-2010,"msg":"no"}"#;
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    // The courier may have gone: then the test is over.
+    let _ = answers.write_all(format!("{head}{body}").as_bytes());
 }
 
 /// Kills a busy sender again and again, a lying one in the middle of its orders until it is caught. Gives what the witnesses saw, and how many kills the peer watched for long.

@@ -97,11 +97,15 @@ impl Core {
         self.strategies.progress(&self.state, &self.configuration, strategy)
     }
 
-    /// Nothing of ours is open, under way or waiting: a drained run may stop. Orders of others do not hold it.
+    /// Nothing of ours is open, under way, waiting or still asked about: a drained run may stop, and what it then says it holds is
+    /// what it holds. Orders of others do not hold it.
     pub fn is_idle(&self) -> bool {
+        let execution = &self.state.execution;
         let external = |key: OrderKey| key.strategy == StrategyId::EXTERNAL;
-        self.state.execution.queue.is_empty()
-            && self.state.execution.orders.live_orders().all(|(_, order)| external(order.key))
+        execution.queue.is_empty()
+            && execution.orders.live_orders().all(|(_, order)| external(order.key))
+            && execution.orders.unresolved().is_empty()
+            && !execution.must_read_any_trades()
     }
 
     /// Live orders of ours; those of others are not counted.

@@ -121,22 +121,26 @@ secret = "file:{secret}"
         )
     }
 
-    /// The demo key's two halves as files, as a desk keeps them.
-    fn key_files(&self) -> (String, String) {
+    /// The demo key: its name, and its secret as PEM.
+    pub fn key(&self) -> [String; 2] {
         let text = std::fs::read_to_string(self.folder.join("keys.toml")).expect("the keys");
         let keys: toml::Table = text.parse().expect("TOML");
         let key =
             keys["key"].as_array().expect("keys").iter().find(|key| key["kind"].as_str() == Some("ed25519"));
         let key = key.expect("an ed25519 key");
-        let halves = [("key.id", "api_key"), ("key.pem", "private_key")];
-        let files = halves.map(|(file, field)| {
+        ["api_key", "private_key"].map(|field| key[field].as_str().expect("text").to_owned())
+    }
+
+    /// The demo key's two halves as files, as a desk keeps them.
+    fn key_files(&self) -> (String, String) {
+        let [id, secret] = self.key();
+        let keep = |file: &str, half: &str| {
             let place = self.folder.join(file);
-            std::fs::write(&place, key[field].as_str().expect("text")).expect("written");
+            std::fs::write(&place, half).expect("written");
             std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).expect("private");
             place.display().to_string()
-        });
-        let [id, secret] = files;
-        (id, secret)
+        };
+        (keep("key.id", &id), keep("key.pem", &secret))
     }
 }
 

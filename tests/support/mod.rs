@@ -5,9 +5,12 @@
 //! Every wait is for a condition; running out of patience is a failure that shows what the program said.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+#[cfg(feature = "embedded-venue")]
 pub mod desk;
 #[cfg(feature = "embedded-venue")]
 pub mod faulty;
+pub mod held;
+pub mod truth;
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
@@ -132,7 +135,7 @@ impl Running {
                         return line;
                     }
                 }
-                Err(why) => panic!("no line about {what} ({why}); so far:\n{}", self.stdout),
+                Err(why) => panic!("no line about {what} ({why}); so far:\n{}", self.so_far()),
             }
         }
     }
@@ -145,6 +148,13 @@ impl Running {
             assert!(Instant::now() < until, "waited in vain until {what}");
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// What it has said; and, once it has ended, what it complained of.
+    pub fn so_far(&mut self) -> String {
+        let ended = !self.is_alive();
+        let complaint = self.stderr.take_if(|_| ended).and_then(|reader| reader.join().ok());
+        format!("{}{}", self.stdout, complaint.unwrap_or_default())
     }
 
     pub fn is_alive(&mut self) -> bool {

@@ -208,6 +208,34 @@ fn fills_while_nobody_looked_are_booked_once_whether_ours_or_somebody_elses() {
 }
 
 #[test]
+fn a_run_that_drains_is_not_idle_before_it_knows_what_happened_while_nobody_looked() {
+    let mut earlier = Desk::ready();
+    let order = earlier.open(limit(1, BTC, Side::Buy, 9_990, 5));
+    let mut desk = next_run(&earlier, Orphans::Close);
+    connect(&mut desk);
+    // It is not in the snapshot, so it is not open; what it got is in the trades.
+    desk.hydrate(|desk| desk.position(BTC, 5, true));
+    desk.control(ControlVerb::Drain, 0);
+    desk.settle();
+    let ask = ask_of(&desk, HydrationScope::Order, BTC).expect("asked about by its id");
+    desk.answer(&ask, HydrationPhase::Begin);
+    let filled =
+        OrderReport { cumulative_quantity: order.quantity, ..status(&desk, &order, VenueStatus::Filled) };
+    desk.tell(&order, OrderReport { client_order_id: order.client_order_id, ..trade(71, 0, Side::Buy, 5) });
+    desk.tell(&order, filled);
+    desk.answer(&ask, HydrationPhase::End);
+    desk.settle();
+    assert_eq!(desk.core.open_orders(), 0);
+    for instrument in [BTC, ETH] {
+        assert!(!desk.core.is_idle(), "its trades are not read yet");
+        end_trades(&mut desk, instrument, &[]);
+        desk.settle();
+    }
+    assert!(desk.core.is_idle());
+    assert_eq!(desk.held(BTC), 5);
+}
+
+#[test]
 fn a_kill_survives_and_a_drain_does_not() {
     let mut earlier = Desk::ready();
     earlier.kill(KillMode::Cancel);

@@ -91,6 +91,11 @@ impl ExecutionState {
         self.newest_trades.get(instrument.index()).is_some_and(|mark| mark.must_read)
     }
 
+    /// The same of any instrument.
+    pub fn must_read_any_trades(&self) -> bool {
+        self.newest_trades.iter().any(|mark| mark.must_read)
+    }
+
     /// Some order's state, or some trade, is not known here: new risk waits.
     #[inline]
     pub fn is_in_recovery(&self, instrument: InstrumentId) -> bool {

@@ -1,0 +1,78 @@
+//! The venue's own word about the account: asked over its REST door with a client of our own, never of the engine under test.
+
+use std::path::Path;
+
+use linchpin::core::instrument::Product;
+use linchpin::net::Endpoint;
+use linchpin::net::http::{HttpClient, HttpOptions};
+use linchpin::net::tls::{TlsClient, TlsTrust};
+use linchpin::sys::clock::Clock;
+use linchpin::threads::requester::{Read as _, Rest, measure_clock};
+use linchpin::venue::binance::hydrate::{Hydrator, Requests, RestRequest, TradesFrom};
+use linchpin::venue::binance::sign::{Credentials, Signer};
+use serde_json::Value;
+
+/// Who asks.
+pub struct Truth {
+    rest: Rest<Clock>,
+}
+
+/// What a USD-M venue says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Account {
+    /// By symbol, as decimal text without trailing zeros.
+    pub positions: Vec<(String, String)>,
+    /// Client order ids, sorted.
+    pub open_orders: Vec<String>,
+    pub trades: u64,
+}
+
+impl Truth {
+    pub fn at(port: u16, authority: &Path, key: &[String; 2]) -> Truth {
+        let [id, secret] = key;
+        let signer = Signer::from_key_text(secret.trim()).expect("a key");
+        let credentials = Credentials::new(id.trim(), signer).expect("credentials");
+        let tls = TlsClient::new(&TlsTrust::CaFile(authority.to_owned())).expect("trust");
+        let base: Endpoint = format!("https://127.0.0.1:{port}").parse().expect("an address");
+        let http = HttpClient::new(Some(&tls), HttpOptions::default());
+        Truth { rest: Rest::new(http, base, Some(credentials.into()), Clock::new()) }
+    }
+
+    pub fn account(&mut self, symbols: &[&str]) -> Account {
+        let requests = Requests::of(Product::LinearPerpetual);
+        measure_clock(&mut self.rest, &Clock::new(), requests, &mut Hydrator::default())
+            .expect("the venue's time");
+        let mut rows = |request: &RestRequest| -> Vec<Value> {
+            let body = self.rest.read(request).expect("an answer");
+            serde_json::from_slice(&body).expect("a list")
+        };
+        let risk = rows(&requests.position_risk().expect("futures have one"));
+        let position = |symbol: &str| {
+            let row = risk.iter().find(|row| row["symbol"] == symbol);
+            plain(row.and_then(|row| row["positionAmt"].as_str()).unwrap_or("0"))
+        };
+        let mut trades = 0;
+        for symbol in symbols {
+            let mut from = TradesFrom::Id(0);
+            loop {
+                let page = rows(&requests.user_trades(symbol, from));
+                trades += page.len() as u64;
+                let Some(last) = page.last().filter(|_| page.len() >= 1_000) else { break };
+                from = TradesFrom::Id(last["id"].as_u64().expect("a number") + 1);
+            }
+        }
+        let orders = rows(&requests.open_orders());
+        let id = |row: &Value| row["clientOrderId"].as_str().expect("an id").to_owned();
+        let mut open_orders: Vec<String> = orders.iter().map(id).collect();
+        open_orders.sort();
+        let positions = symbols.iter().map(|symbol| (symbol.to_string(), position(symbol))).collect();
+        Account { positions, open_orders, trades }
+    }
+}
+
+/// `+0.0100` and `0.01` are one.
+pub fn plain(text: &str) -> String {
+    let text = text.trim_start_matches('+');
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+    if text.is_empty() || text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
