@@ -49,30 +49,33 @@ pub struct Opening {
     pub earlier: Option<Earlier>,
 }
 
-/// An earlier session's last state, in a file beside the journal.
+/// An earlier session's last state, in a snapshot file beside the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earlier {
     /// Name of the earlier session's folder.
     pub session: String,
     /// The limits are as the earlier session left them, and not those of this configuration.
     pub keeps_limits: bool,
-    pub size: u64,
-    pub crc32c: u32,
+    /// Which state it is.
+    pub state_hash: u64,
 }
 
 impl Earlier {
-    /// The file's name in the session's folder.
-    pub const FILE: &str = "opening.state";
+    /// The file's place in a session's folder.
+    pub fn path(session_folder: &Path) -> PathBuf {
+        session_folder.join("opening.snapshot")
+    }
 
     /// Gives a core what the earlier session knew, from the file that this names.
     pub fn succeed(&self, session_folder: &Path, core: &mut Core) -> Result<(), ReplayError> {
-        let path = session_folder.join(Self::FILE);
-        let wrong = |why: String| ReplayError::EarlierState { path: path.clone(), why };
-        let form = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
-        if form.len() as u64 != self.size || crc32c::crc32c(&form) != self.crc32c {
-            return Err(wrong("it is not the state that the opening record names".to_owned()));
+        let path = Self::path(session_folder);
+        let snapshot = Snapshot::read(&path)?;
+        if snapshot.state_hash != self.state_hash {
+            let why = "it is not the state that the opening record names".to_owned();
+            return Err(ReplayError::EarlierState { path, why });
         }
-        core.succeed(&form, self.keeps_limits).map_err(|error| wrong(error.to_string()))
+        core.succeed(&snapshot.form, self.keeps_limits)
+            .map_err(|error| ReplayError::EarlierState { path, why: error.to_string() })
     }
 }
 
@@ -139,6 +142,8 @@ pub struct Report {
     pub end: Option<End>,
     /// The event after which the replay began; zero: at the first.
     pub began_after: u64,
+    /// The last record's.
+    pub last_sequence: u64,
     /// Events that were replayed.
     pub events: u64,
     pub dispatches: u64,
@@ -171,16 +176,19 @@ pub enum Begin {
 
 /// Replays a session's journal to its last record.
 pub fn replay(session_folder: &Path, begin: Begin, build: &Build<'_>) -> Result<Report, ReplayError> {
-    let (opening, definitions) = read_opening(session_folder)?;
+    let (session, opening, definitions) = read_opening(session_folder)?;
     let mut core = build(&opening, &definitions).map_err(ReplayError::Configuration)?;
-    if let (Some(earlier), Begin::AtFirstEvent) = (&opening.earlier, begin) {
-        earlier.succeed(session_folder, &mut core)?;
-    }
-    let mut reader = Reader::open(session_folder)?;
-    let session = reader.session().clone();
-    let snapshot = match begin {
-        Begin::AtFirstEvent => None,
-        Begin::AfterSnapshot => Some(take_up(session_folder, &session, &mut core)?),
+    let (mut reader, snapshot) = match begin {
+        Begin::AtFirstEvent => {
+            if let Some(earlier) = &opening.earlier {
+                earlier.succeed(session_folder, &mut core)?;
+            }
+            (Reader::open(session_folder)?, None)
+        }
+        Begin::AfterSnapshot => {
+            let (path, sequence) = take_up(session_folder, &session, &mut core)?;
+            (Reader::open_after(session_folder, sequence)?, Some((path, sequence)))
+        }
     };
     let began_after = snapshot.as_ref().map_or(0, |(_, sequence)| *sequence);
     let mut run = Run::new(core, opening.symbols.len());
@@ -222,6 +230,7 @@ pub fn replay(session_folder: &Path, begin: Begin, build: &Build<'_>) -> Result<
         opening,
         end,
         began_after,
+        last_sequence: last,
         events: run.events,
         dispatches: run.dispatches,
         decisions: run.decisions,
@@ -249,9 +258,12 @@ fn take_up(
     }
 }
 
-/// The opening record, and the instrument definitions that stand before anything else.
-fn read_opening(session_folder: &Path) -> Result<(Opening, Vec<InstrumentDefinition>), ReplayError> {
+/// The session, its opening record, and the instrument definitions that stand before anything else.
+fn read_opening(
+    session_folder: &Path,
+) -> Result<(SessionHeader, Opening, Vec<InstrumentDefinition>), ReplayError> {
     let mut reader = Reader::open(session_folder)?;
+    let session = reader.session().clone();
     let opening: Opening = match reader.next()? {
         Some(record) if record.kind == RecordKind::Opening.code() => {
             serde_json::from_slice(record.payload)
@@ -275,7 +287,7 @@ fn read_opening(session_folder: &Path) -> Result<(Opening, Vec<InstrumentDefinit
             definitions.insert(event.instrument, definition);
         }
     }
-    Ok((opening, definitions.into_values().collect()))
+    Ok((session, opening, definitions.into_values().collect()))
 }
 
 /// One replay under way.

@@ -174,6 +174,8 @@ fn document() -> String {
         "`snapshots/<sequence>.snapshot` beside the journal (version {}): the core's state after one event. It is written under another name\n\
          (`.draft`), brought to the disk, and renamed; the newest few are kept. With the events after it, it is the same as all events:\n\
          `linchpin replay --from-snapshot` is that claim. The journal stays the truth: a snapshot that is missing or damaged costs time only.\n\n\
+         `opening.snapshot` is such a file too: the state that a warm start went on from, named by its hash in the opening record. It is part of the\n\
+         journal: without it there is no replay from the first event.\n\n\
          The state is what `core::snapshot` writes, now version {}: `linchpin`, the version, the hash of the opening configuration, then sections\n\
          that begin with their names. A build reads its own version only. The state hash in the journal is the hash of these same words.",
         snapshot::VERSION,

@@ -58,6 +58,8 @@ pub struct Reader {
     segments: Vec<Listed>,
     /// Segments prepared and never begun: what a killed writer leaves behind the last one.
     blanks: Vec<u64>,
+    /// Which of `segments` is read first.
+    begins_at: usize,
     /// Which of `segments` is in `bytes`.
     current: usize,
     bytes: Vec<u8>,
@@ -67,6 +69,8 @@ pub struct Reader {
     last_time: u64,
     records_in_segment: u64,
     records: u64,
+    /// `records` does not count those before `begins_at` yet: the next closing record tells.
+    counts_in_part: bool,
     end: Option<End>,
 }
 
@@ -82,14 +86,33 @@ impl Reader {
         Self::open_folder(&journal_folder(session_folder))
     }
 
-    /// The same for a folder that holds the segments themselves.
+    /// Begins at the segment in which the records after `sequence` begin; some up to `sequence` may come before them. What stands in
+    /// earlier segments is neither read nor verified: this is for whoever has it from a snapshot.
+    pub fn open_after(session_folder: &Path, sequence: u64) -> Result<Self, JournalError> {
+        let folder = journal_folder(session_folder);
+        let (segments, blanks) = headers(&folder)?;
+        let begins_at = segments.iter().rposition(|listed| listed.header.first_sequence <= sequence);
+        Self::begin(&folder, segments, blanks, begins_at.unwrap_or(0))
+    }
+
+    /// All of a folder that holds the segments themselves.
     pub fn open_folder(folder: &Path) -> Result<Self, JournalError> {
         let (segments, blanks) = headers(folder)?;
+        Self::begin(folder, segments, blanks, 0)
+    }
+
+    fn begin(
+        folder: &Path,
+        segments: Vec<Listed>,
+        blanks: Vec<u64>,
+        begins_at: usize,
+    ) -> Result<Self, JournalError> {
         let mut reader = Self {
             folder: folder.to_owned(),
             segments,
             blanks,
-            current: 0,
+            begins_at,
+            current: begins_at,
             bytes: Vec::new(),
             offset: 0,
             last_checksum: 0,
@@ -97,9 +120,10 @@ impl Reader {
             last_time: 0,
             records_in_segment: 0,
             records: 0,
+            counts_in_part: begins_at > 0,
             end: None,
         };
-        reader.enter(0)?;
+        reader.enter(begins_at)?;
         Ok(reader)
     }
 
@@ -229,6 +253,9 @@ impl Reader {
     /// Behind a closing record: the counts must be right, the rest of the file zeros, and the chain go on or end.
     fn closed(&mut self, begin: usize, kind: u8) -> Result<(), JournalError> {
         let payload = begin + RECORD_HEADER_SIZE;
+        if std::mem::take(&mut self.counts_in_part) {
+            self.records = u64_at(&self.bytes, payload + 8);
+        }
         for (found, counted) in [
             (u64_at(&self.bytes, payload), self.records_in_segment),
             (u64_at(&self.bytes, payload + 8), self.records),
@@ -322,6 +349,9 @@ impl Reader {
         let start = Position { segment: header.number, offset: 0 };
         let expected = match index {
             0 => Previous { end: 0, checksum: 0 },
+            _ if index == self.begins_at => {
+                Previous { end: header.previous_end, checksum: header.previous_checksum }
+            }
             _ => Previous { end: self.offset as u64, checksum: self.last_checksum },
         };
         let goes_on = Previous { end: header.previous_end, checksum: header.previous_checksum } == expected

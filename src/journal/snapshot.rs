@@ -8,6 +8,8 @@
 //!  64 sequence 8 | 72 time 8 | 80 state hash 8 | 88 length of the form 8 | 96 checksum of the form 4 | 100 zeros 4
 //! 104 form: the words of `core::snapshot`
 //! ```
+//! The same file holds the state with which a session begins that goes on from an earlier one: [`write_file`], under a name of its own.
+//!
 //! Promises: a file with this name is whole (it is written under another name, brought to disk, and renamed), and a changed
 //! byte anywhere in it is found when it is read. A snapshot may be newer than a journal whose last pages a failing machine
 //! lost: whoever joins the two compares sequences.
@@ -153,32 +155,37 @@ impl Snapshot {
     }
 }
 
-/// Writes a snapshot so that either all of it is there or none, on the disk when this returns; then removes those that are
-/// no longer kept.
+/// Writes a snapshot of a session, as [`write_file`] does; then removes those that are no longer kept.
 pub fn write(session_folder: &Path, head: &Head, form: &[u8]) -> Result<PathBuf, SnapshotFileError> {
     let folder = snapshot_folder(session_folder);
     fs::create_dir_all(&folder).map_err(SnapshotFileError::io("make", &folder))?;
     let path = folder.join(format!("{:020}.{ENDING}", head.sequence));
+    write_file(&path, head, form)?;
+    for old in newest_first(session_folder)?.into_iter().skip(KEPT) {
+        fs::remove_file(&old).map_err(SnapshotFileError::io("remove", &old))?;
+    }
+    Ok(path)
+}
+
+/// Writes one file so that either all of it is there or none, on the disk when this returns.
+pub fn write_file(path: &Path, head: &Head, form: &[u8]) -> Result<(), SnapshotFileError> {
     let draft = path.with_extension(DRAFT);
     let write = || {
         let mut file = File::create(&draft)?;
         file.write_all(&header(head, form))?;
         file.write_all(form)?;
         file.sync_all()?;
-        fs::rename(&draft, &path)
+        fs::rename(&draft, path)
     };
     write().map_err(|error| {
         // What is left of it is nobody's snapshot; that it could not be removed would only hide why.
         let _ = fs::remove_file(&draft);
-        SnapshotFileError::io("write", &path)(error)
+        SnapshotFileError::io("write", path)(error)
     })?;
     // The name is on the disk only when its folder is.
-    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
-    synced.map_err(SnapshotFileError::io("sync", &folder))?;
-    for old in newest_first(session_folder)?.into_iter().skip(KEPT) {
-        fs::remove_file(&old).map_err(SnapshotFileError::io("remove", &old))?;
-    }
-    Ok(path)
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(SnapshotFileError::io("sync", folder))
 }
 
 fn header(head: &Head, form: &[u8]) -> [u8; at::FORM] {

@@ -37,6 +37,47 @@ fn a_sealed_journal_reads_as_it_was_written() {
 }
 
 #[test]
+fn a_reading_that_begins_after_a_sequence_gives_all_that_follows_and_verifies_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Cut off and resumed on the way, so that segments end in both manners.
+    let written: Vec<_> = (0..400).map(sample).collect();
+    let mut writer = Writer::create(folder.path(), session(1), SMALL).unwrap();
+    for record in &written[..200] {
+        append(&mut writer, record).unwrap();
+    }
+    drop(writer);
+    let (mut writer, _) = Writer::resume(folder.path(), SMALL).unwrap();
+    for record in &written[200..] {
+        append(&mut writer, record).unwrap();
+    }
+    writer.seal().unwrap();
+    let whole = Reader::open(folder.path()).unwrap().verify().unwrap();
+    let mut skipped = 0;
+    for after in 0..410 {
+        let (read, summary) = read_to_end(Reader::open_after(folder.path(), after).unwrap()).unwrap();
+        assert_eq!(summary, whole, "after {after}");
+        assert!(written.ends_with(&read), "after {after}");
+        let needed = written.iter().filter(|record| record.sequence > after).count();
+        assert!(read.len() >= needed, "after {after}: {} read, {needed} needed", read.len());
+        skipped = written.len() - read.len();
+    }
+    assert!(skipped > 300, "what a snapshot holds is not read again: {skipped}");
+
+    // Damage in what is passed over is not met; damage in what is read is.
+    let files = files(folder.path());
+    let flip = |file: &Path| {
+        let mut bytes = std::fs::read(file).unwrap();
+        bytes[HEADER_SIZE + 30] ^= 1;
+        std::fs::write(file, bytes).unwrap();
+    };
+    flip(&files[0]);
+    assert!(read(folder.path()).is_err());
+    assert!(read_to_end(Reader::open_after(folder.path(), 399).unwrap()).is_ok());
+    flip(files.last().unwrap());
+    assert!(read_to_end(Reader::open_after(folder.path(), 399).unwrap()).is_err());
+}
+
+#[test]
 fn a_journal_kept_by_a_keeper_thread_reads_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { segments: Segments::Ahead, ..TEST_SIZE };
@@ -638,7 +679,10 @@ fn append(writer: &mut Writer, record: &Kept) -> Result<(), JournalError> {
 }
 
 fn read(folder: &Path) -> Result<(Vec<Kept>, Summary), JournalError> {
-    let mut reader = Reader::open(folder)?;
+    read_to_end(Reader::open(folder)?)
+}
+
+fn read_to_end(mut reader: Reader) -> Result<(Vec<Kept>, Summary), JournalError> {
     let mut records = Vec::new();
     while let Some(record) = reader.next()? {
         records.push(keep(record));

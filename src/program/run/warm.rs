@@ -4,7 +4,6 @@
 //! record, so that the new session replays from its own folder alone. What the venue did meanwhile is read back by the core,
 //! beginning with the `WarmStart` event.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -14,13 +13,14 @@ use crate::config::{Config, OrphanPolicy, Start};
 use crate::core::event::{Body, Control, ControlVerb, Event, Orphans, Source};
 use crate::core::id::VenueId;
 use crate::core::instrument::Product;
+use crate::core::snapshot::hash_of;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
+use crate::journal::snapshot::{self, Head};
 use crate::journal::{JournalError, is_being_written};
 use crate::program::replay::replay_with;
 use crate::program::{Failure, Registry};
 use crate::replay::{self, Begin, Opening, ReplayError};
-use crate::sys::checksum::crc32c;
 use crate::venue::Directory;
 
 /// An earlier session, and what it knew at its end.
@@ -28,8 +28,8 @@ pub(super) struct Earlier {
     folder: PathBuf,
     opening: Opening,
     form: Vec<u8>,
-    /// Its last event's processing time.
-    last: Nanos,
+    /// Whose state it is, and after which event.
+    head: Head,
     keeps_limits: bool,
     open_orders: usize,
     sealed: bool,
@@ -113,11 +113,17 @@ impl Earlier {
         check_tables(&then, config).with_context(|| folder.display().to_string())?;
         let mut form = Vec::new();
         report.core.save(&mut form);
+        let head = Head {
+            session: report.session.session,
+            configuration: report.session.configuration_hash,
+            sequence: report.last_sequence,
+            time: report.core.state().now.raw(),
+        };
         Ok(Self {
             keeps_limits: then.hash() == config.hash(),
             open_orders: report.core.open_orders(),
             sealed: report.is_complete(),
-            last: report.core.state().now,
+            head,
             opening: report.opening,
             form,
             folder,
@@ -162,16 +168,11 @@ impl Earlier {
 
     /// Writes the state into the new session's folder, and gives it to the new core.
     pub fn hand_over(&self, session: &Path, core: &mut Core) -> anyhow::Result<replay::Earlier> {
-        let path = session.join(replay::Earlier::FILE);
-        let cannot = || format!("cannot write {}", path.display());
-        let mut file = std::fs::File::create_new(&path).with_context(cannot)?;
-        file.write_all(&self.form).with_context(cannot)?;
-        file.sync_all().with_context(cannot)?;
+        snapshot::write_file(&replay::Earlier::path(session), &self.head, &self.form)?;
         let earlier = replay::Earlier {
             session: self.name(),
             keeps_limits: self.keeps_limits,
-            size: self.form.len() as u64,
-            crc32c: crc32c(0, &self.form),
+            state_hash: hash_of(&self.form),
         };
         let refused =
             || format!("cannot start warm from {} (to begin without its state: --cold)", self.name());
@@ -188,7 +189,7 @@ impl Earlier {
         let control = Control {
             verb: ControlVerb::WarmStart,
             target: u32::from(orphans.code()),
-            old: i64::try_from(self.last.raw()).unwrap_or(i64::MAX),
+            old: i64::try_from(self.head.time).unwrap_or(i64::MAX),
             new: i64::from(config.run.trading_enabled),
             who: 0,
         };
