@@ -461,3 +461,23 @@ fn a_one_way_instrument_has_no_legs_though_another_venue_has() {
         assert_eq!(execution.leg(StrategyId(0), BTC, *leg).unwrap().quantity, Quantity::new(4), "{leg}");
     }
 }
+
+// ---- dated orders ----
+
+#[test]
+fn a_question_about_a_dated_order_does_not_put_off_the_one_about_its_end() {
+    let mut desk = Desk::ready();
+    let end = desk.now + Nanos::from_secs(5);
+    let sent = desk.send(bid(0, 1).until(end));
+    desk.outcome(&sent, Verdict::Unknown, RejectReason::NoAnswer);
+    let doubt = *desk.seen.asks.last().unwrap();
+    desk.accept(&sent);
+    desk.answer(&doubt, HydrationPhase::End);
+    desk.settle();
+    assert_eq!(desk.order(&sent).confirmation, Confirmation::Confirmed);
+    desk.seen.asks.clear();
+    // The venue is silent about the end: it is asked once a report is overdue, and not half a minute later.
+    desk.pass(Nanos::from_millis(7_200));
+    let asked = desk.seen.asks.iter().filter(|ask| ask.client_order_id == sent.client_order_id).count();
+    assert_eq!(asked, 1);
+}

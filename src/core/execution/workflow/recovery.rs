@@ -247,10 +247,11 @@ impl Recovery {
             return Nanos::MAX;
         }
         let exhausted = order.asked + 1 == self.attempts;
+        let timeout = self.confirmation_timeout;
         state.execution.change(index, |order| {
             let asked = order.asked;
             order.asked += 1;
-            if !order.ask_expiry_at.is_zero() {
+            if !order.ask_expiry_at.is_zero() && order.ask_expiry_at + timeout <= now {
                 // A venue that says it still lives is asked again, and not at once.
                 order.ask_expiry_at = order.ask_expiry_at.later(now + LONGEST_PAUSE);
             }
