@@ -495,6 +495,15 @@ fn every_check_has_an_example_that_fails_without_it() {
     }
 }
 
+#[test]
+fn every_reason_is_one_check_or_comes_before_them_all() {
+    let before = [RiskReason::Allowed, RiskReason::NoSuchOrder, RiskReason::InstrumentUnknown];
+    for reason in RiskReason::ALL {
+        let checks = CHECKS.iter().filter(|check| check.reason == *reason).count();
+        assert_eq!(checks, usize::from(!before.contains(reason)), "{reason}");
+    }
+}
+
 // ---- what comes before the checks, and what passes ----
 
 #[test]

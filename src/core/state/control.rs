@@ -21,11 +21,13 @@ pub struct ControlState {
     pub flattening: bool,
     /// Closed by an operator, or by the runtime (journal, clock).
     pub held: Held,
+    /// Commands that named what there is not: they did nothing.
+    pub refused: u64,
     venues: Vec<VenueControl>,
 }
 
 crate::saved! {
-    table ControlState { trading, kill, draining, stopped, flattening, held, venues }
+    table ControlState { trading, kill, draining, stopped, flattening, held, refused, venues }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,29 @@ pub struct Held {
 }
 
 crate::saved! { value Held { journal, clock, operator, schedule } }
+
+impl Held {
+    /// The gate of this code, where it is one that can be held.
+    pub(crate) fn gate(&mut self, code: u32) -> Option<&mut bool> {
+        let gate = Gate::from_code(u8::try_from(code).ok()?).ok()?;
+        match gate {
+            Gate::Journal => Some(&mut self.journal),
+            Gate::Clock => Some(&mut self.clock),
+            Gate::Operator => Some(&mut self.operator),
+            Gate::Schedule => Some(&mut self.schedule),
+            // These follow from what happens: nobody opens or closes them.
+            Gate::Trading
+            | Gate::Kill
+            | Gate::MarketLink
+            | Gate::PrivateLink
+            | Gate::OrderEntryLink
+            | Gate::Account
+            | Gate::Book
+            | Gate::Recovery
+            | Gate::Confirmation => None,
+        }
+    }
+}
 
 /// What a venue's links and account allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +108,7 @@ impl ControlState {
             stopped: false,
             flattening: false,
             held: Held::default(),
+            refused: 0,
             venues: alloc::vec![venue; configuration.venues.len()],
         }
     }
@@ -138,14 +164,20 @@ impl ControlState {
         self.closed_passage(venue)
     }
 
-    /// The same for what lowers exposure: it also goes while everybody may only reduce, and on a kill or an operator's wish
-    /// to close.
+    /// The same for what lowers exposure: it also goes outside of the trading windows, while everybody may only reduce, and on
+    /// a kill or an operator's wish to close.
     #[inline]
     pub fn closed_gate_to_reducing(&self, venue: VenueId) -> Option<Gate> {
         let closing = self.is_flattening();
         let reducing =
             self.kill.is_none() && !self.draining && self.trading.everybody() == TradingState::Reducing;
-        if closing || reducing { self.closed_passage(venue) } else { self.closed_gate(venue) }
+        if closing || reducing {
+            return self.closed_passage(venue);
+        }
+        match self.closed_gate(venue) {
+            Some(Gate::Schedule) => self.closed_passage(venue),
+            gate => gate,
+        }
     }
 
     /// The gates that hold even what closes a position on a kill or on an operator's wish: those without which sending is

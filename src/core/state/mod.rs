@@ -455,12 +455,9 @@ impl State {
             ControlVerb::WarmStart => self.start_again(control),
             ControlVerb::CloseGate | ControlVerb::OpenGate => {
                 let closed = control.verb == ControlVerb::CloseGate;
-                let held = &mut self.control.held;
-                match crate::record::Gate::from_code(control.target as u8) {
-                    Ok(crate::record::Gate::Journal) => held.journal = closed,
-                    Ok(crate::record::Gate::Clock) => held.clock = closed,
-                    Ok(crate::record::Gate::Schedule) => held.schedule = closed,
-                    _ => held.operator = closed,
+                match self.control.held.gate(control.target) {
+                    Some(gate) => *gate = closed,
+                    None => self.control.refused += 1,
                 }
             }
             // These act through the workflow and the limits, not on this state.

@@ -1,4 +1,4 @@
-//! Tables that the code prints into `docs/`, and an example for each reason and gate whose name says it.
+//! Tables that the code prints into `docs/`.
 //!
 //! `UPDATE_DOCS=1 cargo test -p linchpin-core --test tables` writes the files anew.
 
@@ -8,10 +8,9 @@ use std::path::Path;
 
 use desk::*;
 use linchpin_core::event::*;
-use linchpin_core::intent::{Intent, NewIntent};
+use linchpin_core::intent::NewIntent;
 use linchpin_core::limits::LimitKey;
 use linchpin_core::num::Quantity;
-use linchpin_core::record::{Gate, RiskReason, Wait};
 use linchpin_core::risk::{Applies, CHECKS, Check};
 use linchpin_core::state::order::OrderState;
 
@@ -193,126 +192,4 @@ fn the_checks_of_risk_are_printed() {
 
 fn bid(slot: u16, quantity: i64) -> NewIntent {
     limit(slot, BTC, Side::Buy, 9_990, quantity)
-}
-
-/// What risk says to one wish.
-fn verdict(desk: &mut Desk, new: NewIntent) -> RiskReason {
-    desk.wish(vec![Intent::New(new)])[0].verdict
-}
-
-// ---- one example a gate: allowed, admitted, and waiting; sent when it opens ----
-
-#[track_caller]
-fn waits_for(gate: Gate, close: impl FnOnce(&mut Desk), open: impl FnOnce(&mut Desk)) {
-    let mut desk = Desk::ready();
-    close(&mut desk);
-    desk.take_dispatches();
-    assert_eq!(verdict(&mut desk, bid(7, 1)), RiskReason::Allowed);
-    assert!(desk.take_dispatches().is_empty());
-    let waiting = desk.core.state().execution.queue.pending(key(7)).copied();
-    assert_eq!(waiting.map(|pending| pending.waits_for), Some(Wait::Gate(gate)));
-    open(&mut desk);
-    assert_eq!(desk.take_dispatches().iter().filter(|sent| sent.key == key(7)).count(), 1, "{gate} opened");
-}
-
-fn by_gate(gate: Gate) {
-    let code = u32::from(gate.code());
-    waits_for(
-        gate,
-        |desk| desk.control(ControlVerb::CloseGate, code),
-        |desk| desk.control(ControlVerb::OpenGate, code),
-    );
-}
-
-fn by_link(gate: Gate, link: LinkKind) {
-    waits_for(gate, |desk| desk.link(link, LinkState::Down), |desk| desk.link(link, LinkState::Up));
-}
-
-#[test]
-fn the_journal_gate_holds_what_could_not_be_recorded() {
-    by_gate(Gate::Journal);
-}
-
-#[test]
-fn the_clock_gate_holds() {
-    by_gate(Gate::Clock);
-}
-
-#[test]
-fn the_operator_gate_holds() {
-    by_gate(Gate::Operator);
-}
-
-#[test]
-fn the_order_entry_gate_holds_until_the_link_is_up() {
-    by_link(Gate::OrderEntryLink, LinkKind::OrderEntry);
-}
-
-#[test]
-fn the_private_gate_and_then_the_account_gate_hold_until_it_is_read_back() {
-    waits_for(
-        Gate::PrivateLink,
-        |desk| desk.link(LinkKind::Private, LinkState::Down),
-        |desk| {
-            desk.link(LinkKind::Private, LinkState::Up);
-            let waiting = desk.core.state().execution.queue.pending(key(7)).copied();
-            assert_eq!(waiting.map(|pending| pending.waits_for), Some(Wait::Gate(Gate::Account)));
-            desk.hydrate(|_| {});
-        },
-    );
-}
-
-#[test]
-fn the_recovery_gate_holds_new_risk_while_an_order_of_the_scope_is_in_doubt() {
-    let mut doubted = None;
-    let mut desk = Desk::ready();
-    let sent = desk.send(bid(0, 1));
-    desk.outcome(&sent, Verdict::Unknown, RejectReason::NoAnswer);
-    desk.settle();
-    doubted.replace(sent);
-    assert_eq!(verdict(&mut desk, bid(7, 1)), RiskReason::Allowed);
-    assert!(desk.take_dispatches().is_empty());
-    assert_eq!(desk.send(limit(8, ETH, Side::Buy, 9_990, 1)).key, key(8), "other scopes trade on");
-    let sent = doubted.unwrap();
-    desk.accept(&sent);
-    assert_eq!(desk.take_dispatches().len(), 1);
-}
-
-#[test]
-fn the_trading_and_kill_gates_hold_what_was_already_waiting() {
-    let hold = |desk: &mut Desk| desk.control(ControlVerb::CloseGate, u32::from(Gate::Operator.code()));
-    let free = |desk: &mut Desk| desk.control(ControlVerb::OpenGate, u32::from(Gate::Operator.code()));
-    let mut desk = Desk::ready();
-    hold(&mut desk);
-    desk.wish(vec![Intent::New(bid(7, 1))]);
-    desk.control(ControlVerb::DisableTrading, 0);
-    free(&mut desk);
-    assert!(desk.take_dispatches().is_empty());
-    desk.control(ControlVerb::EnableTrading, 0);
-    assert_eq!(desk.take_dispatches().len(), 1);
-    let mut desk = Desk::ready();
-    hold(&mut desk);
-    desk.wish(vec![Intent::New(bid(7, 1))]);
-    desk.kill(KillMode::Cancel);
-    free(&mut desk);
-    desk.control(ControlVerb::ResetKill, 0);
-    assert!(desk.take_dispatches().is_empty(), "a kill forgets what waited");
-}
-
-#[test]
-fn the_book_gate_holds_what_was_allowed_on_a_market_that_was_then_lost() {
-    waits_for_book();
-}
-
-fn waits_for_book() {
-    let mut desk = Desk::ready();
-    desk.control(ControlVerb::CloseGate, u32::from(Gate::Operator.code()));
-    desk.wish(vec![Intent::New(bid(7, 1))]);
-    desk.give(Body::BookLost(BookLoss::Gap));
-    desk.control(ControlVerb::OpenGate, u32::from(Gate::Operator.code()));
-    assert!(desk.take_dispatches().is_empty());
-    let waiting = desk.core.state().execution.queue.pending(key(7)).copied();
-    assert_eq!(waiting.map(|pending| pending.waits_for), Some(Wait::Gate(Gate::Book)));
-    desk.market(BTC, 10_000, 10_010);
-    assert_eq!(desk.take_dispatches().len(), 1);
 }

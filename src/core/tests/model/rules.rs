@@ -380,7 +380,7 @@ impl Twin {
         let closed = [
             (trading.kill.is_some() && !closing, Gate::Kill),
             (stopped && !closing && !passes, Gate::Trading),
-            (self.held.contains(&Gate::Schedule) && !closing && !passes, Gate::Schedule),
+            (self.held.contains(&Gate::Schedule) && !waiting.reducing, Gate::Schedule),
             (self.held.contains(&Gate::Journal), Gate::Journal),
             (self.held.contains(&Gate::Clock), Gate::Clock),
             (self.held.contains(&Gate::Operator), Gate::Operator),
