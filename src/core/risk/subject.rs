@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::state::market::InstrumentMarket;
 use crate::state::order::Order;
 use crate::state::queue::Pending;
-use crate::state::stakes::{Place, Swap, Work, Worth};
+use crate::state::stakes::{Gone, Place, Swap, Work, Worth};
 
 pub(crate) struct Subject<'a> {
     pub state: &'a State,
@@ -41,7 +41,7 @@ pub(crate) struct Subject<'a> {
     pub price: Price,
     pub stop_price: Price,
     pub quantity: Quantity,
-    /// What it changes in the sums of its side.
+    /// What it changes in the sums.
     pub swap: Swap,
     /// What it adds that may open something: what it takes the place of is taken off.
     pub more: Quantity,
@@ -112,14 +112,19 @@ impl<'a> Subject<'a> {
                 None => quantity,
             }
         };
-        let goes = displaced.map_or(Work::default(), |new| execution.waits_with(new));
-        let swap = Swap { goes, comes: Work { quantity: adds, ..Work::default() } };
-        let more = adds - goes.opens();
+        let goes = waiting.map(|new| Gone {
+            instrument: new.instrument,
+            leg: new.position_side,
+            side: new.side,
+            work: execution.waits_with(new),
+        });
+        let swap = Swap { comes: Work { quantity: adds, ..Work::default() }, goes };
+        let more = adds - displaced.map_or(Quantity::ZERO, |new| execution.waits_with(new).opens());
         let account = Place { owner: execution.stakes.account(), ..place };
         let waits = execution.waiting_replaces(key, |order| {
             (order.instrument, order.side, order.position_side) == (instrument, side, terms.leg)
         });
-        let worst = execution.stakes.stake(account).with(side, &swap).worst(side) + waits;
+        let worst = execution.stakes.swapped(account, side, &swap).worst(side) + waits;
         let only_shrinks = terms.replaced.is_some_and(|order| {
             let keener = match side {
                 Side::Buy => price > order.price,

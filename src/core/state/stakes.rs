@@ -77,11 +77,19 @@ pub struct Work {
 
 crate::saved! { value Work { quantity, closing, whole_closes, cost } }
 
-/// A wish tried out on a stake: what it would bring on its side, and what waits now and would go for it.
+/// A wish tried out: what it would bring, and the order that waits under its key and would go for it, wherever that is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swap {
-    pub goes: Work,
     pub comes: Work,
+    pub goes: Option<Gone>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    pub instrument: InstrumentId,
+    pub leg: PositionSide,
+    pub side: Side,
+    pub work: Work,
 }
 
 /// Money in the reporting asset.
@@ -249,9 +257,15 @@ impl Stakes {
     #[inline]
     pub fn with(&self, place: Place, side: Side, swap: &Swap) -> Worth {
         let mut sum = self.total(place.owner);
-        let Some(pricing) = self.pricings.get(place.instrument.index()) else { return sum };
-        let stake = self.stake(place);
-        sum.move_by(stake.worth, stake.with(side, swap).valued(pricing));
+        let mut change = |place: Place, after: Stake| {
+            if let Some(pricing) = self.pricings.get(place.instrument.index()) {
+                sum.move_by(self.stake(place).worth, after.valued(pricing));
+            }
+        };
+        change(place, self.swapped(place, side, swap));
+        if let Some((place, after)) = self.elsewhere(place, swap) {
+            change(place, after);
+        }
         sum
     }
 
@@ -259,10 +273,41 @@ impl Stakes {
     pub fn margin_with(&self, place: Place, side: Side, swap: &Swap) -> Cash {
         let Some(pricing) = self.pricings.get(place.instrument.index()) else { return Cash::ZERO };
         let Some(definition) = pricing.definition.as_ref() else { return Cash::ZERO };
-        let stake = self.stake(place);
-        let (before, after) =
-            (stake.assets.quote.margin, stake.with(side, swap).in_assets(pricing).quote.margin);
-        self.asset(pricing.venue, definition.quote).margin - before + after
+        let account = (pricing.venue, definition.quote);
+        let mut margin = self.asset(pricing.venue, definition.quote).margin;
+        let mut change = |place: Place, after: Stake| {
+            let Some(pricing) = self.pricings.get(place.instrument.index()) else { return };
+            let Some(definition) = pricing.definition.as_ref() else { return };
+            if (pricing.venue, definition.quote) == account {
+                margin += after.in_assets(pricing).quote.margin - self.stake(place).assets.quote.margin;
+            }
+        };
+        change(place, self.swapped(place, side, swap));
+        if let Some((place, after)) = self.elsewhere(place, swap) {
+            change(place, after);
+        }
+        margin
+    }
+
+    /// The stake here as it would be.
+    #[inline]
+    pub fn swapped(&self, place: Place, side: Side, swap: &Swap) -> Stake {
+        let mut stake = self.stake(place);
+        stake.on_mut(side).move_by(Work::default(), swap.comes);
+        if let Some(gone) = swap.goes.filter(|gone| gone.is_at(place)) {
+            stake.on_mut(gone.side).move_by(gone.work, Work::default());
+        }
+        stake
+    }
+
+    /// Another stake of the same owner, which would lose what goes.
+    #[inline]
+    fn elsewhere(&self, place: Place, swap: &Swap) -> Option<(Place, Stake)> {
+        let gone = swap.goes.filter(|gone| !gone.is_at(place))?;
+        let other = Place { instrument: gone.instrument, leg: gone.leg, ..place };
+        let mut stake = self.stake(other);
+        stake.on_mut(gone.side).move_by(gone.work, Work::default());
+        Some((other, stake))
     }
 
     /// What works or waits changed: of the owner, and so of the account.
@@ -408,13 +453,6 @@ impl Stake {
         towards + (work.quantity - work.closing) + closes
     }
 
-    /// As it would be with this swapped on a side.
-    #[inline]
-    pub fn with(mut self, side: Side, swap: &Swap) -> Self {
-        self.on_mut(side).move_by(swap.goes, swap.comes);
-        self
-    }
-
     #[inline]
     fn on_mut(&mut self, side: Side) -> &mut Work {
         match side {
@@ -465,6 +503,13 @@ impl Stake {
                 }
             }
         }
+    }
+}
+
+impl Gone {
+    #[inline]
+    fn is_at(&self, place: Place) -> bool {
+        (self.instrument, self.leg) == (place.instrument, place.leg)
     }
 }
 

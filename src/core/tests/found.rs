@@ -481,3 +481,16 @@ fn a_question_about_a_dated_order_does_not_put_off_the_one_about_its_end() {
     let asked = desk.seen.asks.iter().filter(|ask| ask.client_order_id == sent.client_order_id).count();
     assert_eq!(asked, 1);
 }
+
+#[test]
+fn a_wish_that_takes_the_place_of_one_on_another_instrument_is_weighed_without_it() {
+    let mut two = slow();
+    // 10 lots here are worth 10, and so they are there.
+    two.strategies[0].max_gross = 15 * CASH_UNIT;
+    let mut desk = Desk::ready_with(two, definition());
+    desk.send(bid(0, 1));
+    let here = limit(1, BTC, Side::Buy, 9_980, 10);
+    let there = limit(1, ETH, Side::Buy, 9_980, 10);
+    let records = desk.wish(vec![Intent::New(here), Intent::New(there)]);
+    assert_eq!((records[1].verdict, records[1].admission), (RiskReason::Allowed, Admission::Replaced));
+}
