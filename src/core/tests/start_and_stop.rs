@@ -15,7 +15,6 @@ mod desk;
 
 use desk::*;
 use linchpin_core::event::*;
-use linchpin_core::id::*;
 use linchpin_core::intent::Intent;
 use linchpin_core::num::*;
 use linchpin_core::record::IncidentKind;
@@ -92,7 +91,9 @@ fn after_a_warm_start_buffered_private_events_come_on_top_of_the_snapshot_and_on
     for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
         desk.link(link, LinkState::Up);
     }
-    [BTC, ETH].map(|instrument| desk.market(instrument, 10_000, 10_010));
+    for instrument in [BTC, ETH] {
+        desk.market(instrument, 10_000, 10_010);
+    }
     let (known, later) = (desk.fill(&order, 4, 4, 1), desk.fill(&order, 3, 7, 2));
     desk.wish(vec![Intent::New(limit(2, ETH, Side::Buy, 9_980, 5))]);
     desk.hydrate(|desk| {
