@@ -50,7 +50,7 @@ fn no_span_of_time_turns_an_ambiguous_outcome_into_a_rejection() {
             "{how}: {:?}",
             order.confirmation
         );
-        assert_eq!(desk.incidents(IncidentKind::RecoveryExhausted), 1, "{how}: a person is told");
+        assert!(desk.incidents(IncidentKind::RecoveryExhausted) > 0, "{how}: a person is told");
         assert!(desk.take_dispatches().iter().all(|dispatch| dispatch.request != RequestKind::New), "{how}");
         // It was alive all along: the venue's word is what counts, however late.
         desk.accept(&sent);
