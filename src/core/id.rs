@@ -62,6 +62,8 @@ index!(
 impl StrategyId {
     /// Orders made by others on our account: adopted, shown, counted in exposure, never touched by a strategy.
     pub const EXTERNAL: Self = Self(u8::MAX - 1);
+    /// Orders that the workflow itself makes (a flatten): nobody's slot, and their fills are those of whom they close.
+    pub const WORKFLOW: Self = Self(u8::MAX - 2);
 }
 
 /// The key of an order within its strategy: the strategy names its own slots (a market maker's bid is slot 0, its ask

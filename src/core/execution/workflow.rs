@@ -11,7 +11,7 @@ mod recovery;
 use crate::event::{Event, RequestKind};
 use crate::execution::Outbox;
 use crate::family::{Claim, Family};
-use crate::id::{OrderIndex, OrderKey, StrategyId};
+use crate::id::{OrderIndex, OrderKey};
 use crate::intent::{CancelIntent, Intent, Intents};
 use crate::limits::Configuration;
 use crate::state::{Change, State};
@@ -20,8 +20,6 @@ use cleanup::Cleanup;
 use closing::Closing;
 use recovery::Recovery;
 
-/// Orders that the workflow itself makes (flatten) are nobody's slot.
-const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
 /// After a cancel was refused or could not be sent, the next one waits so long.
 const CANCEL_AGAIN: Nanos = Nanos::from_millis(250);
 

@@ -616,3 +616,46 @@ fn a_strategy_cannot_trade_an_instrument_that_is_not_its_own() {
     let said = second.wish(&mut desk, vec![Intent::New(limit(0, BTC, Side::Buy, 9_990, 1))]);
     assert_eq!(said[0].verdict, RiskReason::NotOurInstrument);
 }
+
+// ---- who is closed out ----
+
+#[test]
+fn a_flatten_closes_every_owner_in_its_own_book() {
+    let mut two = configuration();
+    two.strategies.push(two.strategies[0].clone());
+    let (mut desk, second) = Desk::ready_with_second(two);
+    let long = |quantity| limit(0, ETH, Side::Buy, 9_990, quantity);
+    let bought = desk.open(long(7));
+    let fill = desk.fill(&bought, 7, 7, 1);
+    desk.tell(&bought, fill);
+    desk.settle();
+    second.trade(&mut desk, limit(0, ETH, Side::Sell, 10_020, 3), 10_020);
+    assert_eq!((lots_of(&desk, 0), lots_of(&desk, 1), desk.held(ETH)), (7, -3, 4));
+
+    desk.control(ControlVerb::Flatten, 0);
+    let close = desk.take_dispatches().pop().expect("an order that closes");
+    assert_eq!((close.side, close.quantity), (Side::Sell, Quantity::new(4)));
+    let at = |report| OrderReport { last_price: Price::new(10_000), fee: 40, ..report };
+    let part = at(desk.fill(&close, 1, 1, 50));
+    desk.tell(&close, part);
+    // A quarter of each, rounded towards nothing: 1 of 7, none of 3.
+    assert_eq!((lots_of(&desk, 0), lots_of(&desk, 1), desk.held(ETH)), (6, -3, 3));
+    let rest = at(desk.fill(&close, 3, 4, 51));
+    desk.tell(&close, rest);
+    assert_eq!((lots_of(&desk, 0), lots_of(&desk, 1), desk.held(ETH)), (0, 0, 0));
+
+    let execution = &desk.core.state().execution;
+    let of = |at| *execution.position(at, ETH).unwrap();
+    let (first, other) = (of(StrategyId(0)), of(StrategyId(1)));
+    assert_eq!(first.realised, Notional::new(7 * (10_000 - 9_990)));
+    assert_eq!(other.realised, Notional::new(3 * (10_020 - 10_000)));
+    let external = of(StrategyId::EXTERNAL);
+    assert_eq!((external.quantity, external.fees), (Quantity::ZERO, Cash::ZERO));
+    // 40 for one lot of the first; 40 for six of the first and three of the other.
+    assert_eq!((first.fees, other.fees), (Cash::new(40 + 26), Cash::new(14)));
+}
+
+/// What a strategy holds of ETH.
+fn lots_of(desk: &Desk, strategy: u8) -> i64 {
+    desk.core.state().execution.position(StrategyId(strategy), ETH).unwrap().quantity.raw()
+}

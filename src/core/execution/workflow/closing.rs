@@ -12,7 +12,7 @@ use crate::num::Quantity;
 use crate::state::State;
 use crate::time::Nanos;
 
-use super::{CANCEL_AGAIN, WORKFLOW, cancel_order};
+use super::{CANCEL_AGAIN, cancel_order};
 
 #[derive(Clone, Debug)]
 pub(super) struct Closing {
@@ -99,7 +99,9 @@ impl Closing {
 fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
     let mut open = false;
     for pending in state.execution.queue.iter() {
-        if pending.intent.request() != RequestKind::Cancel && pending.intent.key().strategy != WORKFLOW {
+        if pending.intent.request() != RequestKind::Cancel
+            && pending.intent.key().strategy != StrategyId::WORKFLOW
+        {
             open = true;
             intents.push(Intent::Cancel(CancelIntent {
                 key: pending.intent.key(),
@@ -110,7 +112,7 @@ fn cancel_everything(state: &State, intents: &mut Intents) -> bool {
     }
     for (index, order) in state.execution.orders.live_orders() {
         let strategy = order.key.strategy;
-        if strategy == StrategyId::EXTERNAL || strategy == WORKFLOW {
+        if strategy == StrategyId::EXTERNAL || strategy == StrategyId::WORKFLOW {
             continue;
         }
         open = true;
@@ -155,7 +157,7 @@ fn flatten_leg(
     let Some(total) = state.execution.total_leg(instrument, leg) else { return false };
     // A slot for each leg: nobody else's, and no two of them at once.
     let slot = u16::from(leg.code()) * MAX_INSTRUMENTS as u16 + instrument.0;
-    let key = OrderKey { strategy: WORKFLOW, slot };
+    let key = OrderKey { strategy: StrategyId::WORKFLOW, slot };
     let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
         || state.execution.queue.pending(key).is_some();
     if under_way || total.quantity.is_zero() {

@@ -104,28 +104,104 @@ impl Holdings {
         fill: &Fill,
         definition: Option<&InstrumentDefinition>,
     ) -> bool {
-        let rows = [self.owner_row(holder.strategy), self.account_row()];
-        // Lots that a fee in the base asset has used up: counted at the owner, taken from both.
-        let mut used = Quantity::ZERO;
-        let mut kept = true;
-        for (at, row) in rows.into_iter().enumerate() {
-            self.change(row, holder.instrument, holder.leg, |position| {
-                position.fill(fill.side, fill.price, fill.quantity);
-                position.maker_fills += u64::from(fill.maker);
-                let Some((asset, fee)) = fill.fee else { return };
-                let in_base = definition.filter(|d| d.product == Product::Spot && d.base == asset);
-                match (definition, in_base) {
-                    (_, Some(definition)) => {
-                        if at == 0 {
-                            used = position.owe_base(fee, &definition.lot);
-                        }
-                        position.give_away(used);
-                    }
-                    (Some(definition), None) if definition.quote == asset => position.fees += fee,
-                    _ => kept &= position.fees_elsewhere.add(asset, fee),
-                }
-            });
+        let (used, kept) = self.book_for(self.owner_row(holder.strategy), holder, fill, definition);
+        self.book_for_account(holder, fill, used, definition) && kept
+    }
+
+    /// Books a trade that closes the account's position on a kill or an operator's wish: for everybody who holds a part of it.
+    ///
+    /// Each owner closes the same share of what it holds (long or short) as the trade closes of the account's; what rounding
+    /// leaves is the external owner's. So who is closed out is flat in its own book when the account is, whatever the others
+    /// hold. The fee is shared by the lots that each closed. A trade that closes more than is held is nobody's closing.
+    #[cold]
+    pub(super) fn book_closing(
+        &mut self,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        fill: &Fill,
+        definition: Option<&InstrumentDefinition>,
+    ) -> bool {
+        let holder = Holder { strategy: StrategyId::EXTERNAL, instrument, leg };
+        let whole = self.total_leg(instrument, leg).map_or(0, |total| total.quantity.raw());
+        let signed = fill.side.signed(fill.quantity).raw();
+        if whole.signum() != -signed.signum() || signed.abs() > whole.abs() {
+            return self.book(holder, fill, definition);
         }
+        let share = |held: i64| i128::from(held) * i128::from(signed) / i128::from(whole);
+        let held =
+            |holdings: &Self, row: usize| holdings.at(row, instrument, leg).map_or(0, |p| p.quantity.raw());
+        let (mut left, mut moved) = (i128::from(signed), 0);
+        for row in 0..self.strategies {
+            let part = share(held(self, row));
+            left -= part;
+            moved += part.abs();
+        }
+        let mut unmoved = moved + left.abs();
+        let (mut used, mut kept, mut unpaid) = (Quantity::ZERO, true, fill.fee);
+        for row in 0..=self.strategies {
+            let part = if row < self.strategies { share(held(self, row)) } else { left };
+            let Ok(lots) = i64::try_from(part) else { continue };
+            if lots == 0 {
+                continue;
+            }
+            // Of what is not paid yet, so that nothing of it is lost to rounding.
+            let fee = unpaid.map(|(asset, fee)| {
+                let own = fee.raw().saturating_mul(part.abs()).checked_div(unmoved).unwrap_or(0);
+                (asset, Cash::new(own))
+            });
+            unmoved -= part.abs();
+            unpaid = unpaid.zip(fee).map(|((asset, whole), (_, own))| (asset, whole - own));
+            let side = if lots > 0 { Side::Buy } else { Side::Sell };
+            let own = Fill { side, quantity: Quantity::new(lots.abs()), fee, ..*fill };
+            let (own_used, own_kept) = self.book_for(row, holder, &own, definition);
+            used += own_used;
+            kept &= own_kept;
+        }
+        self.book_for_account(holder, fill, used, definition) && kept
+    }
+
+    /// One owner's part. Returns the lots that a fee in the base asset has used up, and whether the fee's asset is kept apart.
+    #[inline]
+    fn book_for(
+        &mut self,
+        row: usize,
+        holder: Holder,
+        fill: &Fill,
+        definition: Option<&InstrumentDefinition>,
+    ) -> (Quantity, bool) {
+        let (mut used, mut kept) = (Quantity::ZERO, true);
+        self.change(row, holder.instrument, holder.leg, |position| {
+            position.trade(fill);
+            let Some((asset, fee)) = fill.fee else { return };
+            match pays_in_base(definition, asset) {
+                Some(definition) => {
+                    used = position.owe_base(fee, &definition.lot);
+                    position.give_away(used);
+                }
+                None => kept = position.pay(asset, fee, definition),
+            }
+        });
+        (used, kept)
+    }
+
+    /// The account's part: the whole trade, and the lots that its owners' fees have used up.
+    #[inline]
+    fn book_for_account(
+        &mut self,
+        holder: Holder,
+        fill: &Fill,
+        used: Quantity,
+        definition: Option<&InstrumentDefinition>,
+    ) -> bool {
+        let mut kept = true;
+        self.change(self.account_row(), holder.instrument, holder.leg, |position| {
+            position.trade(fill);
+            let Some((asset, fee)) = fill.fee else { return };
+            match pays_in_base(definition, asset) {
+                Some(_) => position.give_away(used),
+                None => kept = position.pay(asset, fee, definition),
+            }
+        });
         kept
     }
 
@@ -228,4 +304,28 @@ impl Holdings {
     fn account_row(&self) -> usize {
         self.strategies + 1
     }
+}
+
+impl Position {
+    #[inline]
+    fn trade(&mut self, fill: &Fill) {
+        self.fill(fill.side, fill.price, fill.quantity);
+        self.maker_fills += u64::from(fill.maker);
+    }
+
+    /// A fee that is not in the base asset. False where its asset is one more than are kept apart.
+    #[inline]
+    fn pay(&mut self, asset: AssetId, fee: Cash, definition: Option<&InstrumentDefinition>) -> bool {
+        if definition.is_some_and(|definition| definition.quote == asset) {
+            self.fees += fee;
+            return true;
+        }
+        self.fees_elsewhere.add(asset, fee)
+    }
+}
+
+/// Spot: a fee in the base asset is paid with what was bought.
+#[inline]
+fn pays_in_base(definition: Option<&InstrumentDefinition>, asset: AssetId) -> Option<&InstrumentDefinition> {
+    definition.filter(|definition| definition.product == Product::Spot && definition.base == asset)
 }

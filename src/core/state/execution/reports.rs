@@ -293,7 +293,13 @@ impl ExecutionState {
             // A read-back does not say what the missing part cost in fees.
             fee: (!read_back).then_some((report.fee_asset, Cash::from_wire(report.fee))),
         };
-        if !self.holdings.book(holder, &fill, definition) {
+        let closes_down = holder.strategy == StrategyId::WORKFLOW;
+        let kept = if closes_down {
+            self.holdings.book_closing(instrument, holder.leg, &fill, definition)
+        } else {
+            self.holdings.book(holder, &fill, definition)
+        };
+        if !kept {
             findings.add(Finding {
                 kind: IncidentKind::CapacityExhausted,
                 instrument,
@@ -302,7 +308,11 @@ impl ExecutionState {
                 theirs: i64::from(report.fee_asset.0),
             });
         }
-        self.hold(holder.strategy, instrument, holder.leg);
+        if closes_down {
+            self.hold_all(instrument);
+        } else {
+            self.hold(holder.strategy, instrument, holder.leg);
+        }
         if late {
             self.counters.late_fills += 1;
             findings.add(Finding {

@@ -150,28 +150,84 @@ impl Ledger {
         definition: &InstrumentDefinition,
     ) {
         let owner = self.owner(strategy);
+        let used = self.book(owner, instrument, leg, fill, definition, None);
+        self.book(self.account(), instrument, leg, fill, definition, Some(used));
+    }
+
+    /// A fill of a flatten: everybody closes the share of his that it closes of the whole, and the external owner the rest.
+    pub fn close(
+        &mut self,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        fill: Fill,
+        definition: &InstrumentDefinition,
+    ) {
+        let whole = self.page(self.account(), instrument, leg).held;
+        let lowers = if fill.side == Side::Buy { whole < 0 } else { whole > 0 };
+        if !lowers || fill.quantity > whole.abs() {
+            return self.fill(StrategyId::EXTERNAL, instrument, leg, fill, definition);
+        }
+        // What each sells, if the whole is long; what each buys, if it is short.
+        let part = |owner| {
+            let held = i128::from(self.page(owner, instrument, leg).held);
+            (held * i128::from(fill.quantity) / i128::from(whole.abs())) as i64
+        };
+        let mut parts: Vec<i64> = (0..self.strategies).map(part).collect();
+        let of_all = if whole > 0 { fill.quantity } else { -fill.quantity };
+        parts.push(of_all - parts.iter().sum::<i64>());
+        let mut lots: i64 = parts.iter().map(|part| part.abs()).sum();
+        let (mut fee, mut used) = (fill.fee, 0);
+        for (owner, part) in parts.into_iter().enumerate().filter(|(_, part)| *part != 0) {
+            let own = fee.map(|(asset, left)| {
+                (asset, (i128::from(left) * i128::from(part.abs()) / i128::from(lots)) as i64)
+            });
+            lots -= part.abs();
+            fee = fee.zip(own).map(|((asset, left), (_, own))| (asset, left - own));
+            let side = if part > 0 { Side::Sell } else { Side::Buy };
+            used += self.book(
+                owner,
+                instrument,
+                leg,
+                Fill { side, quantity: part.abs(), fee: own, ..fill },
+                definition,
+                None,
+            );
+        }
+        self.book(self.account(), instrument, leg, fill, definition, Some(used));
+    }
+
+    /// On one page; returns the lots that paid its fee. Those of the account are its owners'.
+    fn book(
+        &mut self,
+        owner: usize,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        fill: Fill,
+        definition: &InstrumentDefinition,
+        given: Option<i64>,
+    ) -> i64 {
         self.fills.push(Entry { owner, instrument: instrument.index(), leg: leg_at(leg), fill });
         let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
-        let mut used = 0;
-        for row in [owner, self.account()] {
-            let page = self.page_mut(row, instrument, leg);
-            page.trade(signed, fill.price);
-            page.fills += 1;
-            let Some((asset, fee)) = fill.fee else { continue };
-            if definition.product == Product::Spot && definition.base == asset {
-                if row == owner {
-                    page.owed += i128::from(fee);
-                    used = page.owed / LOT;
-                    page.owed -= used * LOT;
-                }
-                // Lots that paid a fee left for nothing.
-                page.trade(-(used as i64), 0);
-            } else if definition.quote == asset {
-                page.fees += i128::from(fee);
-            } else {
-                page.elsewhere += i128::from(fee);
-            }
+        let page = self.page_mut(owner, instrument, leg);
+        page.trade(signed, fill.price);
+        page.fills += 1;
+        let Some((asset, fee)) = fill.fee else { return 0 };
+        if definition.product == Product::Spot && definition.base == asset {
+            let used = given.unwrap_or_else(|| {
+                page.owed += i128::from(fee);
+                let used = page.owed / LOT;
+                page.owed -= used * LOT;
+                used as i64
+            });
+            // Lots that paid a fee left for nothing.
+            page.trade(-used, 0);
+            return used;
+        } else if definition.quote == asset {
+            page.fees += i128::from(fee);
+        } else {
+            page.elsewhere += i128::from(fee);
         }
+        0
     }
 
     /// The external owner holds what our fills do not explain.

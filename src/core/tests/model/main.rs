@@ -39,7 +39,7 @@ fn knob(name: &str, default: u64) -> u64 {
 
 #[test]
 fn the_core_agrees_with_its_naive_twin_at_every_step() {
-    let steps = knob("LINCHPIN_MODEL_STEPS", 30_000);
+    let steps = knob("LINCHPIN_MODEL_STEPS", 60_000);
     let first = knob("LINCHPIN_MODEL_SEED", 1);
     let from = Instant::now();
     let mut sum = Counts::default();

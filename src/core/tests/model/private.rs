@@ -143,7 +143,11 @@ impl Twin {
                     fee: (!read_back).then_some((report.fee_asset, report.fee)),
                 };
                 let definition = self.markets[order.instrument.index()].definition.unwrap();
-                self.ledger.fill(order.key.strategy, order.instrument, order.leg, fill, &definition);
+                if order.key.strategy == StrategyId::WORKFLOW {
+                    self.ledger.close(order.instrument, order.leg, fill, &definition);
+                } else {
+                    self.ledger.fill(order.key.strategy, order.instrument, order.leg, fill, &definition);
+                }
                 if late {
                     self.counts.late_fills += 1;
                     self.incidents.push(IncidentKind::LateFill);

@@ -15,8 +15,8 @@ use super::private::lowers;
 use super::trading::Standing;
 use super::{Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting, ledger_leg, take_wish};
 
-/// The workflow's own name: what it closes at market is nobody's slot.
-pub const WORKFLOW: StrategyId = StrategyId(u8::MAX - 2);
+/// What closes at market is nobody's slot.
+pub const WORKFLOW: StrategyId = StrategyId::WORKFLOW;
 
 /// The order that the workflow closes a position with.
 pub(super) fn closing_order(record: &IntentRecord) -> NewIntent {
