@@ -159,7 +159,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
 
     /// What the ring must be deep enough for, whatever comes.
     pub fn least_depth(feed: &MarketFeed, private: &PrivateStream) -> usize {
-        feed.most_events_per_message() + private.most_events_per_message() + feed.most_events_per_snapshot()
+        feed.least_room() + private.most_events_per_message()
     }
 
     fn take_answers(&mut self, now: Nanos) -> bool {

@@ -6,6 +6,9 @@
 //!     ^                                     ^  |  ^ snapshot older than the kept: ask again            |
 //!     '--- connection lost, ring shed ------'  '--'        '------------- chain broken: gap -----------'
 //! ```
+//! Where several connections bring the stream, an update that is ahead of the book may only be early: a slower copy has yet to bring what lies
+//! between. It is kept until the book reaches it, for a while, before the book is called lost; so a quick copy that comes back takes the lead
+//! again without a new snapshot, and what one copy lost another makes good.
 //! Promises: what it lets pass is one snapshot and then updates that chain on without a hole; what it keeps is bounded, and
 //! when the bound is hit the sync starts again, counted. It never lets a doubtful update pass. (USD-M and Spot: "How to
 //! manage a local order book correctly".)
@@ -21,6 +24,9 @@ pub struct BookSync {
     kept: Vec<Kept>,
     kept_levels: Vec<Level>,
 }
+
+/// How far one copy of a stream may run ahead of what the others bring: beyond it the gap is closed by a snapshot.
+const LONGEST_LEAD: Nanos = Nanos::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -58,6 +64,10 @@ pub struct Stamps {
 pub enum Passage {
     /// It continues the book: pass it on.
     Pass,
+    /// It reaches what was kept as early: pass it on, then everything that `take_kept` shows.
+    Joins,
+    /// Ahead of what another copy of the stream has yet to bring: kept.
+    Early,
     /// Older than what the book has: nothing.
     Stale,
     /// Kept until a snapshot comes.
@@ -108,18 +118,25 @@ impl BookSync {
         trusted
     }
 
+    /// `others`: other connections bring the same stream.
     #[inline]
-    pub fn on_update(&mut self, header: &DepthHeader, levels: &[Level], stamps: Stamps) -> Passage {
+    pub fn on_update(
+        &mut self,
+        header: &DepthHeader,
+        levels: &[Level],
+        stamps: Stamps,
+        others: bool,
+    ) -> Passage {
         match self.state {
             State::Synced { last } => {
                 if header.previous_update == last && header.last_update >= last {
                     self.state = State::Synced { last: header.last_update };
-                    return Passage::Pass;
+                    return if self.kept.is_empty() { Passage::Pass } else { self.reach_kept(header) };
                 }
                 if header.last_update <= last {
                     return Passage::Stale;
                 }
-                self.lose(header, levels, stamps)
+                if others { self.wait(header, levels, stamps) } else { self.lose(header, levels, stamps) }
             }
             State::Bridging { last } => match self.meets(header, last) {
                 Meeting::Before => Passage::Stale,
@@ -171,10 +188,49 @@ impl BookSync {
         self.forget_kept();
     }
 
+    /// The book has come this far by a slower copy: what a quicker one brought early may follow now.
+    #[cold]
+    fn reach_kept(&mut self, header: &DepthHeader) -> Passage {
+        let last = header.last_update;
+        let passed = self.kept.iter().take_while(|kept| kept.header.last_update <= last).count();
+        drop(self.kept.drain(..passed));
+        match (self.kept.first(), self.kept.last()) {
+            (Some(first), Some(newest)) if first.header.previous_update == last => {
+                self.state = State::Synced { last: newest.header.last_update };
+                Passage::Joins
+            }
+            (Some(_), _) => Passage::Pass,
+            (None, _) => {
+                self.forget_kept();
+                Passage::Pass
+            }
+        }
+    }
+
+    /// An update that is ahead of the book, from one of several copies.
+    #[cold]
+    fn wait(&mut self, header: &DepthHeader, levels: &[Level], stamps: Stamps) -> Passage {
+        let first = self.kept.first().map(|kept| kept.stamps.received);
+        let for_long = first.is_some_and(|first| stamps.received.since(first) > LONGEST_LEAD);
+        // Another copy is where this one was, and did not bring what lies between either.
+        let all_lack_it =
+            self.kept.binary_search_by_key(&header.last_update, |kept| kept.header.last_update).is_ok();
+        // Half of the room: what is let go at once must fit the ring beside a snapshot (`MarketFeed::least_room`).
+        let crowded = self.kept.len() >= self.kept.capacity() / 2
+            || self.kept_levels.len().saturating_add(levels.len()) > self.kept_levels.capacity() / 2;
+        if for_long || all_lack_it || crowded {
+            return self.lose(header, levels, stamps);
+        }
+        match self.keep(header, levels, stamps) {
+            Passage::Stale => Passage::Stale,
+            _ => Passage::Early,
+        }
+    }
+
+    /// What is kept already, brought early by another copy, stays: it is a chain that a snapshot can reach.
     #[cold]
     fn lose(&mut self, header: &DepthHeader, levels: &[Level], stamps: Stamps) -> Passage {
         self.state = State::Buffering;
-        self.forget_kept();
         self.keep(header, levels, stamps);
         Passage::Gap
     }
@@ -246,7 +302,7 @@ mod tests {
     }
 
     fn feed(sync: &mut BookSync, header: DepthHeader) -> Passage {
-        sync.on_update(&header, &[], Stamps::default())
+        sync.on_update(&header, &[], Stamps::default(), false)
     }
 
     fn kept(sync: &mut BookSync) -> Vec<u64> {
@@ -310,7 +366,61 @@ mod tests {
         assert_eq!(kept(&mut sync), [3]);
         let mut sync = BookSync::new(Bridge::UpdateSpansNext, 2, 4);
         let many = [Level::default(); 5];
-        assert_eq!(sync.on_update(&update(1, 1, 0), &many, Stamps::default()), Passage::Overflow);
+        assert_eq!(sync.on_update(&update(1, 1, 0), &many, Stamps::default(), false), Passage::Overflow);
+    }
+
+    fn copy(sync: &mut BookSync, header: DepthHeader, at: u64) -> Passage {
+        let stamps = Stamps { received: Nanos::from_millis(at), ..Stamps::default() };
+        sync.on_update(&header, &[], stamps, true)
+    }
+
+    fn synced_at(last: u64) -> BookSync {
+        let mut sync = BookSync::new(Bridge::UpdateSpansNext, 8, 8);
+        feed(&mut sync, update(last, last, last - 1));
+        assert_eq!(sync.on_snapshot(last - 1), Landing::Lands);
+        assert_eq!(kept(&mut sync), [last]);
+        sync
+    }
+
+    #[test]
+    fn a_quick_copy_that_comes_back_leads_again_once_the_slow_one_has_reached_it() {
+        let mut sync = synced_at(10);
+        assert_eq!(copy(&mut sync, update(14, 14, 13), 0), Passage::Early);
+        assert_eq!(copy(&mut sync, update(11, 11, 10), 1), Passage::Pass);
+        assert_eq!(copy(&mut sync, update(15, 15, 14), 2), Passage::Early);
+        assert_eq!(copy(&mut sync, update(12, 12, 11), 3), Passage::Pass);
+        assert_eq!(copy(&mut sync, update(13, 13, 12), 4), Passage::Joins);
+        assert_eq!(kept(&mut sync), [14, 15]);
+        assert_eq!(copy(&mut sync, update(14, 14, 13), 5), Passage::Stale, "the slow one's own");
+        assert_eq!(copy(&mut sync, update(16, 16, 15), 6), Passage::Pass);
+        assert!(sync.is_synced());
+    }
+
+    #[test]
+    fn what_no_copy_brings_is_a_gap_at_the_second_copy_or_after_the_longest_lead() {
+        let mut sync = synced_at(10);
+        assert_eq!(copy(&mut sync, update(12, 12, 11), 0), Passage::Early);
+        assert_eq!(copy(&mut sync, update(12, 12, 11), 300), Passage::Gap, "the other lacks 11 too");
+        assert_eq!(sync.on_snapshot(11), Landing::Lands);
+        assert_eq!(kept(&mut sync), [12]);
+        assert_eq!(copy(&mut sync, update(14, 14, 13), 400), Passage::Early);
+        assert_eq!(copy(&mut sync, update(15, 15, 14), 2_400), Passage::Early);
+        assert_eq!(copy(&mut sync, update(16, 16, 15), 2_401), Passage::Gap, "the other is silent");
+        assert_eq!(sync.on_snapshot(13), Landing::Lands);
+        assert_eq!(kept(&mut sync), [14, 15, 16], "nothing that was kept is lost");
+    }
+
+    #[test]
+    fn a_lead_that_no_longer_has_another_copy_beside_it_is_a_gap_at_once() {
+        let mut sync = synced_at(10);
+        assert_eq!(copy(&mut sync, update(12, 12, 11), 0), Passage::Early);
+        assert_eq!(feed(&mut sync, update(13, 13, 12)), Passage::Gap);
+        assert_eq!(sync.on_snapshot(11), Landing::Lands);
+        assert_eq!(kept(&mut sync), [12, 13]);
+        for early in 15..19 {
+            assert_eq!(copy(&mut sync, update(early, early, early - 1), 0), Passage::Early);
+        }
+        assert_eq!(copy(&mut sync, update(19, 19, 18), 0), Passage::Gap, "no room to wait any longer");
     }
 
     /// The venue counts 1, 2, 3 ...; update n sets cell n % 8 to n. Whatever is lost, doubled or reordered on the way, a book
@@ -352,7 +462,7 @@ mod tests {
                 }
                 if dice(3) != 0 {
                     for (header, levels) in in_flight.drain(..) {
-                        let passage = sync.on_update(&header, &levels, Stamps::default());
+                        let passage = sync.on_update(&header, &levels, Stamps::default(), false);
                         gaps += u32::from(passage == Passage::Gap);
                         if passage == Passage::Pass {
                             passed += 1;

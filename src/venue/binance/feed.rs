@@ -15,6 +15,7 @@
 use super::book_sync::{BookSync, Landing, Passage, Stamps};
 use super::json::{JsonError, JsonReader};
 use super::market::{BadMarket, DepthHeader, Incoming, Levels, MAX_LEVELS, MarketBody, MarketMessage};
+use super::sightings::Sightings;
 use super::wire::Dialect;
 use super::{parse, scan};
 use crate::core::event::{
@@ -201,7 +202,7 @@ struct BookFeed {
     asking: Asking,
     failures: u32,
     last_ticker: u64,
-    last_trade: u64,
+    trades: Sightings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,7 +260,7 @@ impl MarketFeed {
             asking: Asking::No,
             failures: 0,
             last_ticker: 0,
-            last_trade: 0,
+            trades: Sightings::default(),
         };
         Ok(Self {
             books: directory.listings().iter().map(book).collect(),
@@ -300,14 +301,25 @@ impl MarketFeed {
     }
     /// The ring must have this much room before a message is handed over.
     pub fn most_events_per_message(&self) -> usize {
-        parts(MAX_LEVELS).max(self.books.len() + 1)
+        // Of two copies the slower one's message can let go what the quicker one brought early.
+        let early = if self.is_doubled { self.most_events_early() } else { 0 };
+        parts(MAX_LEVELS).max(self.books.len() + 1) + early
     }
     /// The same for `on_snapshot`, which lets the kept updates go too.
     pub fn most_events_per_snapshot(&self) -> usize {
-        parts(MAX_LEVELS)
-            + 2 * self.config.kept_updates
-            + self.config.kept_levels.div_ceil(DepthMore::LEVELS)
-            + 1
+        parts(MAX_LEVELS) + self.most_events_kept() + 1
+    }
+    /// The ring must be this deep, whatever comes.
+    pub fn least_room(&self) -> usize {
+        parts(MAX_LEVELS).max(self.books.len() + 1)
+            + self.most_events_early()
+            + self.most_events_per_snapshot()
+    }
+    fn most_events_early(&self) -> usize {
+        self.most_events_kept() / 2 + 1
+    }
+    fn most_events_kept(&self) -> usize {
+        2 * self.config.kept_updates + self.config.kept_levels.div_ceil(DepthMore::LEVELS)
     }
     /// When `poll` has something to do next; `Nanos::MAX` for never.
     pub fn next_deadline(&self) -> Nanos {
@@ -453,7 +465,7 @@ impl MarketFeed {
             // A venue that restarts may count anew.
             for book in &mut self.books {
                 book.last_ticker = 0;
-                book.last_trade = 0;
+                book.trades = Sightings::default();
             }
         }
     }
@@ -485,13 +497,18 @@ impl MarketFeed {
         let body = match &message.body {
             MarketBody::Depth(header) => {
                 let stamps = Stamps { received, parsed, event_time: message.event_time };
-                let passage = book.sync.on_update(header, &self.levels, stamps);
-                if passage == Passage::Pass
-                    && let Some(listing) = self.directory.listings().get(message.row)
-                {
-                    put_depth(self.directory.venue(), listing.id, stamps, header, &self.levels, false, out);
-                } else {
-                    self.on_held(message.row, passage, received, out);
+                let passage = book.sync.on_update(header, &self.levels, stamps, redundant);
+                let (venue, listing) = (self.directory.venue(), self.directory.listings().get(message.row));
+                match (passage, listing) {
+                    (Passage::Pass | Passage::Joins, Some(listing)) => {
+                        put_depth(venue, listing.id, stamps, header, &self.levels, false, out);
+                        if passage == Passage::Joins {
+                            book.sync.take_kept(|kept, levels| {
+                                put_depth(venue, listing.id, kept.stamps, &kept.header, levels, false, out);
+                            });
+                        }
+                    }
+                    _ => self.on_held(message.row, passage, received, out),
                 }
                 return;
             }
@@ -504,11 +521,10 @@ impl MarketFeed {
                 Body::BookTicker(*ticker)
             }
             MarketBody::Trade(trade) => {
-                if redundant && trade.trade_id <= book.last_trade {
+                if !book.trades.is_first(trade.trade_id) && redundant {
                     self.counters.duplicates += 1;
                     return;
                 }
-                book.last_trade = trade.trade_id;
                 Body::Trade(*trade)
             }
             MarketBody::MarkPrice(mark) => Body::MarkPrice(*mark),
@@ -519,10 +535,10 @@ impl MarketFeed {
     /// An update that does not pass now.
     fn on_held<O: FeedOutput>(&mut self, row: usize, passage: Passage, now: Nanos, out: &mut O) {
         match passage {
-            Passage::Pass => return,
+            Passage::Pass | Passage::Joins => return,
             Passage::Stale if self.is_doubled => self.counters.duplicates += 1,
             Passage::Stale => self.counters.stale_updates += 1,
-            Passage::Kept => self.counters.kept_updates += 1,
+            Passage::Kept | Passage::Early => self.counters.kept_updates += 1,
             Passage::Overflow => self.counters.overflows += 1,
             Passage::Gap => {
                 self.counters.gaps += 1;

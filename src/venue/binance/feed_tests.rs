@@ -212,6 +212,62 @@ fn of_two_copies_the_first_arrival_wins() {
     assert_eq!((tickers, feed.counters().duplicates), (1, 3));
 }
 
+/// The quick copy breaks, the slow one carries on 300 ms behind, and the quick one returns: no rebuild, and no trade is lost or told twice.
+#[test]
+fn a_quick_copy_that_returns_ahead_of_a_lagging_one_costs_nothing() {
+    let config = FeedConfig { copies: 2, paths: PathStyle::Unified, ..Default::default() };
+    let (mut feed, mut out) = (feed(config), Heard::default());
+    let trade = |id: u64| {
+        format!(
+            r#"{{"e":"trade","E":9,"T":9,"s":"BTCUSDT","t":{id},"p":"10.0","q":"1","X":"MARKET","m":true}}"#
+        )
+    };
+    let (quick, slow) = (0, 1);
+    for copy in [quick, slow] {
+        feed.on_open(copy, at(0), &mut out);
+    }
+    let update = |id: u64| depth_text("BTCUSDT", id, id, id - 1);
+    give(&mut feed, quick, &update(10), at(1), &mut out).unwrap();
+    give(&mut feed, quick, &trade(100), at(1), &mut out).unwrap();
+    feed.on_snapshot(InstrumentId(0), Some(snapshot_text(10).as_bytes()), at(2), &mut out).unwrap();
+    feed.on_closed(quick, LinkState::Down, LinkReason::Reset, at(3), &mut out);
+    for id in [10, 11] {
+        give(&mut feed, slow, &update(id), at(10), &mut out).unwrap();
+    }
+    give(&mut feed, slow, &trade(101), at(10), &mut out).unwrap();
+    feed.on_open(quick, at(11), &mut out);
+    for id in [14, 15] {
+        give(&mut feed, quick, &update(id), at(12), &mut out).unwrap();
+    }
+    give(&mut feed, quick, &trade(104), at(12), &mut out).unwrap();
+    assert!(
+        feed.most_events_per_message()
+            > MarketFeed::new(Arc::new(directory(Product::LinearPerpetual)), FeedConfig::default())
+                .unwrap()
+                .most_events_per_message()
+    );
+    for id in [12, 13, 14] {
+        give(&mut feed, slow, &update(id), at(310), &mut out).unwrap();
+    }
+    for id in 102..=104 {
+        give(&mut feed, slow, &trade(id), at(310), &mut out).unwrap();
+    }
+    assert_eq!(out.story(0), ["S10", "10", "11", "12", "13", "14", "15"]);
+    let mut trades: Vec<u64> = out
+        .events
+        .iter()
+        .filter_map(|event| match event.body {
+            Body::Trade(trade) => Some(trade.trade_id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(trades, [100, 101, 104, 102, 103], "each once, as it came");
+    trades.sort_unstable();
+    trades.dedup();
+    assert_eq!(trades.len(), 5);
+    assert_eq!((feed.counters().gaps, feed.counters().resyncs, out.snapshots.len()), (0, 0, 1));
+}
+
 #[test]
 fn a_venue_that_announces_its_shutdown_gets_its_connection_renewed() {
     let (mut feed, mut out) = (feed(FeedConfig::default()), Heard::default());

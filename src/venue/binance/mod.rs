@@ -20,6 +20,7 @@ pub mod parse;
 pub mod private;
 mod reports;
 pub mod scan;
+mod sightings;
 pub mod sign;
 mod spot;
 mod usdm;
