@@ -127,6 +127,10 @@ impl<D: Dial> PrivateLink<D> {
                     let received = Nanos::new(message.received_at);
                     let read = self.stream.on_message(message.payload, received, || clock.now(), out);
                     match read {
+                        Ok(PrivateMessage::LoggedOn) => {
+                            self.stream.subscribe(now, &mut self.frame);
+                            self.send_frame(at, now, out);
+                        }
                         Ok(PrivateMessage::Subscribed) => {
                             connection.proved();
                             self.works(now);
@@ -177,9 +181,14 @@ impl<D: Dial> PrivateLink<D> {
         } else {
             self.stream.on_open(now, &mut self.frame, out)
         };
-        if !subscribes {
-            return self.works(now);
+        match subscribes {
+            true => self.send_frame(at, now, out),
+            false => self.works(now),
         }
+    }
+
+    #[cold]
+    fn send_frame<C: Clock>(&mut self, at: usize, now: Nanos, out: &mut Output<C>) {
         let socket = self.connections.get_mut(at).and_then(|connection| connection.socket.as_mut());
         if let Some(Err(error)) = socket.map(|socket| socket.send_text(&self.frame)) {
             let text = format_args!("private: the subscription could not be sent: {error}");

@@ -684,15 +684,15 @@ const DAMAGES: [&str; 5] = ["cut off", "another type", "a field missing", "a hug
 fn damage_to_a_published_payload_is_refused_and_never_panics() {
     let mut accepted = Vec::new();
     for (name, product, reader, text) in files() {
-        if REFUSED.iter().any(|(file, _)| *file == name) {
-            continue;
-        }
+        // One that is refused as it stands may be refused for the same reason when it is damaged: of it only that nothing panics is asked.
+        let as_it_stands = REFUSED.iter().any(|(file, _)| *file == name);
         let json: Value = serde_json::from_str(&text).unwrap();
         let directory = Arc::new(directory_of(&json, product));
         let read = |text: &str| meaning(product, reader, &directory, text.as_bytes());
-        let whole = read(&text).unwrap();
+        let whole = if as_it_stands { String::new() } else { read(&text).unwrap() };
         // What is not read in a message that we ignore, or in a refusal, may be anything.
-        let ignored = whole.contains("nothing told")
+        let ignored = as_it_stands
+            || whole.contains("nothing told")
             || whole == "Other"
             || whole.starts_with("Ack")
             || matches!(reader, Reader::Rest(_, 400..) | Reader::Logon);
@@ -701,7 +701,10 @@ fn damage_to_a_published_payload_is_refused_and_never_panics() {
         for at in (0..text.len()).step_by(step).filter(|at| text.is_char_boundary(*at)) {
             let cut = read(&text[..at]);
             // Over REST the status alone decides about a body that cannot be read.
-            assert!(cut.is_err() || matches!(reader, Reader::Rest(_, 400..)), "{name} cut at {at}: {cut:?}");
+            assert!(
+                cut.is_err() || as_it_stands || matches!(reader, Reader::Rest(_, 400..)),
+                "{name} cut at {at}: {cut:?}"
+            );
             refused[0] += 1;
         }
         let mut places = Vec::new();
@@ -728,7 +731,7 @@ fn damage_to_a_published_payload_is_refused_and_never_panics() {
             let deep: Value = (0..100).fold(Value::Null, |inner, _| Value::from(vec![inner]));
             let nested = read(&text_of(&with(&json, place, Some(deep))));
             assert!(
-                nested.is_err() || matches!(reader, Reader::Rest(_, 400..)),
+                nested.is_err() || as_it_stands || matches!(reader, Reader::Rest(_, 400..)),
                 "{name} nested at {place:?}"
             );
             refused[4] += 1;

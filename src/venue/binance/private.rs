@@ -5,10 +5,11 @@
 //! How the two products open it:
 //!
 //! ```text
-//! USD-M   a listen key from REST, then the connection itself is the stream                         up when it opens
-//! spot    a connection to the WebSocket API, and on it userDataStream.subscribe.signature          up when that is answered
+//! USD-M                  a listen key from REST, then the connection itself is the stream                   up when it opens
+//! spot, an Ed25519 key   on the WebSocket API session.logon, and when it is answered userDataStream.subscribe    up when that is answered
+//! spot, any other key    on the WebSocket API userDataStream.subscribe.signature: these cannot log on            up when that is answered
 //! ```
-//! The signed subscription works with every kind of key and needs no logon before it. What the messages mean stands in `usdm/reports.rs`
+//! What the messages mean stands in `usdm/reports.rs`
 //! and `spot/reports.rs`. An event's time here is `T`, when the matching engine did it: read-backs say their `updateTime` in the same terms.
 //! (USD-M "User Data Streams / Connect"; Spot "WebSocket API / User Data Stream requests".)
 
@@ -35,9 +36,11 @@ pub enum PrivateMessage {
     Order,
     Account,
     TradeLite,
+    /// The venue took the logon: now `subscribe`.
+    LoggedOn,
     /// The venue took the subscription: the stream is up.
     Subscribed,
-    /// The venue refused the subscription: close the connection.
+    /// The venue refused the logon or the subscription: close the connection.
     Refused {
         code: i64,
     },
@@ -90,7 +93,8 @@ struct Subscription {
     due: Nanos,
 }
 
-/// The id of the subscription request.
+/// The ids of the requests.
+const LOGON_ID: &str = "private-logon";
 const SUBSCRIBE_ID: &str = "private";
 const ANSWER_TIMEOUT: Nanos = Nanos::from_secs(5);
 
@@ -108,7 +112,7 @@ impl PrivateStream {
         }
     }
 
-    /// The stream of this product: on spot, a subscription signed by `credentials`.
+    /// The stream of this product: on spot, a subscription by `credentials`.
     pub fn of_product(
         directory: Arc<Directory>,
         connection: u8,
@@ -153,15 +157,29 @@ impl PrivateStream {
         }
     }
 
-    /// The WebSocket handshake is done. `true`: send `frame`, which subscribes; else the stream is up already.
+    /// The WebSocket handshake is done. `true`: send `frame`, which logs on or subscribes; else the stream is up already.
     pub fn on_open<O: EventSink>(&mut self, now: Nanos, frame: &mut Vec<u8>, out: &mut O) -> bool {
         let Some(subscription) = &mut self.subscription else {
             out.event(self.link(LinkState::Up, LinkReason::None, now));
             return false;
         };
         subscription.due = now + ANSWER_TIMEOUT;
-        subscription.request(now, frame);
+        match subscription.credentials.signer().can_log_on() {
+            true => subscription.signed(LOGON_ID, "session.logon", now, frame),
+            false => subscription.signed(SUBSCRIBE_ID, "userDataStream.subscribe.signature", now, frame),
+        }
         true
+    }
+
+    /// The logon was answered: send `frame`, which subscribes.
+    pub fn subscribe(&mut self, now: Nanos, frame: &mut Vec<u8>) {
+        if let Some(subscription) = &mut self.subscription {
+            subscription.due = now + ANSWER_TIMEOUT;
+        }
+        frame.clear();
+        frame.extend_from_slice(b"{\"id\":\"");
+        frame.extend_from_slice(SUBSCRIBE_ID.as_bytes());
+        frame.extend_from_slice(b"\",\"method\":\"userDataStream.subscribe\"}");
     }
 
     /// Keeps the deadline of the subscription. `true`: no answer came, close the connection.
@@ -238,11 +256,11 @@ impl PrivateStream {
 }
 
 impl Subscription {
-    fn request(&mut self, now: Nanos, frame: &mut Vec<u8>) {
+    fn signed(&mut self, id: &str, method: &str, now: Nanos, frame: &mut Vec<u8>) {
         frame.clear();
-        frame.extend_from_slice(b"{\"id\":\"");
-        frame.extend_from_slice(SUBSCRIBE_ID.as_bytes());
-        frame.extend_from_slice(b"\",\"method\":\"userDataStream.subscribe.signature\",\"params\":{");
+        for part in ["{\"id\":\"", id, "\",\"method\":\"", method, "\",\"params\":{"] {
+            frame.extend_from_slice(part.as_bytes());
+        }
         self.payload.clear();
         let mut params = JsonParams { json: frame, payload: Some(&mut self.payload) };
         params.text("apiKey", self.credentials.api_key());
@@ -254,16 +272,18 @@ impl Subscription {
     }
 }
 
-/// The answer to the subscription, where this text is one. `{"id":..,"status":200,"result":{"subscriptionId":0}}`.
+/// The answer to the logon or the subscription, where this text is one. `{"id":..,"status":200,"result":{"subscriptionId":0}}`.
 fn answer(json: Json<'_, '_>, subscribes: bool) -> Result<Option<PrivateMessage>, JsonError> {
     if !subscribes || !json.has("status") {
         return Ok(None);
     }
-    if json.text_or_empty("id").ok() != Some(SUBSCRIBE_ID) {
-        return Ok(Some(PrivateMessage::Other));
-    }
+    let taken = match json.text_or_empty("id") {
+        Ok(LOGON_ID) => PrivateMessage::LoggedOn,
+        Ok(SUBSCRIBE_ID) => PrivateMessage::Subscribed,
+        _ => return Ok(Some(PrivateMessage::Other)),
+    };
     Ok(Some(match (json.uint("status")?, json.field("error")) {
-        (200, None) => PrivateMessage::Subscribed,
+        (200, None) => taken,
         (status, None) => PrivateMessage::Refused { code: i64::try_from(status).unwrap_or(i64::MAX) },
         (_, Some(error)) => PrivateMessage::Refused { code: error.int("code")? },
     }))

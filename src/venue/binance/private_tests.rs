@@ -242,30 +242,54 @@ fn spot_kinds_and_their_trigger_are_told_apart() {
 
 #[test]
 fn a_spot_stream_is_up_only_when_its_subscription_was_answered() {
-    let credentials = || {
-        let signer = crate::venue::binance::sign::tests::ed25519().0;
-        Arc::new(Credentials::new("theKey", signer).unwrap())
+    let spot = |signer| {
+        let credentials = Arc::new(Credentials::new("theKey", signer).unwrap());
+        PrivateStream::of_product(Arc::new(directory(Product::Spot)), 0, credentials, Some(5_000))
     };
-    let stream =
-        || PrivateStream::of_product(Arc::new(directory(Product::Spot)), 0, credentials(), Some(5_000));
+    let stream = || spot(crate::venue::binance::sign::tests::ed25519().0);
     let now = Nanos::from_millis(1_700_000_000_123);
+    let params = r#""params":{"apiKey":"theKey","recvWindow":5000,"timestamp":1700000000000,"signature":""#;
+    let up = |events: &[Event]| matches!(events, [Event { body: Body::Link(link), .. }] if link.state == LinkState::Up);
+    let taken = br#"{"id":"private","status":200,"result":{"subscriptionId":0}}"#;
+
+    // A key that can log on signs once, and subscribes by its session.
     let (mut one, mut frame, mut events) = (stream(), Vec::new(), Vec::<Event>::new());
     assert!(!one.needs_listen_key());
     assert_eq!(one.path(true, ""), "/ws-api/v3");
     one.set_clock_offset(-123);
     assert!(one.on_open(now, &mut frame, &mut events) && events.is_empty());
     let text = String::from_utf8(frame.clone()).unwrap();
-    let expected = r#"{"id":"private","method":"userDataStream.subscribe.signature","params":{"apiKey":"theKey","recvWindow":5000,"timestamp":1700000000000,"signature":""#;
-    assert!(text.starts_with(expected), "{text}");
-    let answer = br#"{"id":"private","status":200,"result":{"subscriptionId":0}}"#;
-    assert_eq!(one.on_message(answer, now, || now, &mut events), Ok(PrivateMessage::Subscribed));
-    assert!(matches!(events[..], [Event { body: Body::Link(link), .. }] if link.state == LinkState::Up));
+    assert!(
+        text.starts_with(&format!(r#"{{"id":"private-logon","method":"session.logon",{params}"#)),
+        "{text}"
+    );
+    let logged_on =
+        br#"{"id":"private-logon","status":200,"result":{"apiKey":"theKey","authorizedSince":1}}"#;
+    assert_eq!(one.on_message(logged_on, now, || now, &mut events), Ok(PrivateMessage::LoggedOn));
+    assert!(events.is_empty(), "nothing is subscribed yet");
+    let later = now + Nanos::from_secs(4);
+    one.subscribe(later, &mut frame);
+    assert_eq!(frame, br#"{"id":"private","method":"userDataStream.subscribe"}"#);
+    assert!(!one.poll(now + Nanos::from_secs(6)), "the subscription has a time of its own");
+    assert_eq!(one.on_message(taken, later, || later, &mut events), Ok(PrivateMessage::Subscribed));
+    assert!(up(&events));
     assert!(!one.poll(now + Nanos::from_secs(60)), "it was answered");
+
+    // One that cannot signs its subscription.
+    let hmac = crate::venue::binance::sign::Signer::from_key_text("a secret of letters").unwrap();
+    let (mut other, mut events) = (spot(hmac), Vec::<Event>::new());
+    other.set_clock_offset(-123);
+    assert!(other.on_open(now, &mut frame, &mut events));
+    let text = String::from_utf8(frame.clone()).unwrap();
+    let method = "userDataStream.subscribe.signature";
+    assert!(text.starts_with(&format!(r#"{{"id":"private","method":"{method}",{params}"#)), "{text}");
+    assert_eq!(other.on_message(taken, now, || now, &mut events), Ok(PrivateMessage::Subscribed));
+    assert!(up(&events));
 
     let (mut two, mut events) = (stream(), Vec::<Event>::new());
     assert!(two.on_open(now, &mut frame, &mut events));
     assert!(!two.poll(now + Nanos::from_secs(4)) && two.poll(now + Nanos::from_secs(5)), "no answer");
-    let refusal = br#"{"id":"private","status":401,"error":{"code":-2015,"msg":"Invalid API-key."}}"#;
+    let refusal = br#"{"id":"private-logon","status":401,"error":{"code":-2015,"msg":"Invalid API-key."}}"#;
     assert_eq!(
         two.on_message(refusal, now, || now, &mut events),
         Ok(PrivateMessage::Refused { code: -2015 })
@@ -278,7 +302,9 @@ fn a_spot_stream_is_up_only_when_its_subscription_was_answered() {
 
     // USD-M: the connection itself is the stream.
     let usd_m = Arc::new(directory(Product::LinearPerpetual));
-    let mut key = PrivateStream::of_product(usd_m, 0, credentials(), None);
+    let signer = crate::venue::binance::sign::tests::ed25519().0;
+    let credentials = Arc::new(Credentials::new("theKey", signer).unwrap());
+    let mut key = PrivateStream::of_product(usd_m, 0, credentials, None);
     assert!(key.needs_listen_key() && !key.on_open(now, &mut frame, &mut events));
     assert_eq!(key.path(true, "abc"), "/private/ws?listenKey=abc");
     assert_eq!(key.path(false, "abc"), "/ws/abc");

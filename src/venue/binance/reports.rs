@@ -4,10 +4,13 @@
 use super::json::{Json, JsonError};
 use super::private::PrivateCounters;
 use super::wire::{self, Known};
-use crate::core::event::{Body, Event, PositionSide, ReportFlags, Source};
+use crate::core::event::{
+    Body, Event, Execution, OrderKind, OrderReport, PositionSide, ReportFlags, Side, Source, TimeInForce,
+    VenueStatus,
+};
 use crate::core::id::{AssetId, ClientOrderId, InstrumentId, VenueOrderId};
 use crate::core::instrument::InstrumentDefinition;
-use crate::core::num::{Price, Quantity};
+use crate::core::num::{CASH_DECIMALS, Price, Quantity};
 use crate::core::time::Nanos;
 use crate::venue::Directory;
 
@@ -102,6 +105,65 @@ impl<T: PartialEq> Recent<T> {
             None => false,
         }
     }
+}
+
+/// An order's state without any trade: what a report that tells no more leaves as it is.
+pub const STATE: OrderReport = OrderReport {
+    client_order_id: ClientOrderId::NONE,
+    venue_order_id: VenueOrderId(0),
+    price: Price::ZERO,
+    quantity: Quantity::ZERO,
+    cumulative_quantity: Quantity::ZERO,
+    last_quantity: Quantity::ZERO,
+    last_price: Price::ZERO,
+    trade_id: 0,
+    fee: 0,
+    fee_asset: AssetId::NONE,
+    execution: Execution::Status,
+    status: VenueStatus::Other,
+    kind: OrderKind::Other,
+    time_in_force: TimeInForce::GoodTillCancel,
+    side: Side::Buy,
+    flags: ReportFlags(0),
+};
+
+/// What ORDER_TRADE_UPDATE and executionReport say under the same letters. Whose order it is and of what kind each product says in its own way.
+pub fn streamed(
+    reading: &mut Reading<'_>,
+    order: Json<'_, '_>,
+    grid: &InstrumentDefinition,
+) -> Result<OrderReport, JsonError> {
+    Ok(OrderReport {
+        venue_order_id: VenueOrderId(order.uint("i")?),
+        price: price(order, "p", grid)?,
+        quantity: quantity(order, "q", grid)?,
+        cumulative_quantity: quantity(order, "z", grid)?,
+        last_quantity: quantity(order, "l", grid)?,
+        last_price: price(order, "L", grid)?,
+        // -1 stands for "no trade", on spot.
+        trade_id: u64::try_from(order.int("t")?).unwrap_or(0),
+        fee: if order.field("n").is_some() { order.decimal("n", CASH_DECIMALS)? } else { 0 },
+        fee_asset: reading.asset(order.text_or_empty("N")?),
+        execution: reading.known(wire::execution(order.text("x")?)),
+        status: reading.known(wire::venue_status(order.text("X")?)),
+        side: wire::side(order.text("S")?).ok_or(JsonError::Unknown { field: "S" })?,
+        ..STATE
+    })
+}
+
+/// What "Query Order" says under the same names at both products.
+pub fn read_back(order: Json<'_, '_>, grid: &InstrumentDefinition) -> Result<OrderReport, JsonError> {
+    Ok(OrderReport {
+        client_order_id: ClientOrderId::from_text(order.text("clientOrderId")?.as_bytes()),
+        venue_order_id: VenueOrderId(order.uint("orderId")?),
+        price: price(order, "price", grid)?,
+        quantity: quantity(order, "origQty", grid)?,
+        cumulative_quantity: quantity(order, "executedQty", grid)?,
+        status: wire::venue_status(order.text("status")?).value,
+        time_in_force: wire::time_in_force(order.text("timeInForce")?).value,
+        side: wire::side(order.text("side")?).ok_or(JsonError::Unknown { field: "side" })?,
+        ..STATE
+    })
 }
 
 pub fn price(

@@ -81,6 +81,7 @@ async fn the_private_stream_reads_without_a_doubt() {
             PrivateMessage::Account | PrivateMessage::TradeLite => {}
             PrivateMessage::Foreign
             | PrivateMessage::KeyExpired
+            | PrivateMessage::LoggedOn
             | PrivateMessage::Subscribed
             | PrivateMessage::Refused { .. }
             | PrivateMessage::ShuttingDown => panic!("{text}"),

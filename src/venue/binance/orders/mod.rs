@@ -484,6 +484,22 @@ fn order_params<S: ParamSink>(
     }
 }
 
+/// A request that says which order and no more: a cancellation, at both products.
+#[inline(always)]
+pub(super) fn by_its_id<S: ParamSink>(
+    dispatch: &Dispatch,
+    listing: &Listing,
+    envelope: &RequestEnvelope<'_>,
+    to: &mut S,
+) -> Result<(), EncodeError> {
+    envelope.api_key(to);
+    order_id(dispatch, "orderId", "origClientOrderId", to)?;
+    envelope.recv_window(to);
+    to.text("symbol", listing.symbol());
+    envelope.timestamp(to);
+    Ok(())
+}
+
 /// The venue's number where it is known: it prevails there anyway. Else our text.
 #[inline(always)]
 pub(super) fn order_id<S: ParamSink>(

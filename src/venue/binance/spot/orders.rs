@@ -18,7 +18,7 @@
 )]
 
 use super::super::orders::params::{ParamSink, RequestEnvelope};
-use super::super::orders::{EncodeError, Endpoint, order_id};
+use super::super::orders::{EncodeError, Endpoint, by_its_id, order_id};
 use super::super::wire;
 use crate::core::dispatch::{Dispatch, DispatchFlags};
 use crate::core::event::{OrderKind, PositionSide, RequestKind, TimeInForce, TriggerBy};
@@ -56,14 +56,7 @@ pub fn params<S: ParamSink>(
             envelope.api_key(to);
             order(dispatch, listing, envelope, to)
         }
-        RequestKind::Cancel => {
-            envelope.api_key(to);
-            order_id(dispatch, "orderId", "origClientOrderId", to)?;
-            envelope.recv_window(to);
-            to.text("symbol", listing.symbol());
-            envelope.timestamp(to);
-            Ok(())
-        }
+        RequestKind::Cancel => by_its_id(dispatch, listing, envelope, to),
         RequestKind::Replace if dispatch.flags.has(DispatchFlags::SHRINKS) => {
             envelope.api_key(to);
             // Without it the venue would make an id of its own.

@@ -12,15 +12,15 @@
 
 use super::super::json::{Json, JsonError};
 use super::super::private::PrivateMessage;
-use super::super::reports::{Reading, price, quantity};
+use super::super::reports::{Reading, read_back, streamed};
 use super::super::wire;
 use super::orders::REPLACING;
 use crate::core::event::{
     BalanceCause, BalanceReport, Body, Execution, OrderKind, OrderReport, ReportFlags, TimeInForce,
     VenueStatus,
 };
-use crate::core::id::{AssetId, ClientOrderId, InstrumentId, VenueOrderId};
-use crate::core::num::{CASH_DECIMALS, Price, Quantity};
+use crate::core::id::{ClientOrderId, InstrumentId};
+use crate::core::num::CASH_DECIMALS;
 use crate::core::time::Nanos;
 use crate::venue::Listing;
 
@@ -33,8 +33,8 @@ pub fn order(reading: &mut Reading<'_>, order: Json<'_, '_>) -> Result<PrivateMe
     let (cause, original) = (order.text("c")?, order.text_or_empty("C")?);
     let text = if original.is_empty() { cause } else { original };
     let client_order_id = ClientOrderId::from_text(text.as_bytes());
-    let mut execution = reading.known(wire::execution(order.text("x")?));
-    let mut status = reading.known(wire::venue_status(order.text("X")?));
+    let streamed = streamed(reading, order, grid)?;
+    let (mut execution, mut status) = (streamed.execution, streamed.status);
     match execution {
         Execution::Cancelled if cause.starts_with(REPLACING) => {
             reading.memory.replacing.remember(client_order_id);
@@ -56,16 +56,6 @@ pub fn order(reading: &mut Reading<'_>, order: Json<'_, '_>) -> Result<PrivateMe
         .with(ReportFlags::TRIGGERED, kind.is_conditional() && order.flag_or("w", false)?);
     let report = OrderReport {
         client_order_id,
-        venue_order_id: VenueOrderId(order.uint("i")?),
-        price: price(order, "p", grid)?,
-        quantity: quantity(order, "q", grid)?,
-        cumulative_quantity: quantity(order, "z", grid)?,
-        last_quantity: quantity(order, "l", grid)?,
-        last_price: price(order, "L", grid)?,
-        // -1 stands for "no trade".
-        trade_id: u64::try_from(order.int("t")?).unwrap_or(0),
-        fee: if order.field("n").is_some() { order.decimal("n", CASH_DECIMALS)? } else { 0 },
-        fee_asset: reading.asset(order.text_or_empty("N")?),
         execution,
         status,
         kind,
@@ -74,8 +64,8 @@ pub fn order(reading: &mut Reading<'_>, order: Json<'_, '_>) -> Result<PrivateMe
         } else {
             reading.known(wire::time_in_force(order.text("f")?))
         },
-        side: wire::side(order.text("S")?).ok_or(JsonError::Unknown { field: "S" })?,
         flags,
+        ..streamed
     };
     let time = Nanos::from_millis(order.uint("T")?);
     reading.put(listing.id, time, Body::Order(report))?;
@@ -110,7 +100,6 @@ pub fn account(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<PrivateM
 
 /// An order as REST and the WebSocket API answer it: a state read back, not news.
 pub fn order_read_back(order: Json<'_, '_>, listing: &Listing) -> Result<(OrderReport, Nanos), JsonError> {
-    let grid = &listing.definition;
     let kind_text = order.text("type")?;
     let trails = order.field("trailingDelta").is_some_and(|delta| delta.as_uint() != Some(0));
     let kind = kind(wire::spot_order_kind(kind_text).value, trails);
@@ -118,27 +107,9 @@ pub fn order_read_back(order: Json<'_, '_>, listing: &Listing) -> Result<(OrderR
     let flags = ReportFlags::default()
         .with(ReportFlags::TRIGGERED, kind.is_conditional() && works)
         .with(ReportFlags::HYDRATED, true);
-    let report = OrderReport {
-        client_order_id: ClientOrderId::from_text(order.text("clientOrderId")?.as_bytes()),
-        venue_order_id: VenueOrderId(order.uint("orderId")?),
-        price: price(order, "price", grid)?,
-        quantity: quantity(order, "origQty", grid)?,
-        cumulative_quantity: quantity(order, "executedQty", grid)?,
-        last_quantity: Quantity::ZERO,
-        last_price: Price::ZERO,
-        trade_id: 0,
-        fee: 0,
-        fee_asset: AssetId::NONE,
-        execution: Execution::Status,
-        status: wire::venue_status(order.text("status")?).value,
-        kind,
-        time_in_force: if kind_text == "LIMIT_MAKER" {
-            TimeInForce::PostOnly
-        } else {
-            wire::time_in_force(order.text("timeInForce")?).value
-        },
-        side: wire::side(order.text("side")?).ok_or(JsonError::Unknown { field: "side" })?,
-        flags,
-    };
+    let mut report = OrderReport { kind, flags, ..read_back(order, &listing.definition)? };
+    if kind_text == "LIMIT_MAKER" {
+        report.time_in_force = TimeInForce::PostOnly;
+    }
     Ok((report, Nanos::from_millis(order.uint_or("updateTime", 0)?)))
 }

@@ -18,7 +18,7 @@
 )]
 
 use super::super::orders::params::{ParamSink, RequestEnvelope};
-use super::super::orders::{EncodeError, Endpoint, order_id};
+use super::super::orders::{EncodeError, Endpoint, by_its_id, order_id};
 use super::super::wire;
 use crate::core::dispatch::{Dispatch, DispatchFlags};
 use crate::core::event::{OrderKind, PositionSide, RequestKind, TimeInForce, TriggerBy};
@@ -57,7 +57,7 @@ pub fn params<S: ParamSink>(
         (RequestKind::Cancel, true) if dispatch.venue_order_id.0 == 0 => {
             cancel_algo(dispatch, listing, envelope, to)
         }
-        (RequestKind::Cancel, _) => cancel(dispatch, listing, envelope, to),
+        (RequestKind::Cancel, _) => by_its_id(dispatch, listing, envelope, to),
         (RequestKind::Replace, _) => modify(dispatch, listing, envelope, to),
     }
 }
@@ -69,29 +69,15 @@ fn new_order<S: ParamSink>(
     envelope: &RequestEnvelope<'_>,
     to: &mut S,
 ) -> Result<(), EncodeError> {
-    let grid = &listing.definition;
     let client_order_id = dispatch.client_order_id.text().ok_or(EncodeError::NoId)?;
     let kind = wire::order_kind_text(Product::LinearPerpetual, dispatch.kind, false);
     let kind = kind.ok_or(EncodeError::Unsupported)?;
-    let priced = dispatch.kind == OrderKind::Limit;
     envelope.api_key(to);
-    if priced {
+    if dispatch.kind.is_priced() {
         good_till_date(dispatch, to)?;
     }
     to.text("newClientOrderId", client_order_id);
-    position_side(dispatch, to);
-    if priced {
-        to.steps("price", &grid.tick, dispatch.price.raw());
-    }
-    to.steps("quantity", &grid.lot, dispatch.quantity.raw());
-    envelope.recv_window(to);
-    reduce_only(dispatch, to);
-    to.text("side", wire::side_text(dispatch.side));
-    to.text("symbol", listing.symbol());
-    if priced {
-        to.text("timeInForce", wire::time_in_force_text(dispatch.time_in_force));
-    }
-    envelope.timestamp(to);
+    position_side_to_timestamp(dispatch, listing, envelope, to);
     to.text("type", kind);
     Ok(())
 }
@@ -107,8 +93,6 @@ fn new_algo<S: ParamSink>(
     let kind = wire::order_kind_text(Product::LinearPerpetual, dispatch.kind, false);
     let kind = kind.ok_or(EncodeError::Unsupported)?;
     let trails = dispatch.kind == OrderKind::TrailingStop;
-    let closes = dispatch.flags.has(DispatchFlags::CLOSE_POSITION);
-    let priced = dispatch.kind.is_priced();
     if trails && !dispatch.stop_price.is_zero() {
         to.steps("activatePrice", &grid.tick, dispatch.stop_price.raw());
     }
@@ -118,12 +102,38 @@ fn new_algo<S: ParamSink>(
         to.percent("callbackRate", dispatch.callback);
     }
     to.text("clientAlgoId", client_algo_id);
-    if closes {
+    if dispatch.flags.has(DispatchFlags::CLOSE_POSITION) {
         to.text("closePosition", "true");
     }
-    if priced {
+    if dispatch.kind.is_priced() {
         good_till_date(dispatch, to)?;
     }
+    position_side_to_timestamp(dispatch, listing, envelope, to);
+    if !trails {
+        to.steps("triggerPrice", &grid.tick, dispatch.stop_price.raw());
+    }
+    to.text("type", kind);
+    to.text(
+        "workingType",
+        match dispatch.trigger_by {
+            TriggerBy::LastPrice => "CONTRACT_PRICE",
+            TriggerBy::MarkPrice => "MARK_PRICE",
+        },
+    );
+    Ok(())
+}
+
+/// What every new order says between these two keys.
+#[inline(always)]
+fn position_side_to_timestamp<S: ParamSink>(
+    dispatch: &Dispatch,
+    listing: &Listing,
+    envelope: &RequestEnvelope<'_>,
+    to: &mut S,
+) {
+    let grid = &listing.definition;
+    let priced = dispatch.kind.is_priced();
+    let closes = dispatch.kind.is_conditional() && dispatch.flags.has(DispatchFlags::CLOSE_POSITION);
     position_side(dispatch, to);
     if priced {
         to.steps("price", &grid.tick, dispatch.price.raw());
@@ -142,18 +152,6 @@ fn new_algo<S: ParamSink>(
         to.text("timeInForce", wire::time_in_force_text(dispatch.time_in_force));
     }
     envelope.timestamp(to);
-    if !trails {
-        to.steps("triggerPrice", &grid.tick, dispatch.stop_price.raw());
-    }
-    to.text("type", kind);
-    to.text(
-        "workingType",
-        match dispatch.trigger_by {
-            TriggerBy::LastPrice => "CONTRACT_PRICE",
-            TriggerBy::MarkPrice => "MARK_PRICE",
-        },
-    );
-    Ok(())
 }
 
 #[inline(always)]
@@ -170,21 +168,6 @@ fn modify<S: ParamSink>(
     to.steps("quantity", &grid.lot, dispatch.quantity.raw());
     envelope.recv_window(to);
     to.text("side", wire::side_text(dispatch.side));
-    to.text("symbol", listing.symbol());
-    envelope.timestamp(to);
-    Ok(())
-}
-
-#[inline(always)]
-fn cancel<S: ParamSink>(
-    dispatch: &Dispatch,
-    listing: &Listing,
-    envelope: &RequestEnvelope<'_>,
-    to: &mut S,
-) -> Result<(), EncodeError> {
-    envelope.api_key(to);
-    order_id(dispatch, "orderId", "origClientOrderId", to)?;
-    envelope.recv_window(to);
     to.text("symbol", listing.symbol());
     envelope.timestamp(to);
     Ok(())

@@ -17,15 +17,15 @@
 use super::super::json::{Json, JsonError};
 use super::super::private::PrivateMessage;
 use super::super::reports::{
-    Reading, position_flags, price, price_or_zero, quantity, quantity_or_zero, venue_made,
+    Reading, STATE, position_flags, price, price_or_zero, quantity, quantity_or_zero, read_back, streamed,
+    venue_made,
 };
 use super::super::wire::{self, Known};
 use crate::core::event::{
-    BalanceReport, Body, Execution, OrderKind, OrderReport, PositionReport, ReportFlags, TimeInForce,
-    VenueStatus,
+    BalanceReport, Body, Execution, OrderReport, PositionReport, ReportFlags, VenueStatus,
 };
-use crate::core::id::{AssetId, ClientOrderId, InstrumentId, VenueOrderId};
-use crate::core::num::{CASH_DECIMALS, Price, Quantity};
+use crate::core::id::{ClientOrderId, InstrumentId, VenueOrderId};
+use crate::core::num::CASH_DECIMALS;
 use crate::core::time::Nanos;
 use crate::venue::Listing;
 
@@ -38,9 +38,8 @@ pub fn order(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<PrivateMes
     };
     let grid = &listing.definition;
     let text = order.text("c")?;
-    let number = VenueOrderId(order.uint("i")?);
-    let spawned_by = reading.memory.spawned_by(number);
-    let status_text = order.text("X")?;
+    let streamed = streamed(reading, order, grid)?;
+    let spawned_by = reading.memory.spawned_by(streamed.venue_order_id);
     let kind_text = order.text("o")?;
     let now_a = reading.known(wire::order_kind(kind_text));
     // What it was sent as: a stop that has triggered is a market or a limit order by `o`.
@@ -56,21 +55,10 @@ pub fn order(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<PrivateMes
         .with(ReportFlags::TRIGGERED, triggered);
     let report = OrderReport {
         client_order_id: spawned_by.unwrap_or_else(|| ClientOrderId::from_text(text.as_bytes())),
-        venue_order_id: number,
-        price: price(order, "p", grid)?,
-        quantity: quantity(order, "q", grid)?,
-        cumulative_quantity: quantity(order, "z", grid)?,
-        last_quantity: quantity(order, "l", grid)?,
-        last_price: price(order, "L", grid)?,
-        trade_id: u64::try_from(order.int("t")?).unwrap_or(0),
-        fee: if order.field("n").is_some() { order.decimal("n", CASH_DECIMALS)? } else { 0 },
-        fee_asset: reading.asset(order.text_or_empty("N")?),
-        execution: reading.known(wire::execution(order.text("x")?)),
-        status: reading.known(wire::venue_status(status_text)),
         kind: if sent_as.is_conditional() { sent_as } else { now_a },
         time_in_force: reading.known(wire::time_in_force(order.text("f")?)),
-        side: wire::side(order.text("S")?).ok_or(JsonError::Unknown { field: "S" })?,
-        flags: venue_made(flags, text, kind_text, status_text),
+        flags: venue_made(flags, text, kind_text, order.text("X")?),
+        ..streamed
     };
     reading.put(listing.id, time, Body::Order(report))?;
     Ok(PrivateMessage::Order)
@@ -101,17 +89,13 @@ pub fn algo(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<PrivateMess
         price: price_or_zero(order, "p", grid)?,
         quantity: quantity_or_zero(order, "q", grid)?,
         cumulative_quantity: quantity_or_zero(order, "aq", grid)?,
-        last_quantity: Quantity::ZERO,
-        last_price: Price::ZERO,
-        trade_id: 0,
-        fee: 0,
-        fee_asset: AssetId::NONE,
         execution: life.execution,
         status: life.status,
         kind: reading.known(wire::order_kind(order.text("o")?)),
         time_in_force: reading.known(wire::time_in_force(order.text("f")?)),
         side: wire::side(order.text("S")?).ok_or(JsonError::Unknown { field: "S" })?,
         flags,
+        ..STATE
     };
     reading.put(listing.id, time, Body::Order(report))?;
     Ok(PrivateMessage::Order)
@@ -205,19 +189,14 @@ pub fn trade_lite(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<Priva
         venue_order_id: number,
         price: price(data, "p", grid)?,
         quantity: quantity(data, "q", grid)?,
-        // Not said: the trade alone.
-        cumulative_quantity: Quantity::ZERO,
         last_quantity: quantity(data, "l", grid)?,
         last_price: price(data, "L", grid)?,
         trade_id: data.uint("t")?,
-        fee: 0,
-        fee_asset: AssetId::NONE,
         execution: Execution::Trade,
-        status: VenueStatus::Other,
-        kind: OrderKind::Other,
-        time_in_force: TimeInForce::GoodTillCancel,
         side: wire::side(data.text("S")?).ok_or(JsonError::Unknown { field: "S" })?,
         flags: venue_made(flags, text, "", ""),
+        // Not said: how the order stands.
+        ..STATE
     };
     reading.put(listing.id, Nanos::from_millis(data.uint("T")?), Body::Order(report))?;
     Ok(PrivateMessage::TradeLite)
@@ -225,7 +204,6 @@ pub fn trade_lite(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<Priva
 
 /// An order as REST and the WebSocket API answer it: a state read back, not news.
 pub fn order_read_back(order: Json<'_, '_>, listing: &Listing) -> Result<(OrderReport, Nanos), JsonError> {
-    let grid = &listing.definition;
     let text = order.text("clientOrderId")?;
     let kind_text = order.text("type")?;
     let now_a = wire::order_kind(kind_text).value;
@@ -233,29 +211,15 @@ pub fn order_read_back(order: Json<'_, '_>, listing: &Listing) -> Result<(OrderR
         "" => now_a,
         original => wire::order_kind(original).value,
     };
-    let status_text = order.text("status")?;
     let flags = position_flags("positionSide", order.text_or_empty("positionSide")?)?
         .with(ReportFlags::REDUCE_ONLY, order.flag_or("reduceOnly", false)?)
         .with(ReportFlags::CLOSE_POSITION, order.flag_or("closePosition", false)?)
         .with(ReportFlags::TRIGGERED, sent_as.is_conditional() && !now_a.is_conditional())
         .with(ReportFlags::HYDRATED, true);
     let report = OrderReport {
-        client_order_id: ClientOrderId::from_text(text.as_bytes()),
-        venue_order_id: VenueOrderId(order.uint("orderId")?),
-        price: price(order, "price", grid)?,
-        quantity: quantity(order, "origQty", grid)?,
-        cumulative_quantity: quantity(order, "executedQty", grid)?,
-        last_quantity: Quantity::ZERO,
-        last_price: Price::ZERO,
-        trade_id: 0,
-        fee: 0,
-        fee_asset: AssetId::NONE,
-        execution: Execution::Status,
-        status: wire::venue_status(status_text).value,
         kind: if sent_as.is_conditional() { sent_as } else { now_a },
-        time_in_force: wire::time_in_force(order.text("timeInForce")?).value,
-        side: wire::side(order.text("side")?).ok_or(JsonError::Unknown { field: "side" })?,
-        flags: venue_made(flags, text, kind_text, status_text),
+        flags: venue_made(flags, text, kind_text, order.text("status")?),
+        ..read_back(order, &listing.definition)?
     };
     Ok((report, Nanos::from_millis(order.uint_or("updateTime", 0)?)))
 }
@@ -278,21 +242,14 @@ pub fn algo_read_back(
         .with(ReportFlags::HYDRATED, true);
     let report = OrderReport {
         client_order_id: ClientOrderId::from_text(order.text("clientAlgoId")?.as_bytes()),
-        venue_order_id: VenueOrderId(0),
         price: price_or_zero(order, "price", grid)?,
         quantity: quantity_or_zero(order, "quantity", grid)?,
-        cumulative_quantity: Quantity::ZERO,
-        last_quantity: Quantity::ZERO,
-        last_price: Price::ZERO,
-        trade_id: 0,
-        fee: 0,
-        fee_asset: AssetId::NONE,
-        execution: Execution::Status,
         status: life.status,
         kind: wire::order_kind(order.text("orderType")?).value,
         time_in_force: wire::time_in_force(order.text("timeInForce")?).value,
         side: wire::side(order.text("side")?).ok_or(JsonError::Unknown { field: "side" })?,
         flags,
+        ..STATE
     };
     Ok((Some((report, Nanos::from_millis(order.uint_or("updateTime", 0)?))), spawned))
 }
