@@ -113,19 +113,30 @@ impl Config {
         read::config(Some(("resolved configuration", text)), &Overrides::default(), Some("LIVE"))
     }
 
-    /// Gives every embedded venue the addresses of the process that was started for it. They belong to this run, not to the
+    /// Gives every embedded venue of a dialect the addresses of the process that was started for it. They belong to this run, not to the
     /// configuration: neither `resolved_text` nor `hash` shows them. It serves TLS on this `port` of this machine.
-    pub fn connect_embedded(&mut self, port: NonZeroU16) {
-        for venue in &mut self.venues {
+    pub fn connect_embedded(&mut self, dialect: Dialect, port: NonZeroU16) {
+        for venue in self.venues.iter_mut().filter(|venue| venue.dialect == dialect) {
             if let Endpoints::Embedded(known) = &mut venue.endpoints {
                 *known = Addresses::embedded(venue.dialect, port);
             }
         }
     }
 
-    /// Whether any venue is the embedded one.
+    /// Whether any venue is an embedded one.
     pub fn needs_embedded(&self) -> bool {
-        self.venues.iter().any(|venue| matches!(venue.endpoints, Endpoints::Embedded(_)))
+        self.venues.iter().any(Venue::is_embedded)
+    }
+
+    /// The dialects of the embedded venues, each once: a process speaks one.
+    pub fn embedded_dialects(&self) -> Vec<Dialect> {
+        let mut found = Vec::new();
+        for venue in self.venues.iter().filter(|venue| venue.is_embedded()) {
+            if !found.contains(&venue.dialect) {
+                found.push(venue.dialect);
+            }
+        }
+        found
     }
 
     pub fn journal_options(&self) -> journal::Options {
@@ -317,6 +328,10 @@ pub struct Venue {
 }
 
 impl Venue {
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.endpoints, Endpoints::Embedded(_))
+    }
+
     /// Where it is; `None` for an embedded venue that has not been started.
     pub fn addresses(&self) -> Option<&Addresses> {
         match &self.endpoints {
@@ -410,7 +425,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Of the embedded venue, which speaks every dialect on one port.
+    /// Of the embedded venue that speaks this dialect.
     fn embedded(dialect: Dialect, port: NonZeroU16) -> Option<Self> {
         let at = |scheme: &str, path: &str| format!("{scheme}://127.0.0.1:{port}{path}").parse().ok();
         Some(Self {

@@ -479,7 +479,10 @@ fn the_embedded_venues_addresses_are_filled_in_and_belong_to_the_run_alone() {
     let mut config = demo();
     assert_eq!(config.venues[0].addresses(), None);
     let (text, hash) = (config.resolved_text(), config.hash());
-    config.connect_embedded(4321.try_into().unwrap());
+    assert_eq!(config.embedded_dialects(), [Dialect::BinanceUsdm]);
+    config.connect_embedded(Dialect::BinanceSpot, 4320.try_into().unwrap());
+    assert_eq!(config.venues[0].addresses(), None, "that is another product's");
+    config.connect_embedded(Dialect::BinanceUsdm, 4321.try_into().unwrap());
     let addresses = config.venues[0].addresses().unwrap();
     assert_eq!(addresses.rest.to_string(), "https://127.0.0.1:4321/");
     assert_eq!(addresses.order_entry.to_string(), "wss://127.0.0.1:4321/ws-fapi/v1");

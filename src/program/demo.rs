@@ -1,4 +1,4 @@
-//! The demo's venue: the embedded venue as a child process that ends with its parent.
+//! The demo's venues: the embedded venue as a child process that ends with its parent, one for each product that the configuration trades there.
 
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU16;
@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Demo, Market};
+use crate::config::{Config, Dialect, Market};
 use crate::core::instrument::Product;
 use crate::sys::signal::StopFlag;
 use crate::venue::binance::sign::{Credentials, Signer};
@@ -21,11 +21,54 @@ use crate::venue::binance::sign::{Credentials, Signer};
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-pub(super) struct Venue {
-    child: Child,
-    pub port: NonZeroU16,
+/// Every embedded venue of a configuration. They share one authority and one file of keys.
+pub(super) struct Venues {
+    all: Vec<Venue>,
     pub ca_file: PathBuf,
-    pub keys_file: PathBuf,
+    keys_file: PathBuf,
+}
+
+impl Venues {
+    /// Starts them one after the other, each when the one before serves (the first makes the authority and the keys), and gives the configuration
+    /// their addresses. A raised `stop` ends it.
+    pub fn start(config: &mut Config, session: &Path, stop: &StopFlag) -> anyhow::Result<Self> {
+        let home = config.run.home.clone();
+        let dialects = config.embedded_dialects();
+        let (mut all, mut ca_file) = (Vec::new(), home.join("ca").join("ca.pem"));
+        for dialect in &dialects {
+            let log = if dialects.len() == 1 { "venue.log".to_owned() } else { format!("{dialect}.log") };
+            let (venue, ready) = Venue::start(config, *dialect, session.join(log), stop)?;
+            config.connect_embedded(*dialect, ready.port);
+            all.push(venue);
+            ca_file = ready.ca;
+        }
+        Ok(Self { all, ca_file, keys_file: keys_file(&home) })
+    }
+
+    /// The demo account's key, of the kind that logs a session on.
+    pub fn credentials(&self) -> anyhow::Result<Credentials> {
+        let place = self.keys_file.display();
+        let text =
+            std::fs::read_to_string(&self.keys_file).with_context(|| format!("cannot read {place}"))?;
+        let text = Zeroizing::new(text);
+        let file: KeysFile =
+            toml::from_str(&text).map_err(|error| anyhow::anyhow!("{place}: {}", error.message()))?;
+        let key = file.key.into_iter().find(|key| key.kind == "ed25519" && key.private_key.is_some());
+        let key = key.with_context(|| format!("{place} holds no ed25519 key with its private half"))?;
+        let secret = Zeroizing::new(key.private_key.unwrap_or_default());
+        let signer = Signer::from_key_text(&secret).with_context(|| format!("{place}: the ed25519 key"))?;
+        Credentials::new(&key.api_key, signer).with_context(|| format!("{place}: the API key"))
+    }
+
+    /// What went wrong there, if anything did: one has ended, or its recording is damaged.
+    pub fn trouble(&mut self) -> Option<String> {
+        self.all.iter_mut().find_map(Venue::trouble)
+    }
+}
+
+/// One process.
+struct Venue {
+    child: Child,
     /// Further lines of its stdout.
     told: mpsc::Receiver<String>,
     /// Its own words.
@@ -33,18 +76,18 @@ pub(super) struct Venue {
 }
 
 impl Venue {
-    /// Starts it and waits until it serves, or `stop` is raised. Its own words go to `venue.log` in the session's folder.
-    pub fn start(config: &Config, session: &Path, stop: &StopFlag) -> anyhow::Result<Self> {
+    /// Starts it and waits until it serves.
+    fn start(
+        config: &Config,
+        dialect: Dialect,
+        log: PathBuf,
+        stop: &StopFlag,
+    ) -> anyhow::Result<(Self, Ready)> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
-        let log = session.join("venue.log");
         let log_file =
             std::fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         let mut command = Command::new(program);
-        command.arg("venue").arg("--with-parent");
-        if config.venues.iter().any(|venue| venue.dialect != config.venues[0].dialect) {
-            bail!("the demo's own venue has one product: give all its venues one dialect");
-        }
-        command.args(arguments(&config.demo, config));
+        command.arg("venue").arg("--with-parent").args(arguments(config, dialect));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
         // Out of the terminal's group: Ctrl-C is for the engine alone, also before the venue listens to signals.
         command.process_group(0);
@@ -63,26 +106,11 @@ impl Venue {
             let why = if words.is_empty() { "it said nothing" } else { words };
             bail!("the embedded venue did not start: {}", why.trim_start_matches("linchpin: "));
         };
-        Ok(Self { child, port: ready.port, ca_file: ready.ca, keys_file: ready.keys, told, log })
-    }
-
-    /// The demo account's key, of the kind that logs a session on.
-    pub fn credentials(&self) -> anyhow::Result<Credentials> {
-        let place = self.keys_file.display();
-        let text =
-            std::fs::read_to_string(&self.keys_file).with_context(|| format!("cannot read {place}"))?;
-        let text = Zeroizing::new(text);
-        let file: KeysFile =
-            toml::from_str(&text).map_err(|error| anyhow::anyhow!("{place}: {}", error.message()))?;
-        let key = file.key.into_iter().find(|key| key.kind == "ed25519" && key.private_key.is_some());
-        let key = key.with_context(|| format!("{place} holds no ed25519 key with its private half"))?;
-        let secret = Zeroizing::new(key.private_key.unwrap_or_default());
-        let signer = Signer::from_key_text(&secret).with_context(|| format!("{place}: the ed25519 key"))?;
-        Credentials::new(&key.api_key, signer).with_context(|| format!("{place}: the API key"))
+        Ok((Self { child, told, log }, ready))
     }
 
     /// What went wrong there, if anything did: it has ended, or its recording is damaged.
-    pub fn trouble(&mut self) -> Option<String> {
+    fn trouble(&mut self) -> Option<String> {
         if let Some(why) = self.told.try_iter().find_map(|line| {
             line.strip_prefix("linchpin-venue damaged ").map(|why| format!("the embedded venue's {why}"))
         }) {
@@ -132,33 +160,38 @@ struct DemoKey {
 struct Ready {
     port: NonZeroU16,
     ca: PathBuf,
-    keys: PathBuf,
 }
 
 impl Ready {
     /// `linchpin-venue ready port=<n> [plain_port=<n>] ca=<file> keys=<file>`
     fn parse(line: &str) -> Option<Self> {
         let rest = line.trim_end().strip_prefix("linchpin-venue ready ")?;
-        let (front, keys) = rest.split_once(" keys=")?;
+        let (front, _keys) = rest.split_once(" keys=")?;
         let (front, ca) = front.split_once(" ca=")?;
         let port = front.split(' ').find_map(|word| word.strip_prefix("port="))?;
-        Some(Self { port: port.parse().ok()?, ca: ca.into(), keys: keys.into() })
+        Some(Self { port: port.parse().ok()?, ca: ca.into() })
     }
 }
 
-fn arguments(demo: &Demo, config: &Config) -> Vec<String> {
-    let home = &config.run.home;
+fn keys_file(home: &Path) -> PathBuf {
+    home.join("venue-keys.toml")
+}
+
+fn arguments(config: &Config, dialect: Dialect) -> Vec<String> {
+    let (demo, home) = (&config.demo, &config.run.home);
     let mut symbols: Vec<&str> = Vec::new();
     for instrument in &config.instruments {
-        if !symbols.contains(&instrument.symbol.as_str()) {
+        let venue = config.venues.get(usize::from(instrument.venue));
+        if venue.is_some_and(|venue| venue.is_embedded() && venue.dialect == dialect)
+            && !symbols.contains(&instrument.symbol.as_str())
+        {
             symbols.push(&instrument.symbol);
         }
     }
-    let product = config.venues.first().map_or(Product::LinearPerpetual, |venue| venue.dialect.product());
     let mut arguments = vec![
-        format!("--product={}", if product == Product::Spot { "spot" } else { "usdm" }),
+        format!("--product={}", if dialect.product() == Product::Spot { "spot" } else { "usdm" }),
         format!("--ca-dir={}", home.join("ca").display()),
-        format!("--keys={}", home.join("venue-keys.toml").display()),
+        format!("--keys={}", keys_file(home).display()),
         format!("--market={}", demo.market),
         format!("--symbols={}", symbols.join(",")),
         format!("--balance={}", demo.balance),

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::demo::Venue as DemoVenue;
+use super::demo::Venues as DemoVenues;
 use super::trust::{credentials, trust};
 use super::{Failure, parsed};
 use crate::config::{Config, Mode, Overrides};
@@ -74,9 +74,7 @@ pub(super) fn read_each(
     let demo = if config.needs_embedded() {
         // Its authority and keys are made for this command, and go with it.
         config.run.home.clone_from(&folder.0);
-        let venue = DemoVenue::start(&config, &folder.0, &stop)?;
-        config.connect_embedded(venue.port);
-        Some(venue)
+        Some(DemoVenues::start(&mut config, &folder.0, &stop)?)
     } else {
         None
     };
@@ -96,7 +94,7 @@ pub(super) fn read_each(
 }
 
 impl Reading {
-    fn open(config: &Config, id: VenueId, demo: Option<&DemoVenue>) -> anyhow::Result<Self> {
+    fn open(config: &Config, id: VenueId, demo: Option<&DemoVenues>) -> anyhow::Result<Self> {
         let venue = config.venues.get(id.index()).context("no such venue")?;
         let clock = Clock::new();
         let tls = trust(venue, demo)?;

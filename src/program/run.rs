@@ -23,7 +23,7 @@ use anyhow::{Context, bail};
 use self::directories::Directories;
 use self::folder::SessionFolder;
 use self::people::People;
-use super::demo::Venue as DemoVenue;
+use super::demo::Venues as DemoVenues;
 use super::{Failure, Registry, RunArgs};
 use crate::config::{Config, Market};
 use crate::sys::clock::Clock;
@@ -54,7 +54,7 @@ struct Session {
     folder: SessionFolder,
     /// What a warm start goes on from, in words.
     earlier: Option<String>,
-    demo: Option<DemoVenue>,
+    demo: Option<DemoVenues>,
     clock: Clock,
     counters: Counters,
     directories: Directories,
@@ -107,12 +107,10 @@ fn begin(
     strategies: &Registry,
     reset_kill: Option<&str>,
 ) -> anyhow::Result<Session> {
-    let mut demo = None;
-    if config.needs_embedded() {
-        let venue = DemoVenue::start(&config, &folder.path, stop)?;
-        config.connect_embedded(venue.port);
-        demo = Some(venue);
-    }
+    let demo = match config.needs_embedded() {
+        true => Some(DemoVenues::start(&mut config, &folder.path, stop)?),
+        false => None,
+    };
     Session::open(config, folder, earlier, demo, stop, strategies, reset_kill)
 }
 

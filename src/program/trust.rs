@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use super::demo::Venue as DemoVenue;
+use super::demo::Venues as DemoVenues;
 use crate::config::{Mode, Venue};
 use crate::core::id::VenueId;
 use crate::net::tls::{TlsClient, TlsTrust};
 use crate::venue::binance::sign::Credentials;
 
 /// Who may vouch for the venue: the embedded venue's own authority by its file, a given file, or the system's.
-pub(super) fn trust(venue: &Venue, demo: Option<&DemoVenue>) -> anyhow::Result<TlsClient> {
+pub(super) fn trust(venue: &Venue, demo: Option<&DemoVenues>) -> anyhow::Result<TlsClient> {
     let trust = match (demo, &venue.ca_file) {
         (Some(demo), _) => TlsTrust::CaFile(demo.ca_file.clone()),
         (None, Some(file)) => TlsTrust::CaFile(file.clone()),
@@ -24,7 +24,7 @@ pub(super) fn credentials(
     id: VenueId,
     venue: &Venue,
     mode: Mode,
-    demo: Option<&DemoVenue>,
+    demo: Option<&DemoVenues>,
 ) -> anyhow::Result<Option<Arc<Credentials>>> {
     let place = format!("venue[{}]", id.index());
     let given = match &venue.key {

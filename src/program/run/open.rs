@@ -17,7 +17,7 @@ use crate::journal::snapshot::Shelf;
 use crate::journal::{SessionHeader, Writer};
 use crate::kill_gate::GateState;
 use crate::program::Registry;
-use crate::program::demo::Venue as DemoVenue;
+use crate::program::demo::Venues as DemoVenues;
 use crate::replay::{Earlier, Opening};
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
@@ -39,7 +39,7 @@ impl Session {
         config: Config,
         folder: SessionFolder,
         earlier: Option<warm::Earlier>,
-        demo: Option<DemoVenue>,
+        demo: Option<DemoVenues>,
         stop: &StopFlag,
         strategies: &Registry,
         reset_kill: Option<&str>,

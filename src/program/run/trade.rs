@@ -12,7 +12,7 @@ use super::{Session, names};
 use crate::config::RunLength;
 use crate::core::event::ControlVerb;
 use crate::core::id::VenueId;
-use crate::program::demo::Venue as DemoVenue;
+use crate::program::demo::Venues as DemoVenues;
 use crate::program::{Failure, Registry, replay};
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Snapshot;
@@ -163,7 +163,7 @@ impl Session {
             if now.core.feeds_over != 0 {
                 return Ending::AsMeant("the market feed is over");
             }
-            if let Some(trouble) = self.demo.as_mut().and_then(DemoVenue::trouble) {
+            if let Some(trouble) = self.demo.as_mut().and_then(DemoVenues::trouble) {
                 return Ending::Broken(trouble);
             }
             let due = shown.is_none_or(|at| at.elapsed() >= STATUS_EVERY);

@@ -13,7 +13,7 @@ use crate::core::id::{InstrumentId, VenueId};
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpOptions};
 use crate::net::tls::TlsClient;
-use crate::program::demo::Venue as DemoVenue;
+use crate::program::demo::Venues as DemoVenues;
 use crate::program::trust::{credentials, trust};
 use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
@@ -48,7 +48,7 @@ impl<'a> Reached<'a> {
     pub fn new(
         id: VenueId,
         config: &'a Config,
-        demo: Option<&DemoVenue>,
+        demo: Option<&DemoVenues>,
         clock: &Clock,
         stop: &StopFlag,
     ) -> anyhow::Result<Self> {
