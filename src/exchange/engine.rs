@@ -9,6 +9,7 @@ use super::error::{ApiError, SetupError};
 use super::instrument::{Instrument, Liquidity};
 use super::ledger::Ledger;
 use super::market::Market;
+use super::moves::Move;
 use super::orders::{Orders, SymbolIndex};
 use super::purses::Purses;
 use super::triggers::{Algos, Triggers};
@@ -43,6 +44,8 @@ pub struct Exchange {
     /// `GTD` orders and algos by the millisecond in which they end.
     pub(super) expiries: BTreeSet<(u64, u64)>,
     pub(super) outbox: Vec<Output>,
+    /// Where they are kept, the moves that nobody has taken yet.
+    pub(super) moves: Option<Vec<Move>>,
     next_mark_ns: u64,
     next_funding_ms: u64,
     now_ns: u64,
@@ -82,6 +85,7 @@ impl Exchange {
             market: Market::new(&config, now)?,
             expiries: BTreeSet::new(),
             outbox: Vec::new(),
+            moves: None,
             next_mark_ns: now,
             next_funding_ms: next_multiple(now / NS_PER_MS, config.funding_interval_ms),
             now_ns: now,
@@ -101,6 +105,15 @@ impl Exchange {
         } else {
             self.play(now);
         }
+        if command.changes_something() {
+            let at_ns = self.now_ns;
+            self.moved(|| Move::Commanded { at_ns, account, command: command.clone() });
+        }
+        self.obey(account, command)
+    }
+
+    /// The command and what follows from it, at the clock's time.
+    pub(super) fn obey(&mut self, account: AccountId, command: Command) -> Result<Reply, ApiError> {
         let reply = self.carry_out_command(account, command);
         self.consequences();
         reply
@@ -215,6 +228,11 @@ impl Exchange {
     /// Hands out what is queued, then plays the market up to `now`, in order. `now` must not run backwards (an earlier one counts as the latest).
     pub fn advance(&mut self, now: u64, sink: &mut dyn FnMut(Output)) {
         self.play(now);
+        self.hand_out(sink);
+    }
+
+    /// Hands out what is queued, and plays nothing.
+    pub fn hand_out(&mut self, sink: &mut dyn FnMut(Output)) {
         for output in self.outbox.drain(..) {
             sink(output);
         }
@@ -238,41 +256,30 @@ impl Exchange {
         self.now_ns
     }
 
-    fn set_clock(&mut self, now: u64) {
+    pub(super) fn set_clock(&mut self, now: u64) {
         self.now_ns = self.now_ns.max(now);
     }
 
-    /// Everything that is due up to `now`, earliest first.
-    fn play(&mut self, now: u64) {
+    /// Everything that is due up to `now`, earliest first; queues what others see of it.
+    pub fn play(&mut self, now: u64) {
         let now = now.max(self.now_ns);
         if now - self.now_ns > LONGEST_CATCH_UP_NS {
-            self.market.skip_to(now);
-            self.next_mark_ns = self.next_mark_ns.max(now);
+            self.go_on(now);
         }
-        let mut budget = match &self.market {
+        let burst = match &self.market {
             Market::Recording(playback) => playback.burst(),
             Market::Quiet | Market::Agents(_) => STEPS_PER_CALL,
         };
+        let mut budget = burst;
         while budget > 0
             && let Some((due, what)) = self.next_due()
             && due <= now
         {
-            self.set_clock(due);
-            match what {
-                Due::Expiry => self.expire_next(),
-                Due::Countdown => self.countdown_over(),
-                Due::Funding => {
-                    self.fund();
-                    self.next_funding_ms = next_multiple(
-                        self.now_ms().max(self.next_funding_ms),
-                        self.config.funding_interval_ms,
-                    );
-                }
-                Due::Mark => self.publish_marks(now),
-                Due::Market => self.step_market(),
-            }
-            self.consequences();
+            self.play_one(due, what, now);
             budget -= 1;
+        }
+        if budget < burst {
+            self.moved(|| Move::Played((burst - budget) as u32));
         }
         if budget > 0 {
             self.set_clock(now);
@@ -283,7 +290,31 @@ impl Exchange {
         }
     }
 
-    fn next_due(&self) -> Option<(u64, Due)> {
+    /// One thing that is due at `due`, and what follows from it. `now`: up to when is being played.
+    pub(super) fn play_one(&mut self, due: u64, what: Due, now: u64) {
+        self.set_clock(due);
+        match what {
+            Due::Expiry => self.expire_next(),
+            Due::Countdown => self.countdown_over(),
+            Due::Funding => {
+                self.fund();
+                self.next_funding_ms =
+                    next_multiple(self.now_ms().max(self.next_funding_ms), self.config.funding_interval_ms);
+            }
+            Due::Mark => self.publish_marks(now),
+            Due::Market => self.step_market(),
+        }
+        self.consequences();
+    }
+
+    /// The market goes on at `now`: what it would have done since its last moment does not happen.
+    pub fn go_on(&mut self, now: u64) {
+        self.market.skip_to(now);
+        self.next_mark_ns = self.next_mark_ns.max(now);
+        self.moved(|| Move::WentOn(now));
+    }
+
+    pub(super) fn next_due(&self) -> Option<(u64, Due)> {
         let expiry = self.expiries.first().map(|(ms, _)| (ms.saturating_mul(NS_PER_MS), Due::Expiry));
         let countdown =
             self.countdowns.values().min().map(|ms| (ms.saturating_mul(NS_PER_MS), Due::Countdown));
@@ -395,7 +426,7 @@ impl Exchange {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub(super) enum Due {
     Expiry,
     Countdown,
     Funding,

@@ -27,6 +27,7 @@ mod intake;
 mod ledger;
 mod market;
 mod matching;
+pub mod moves;
 mod orders;
 mod purses;
 pub mod solvency;

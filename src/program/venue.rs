@@ -44,6 +44,9 @@ pub struct VenueArgs {
     /// Seed of the agents
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Actions of the agents per second and instrument, 60 without it: each makes one to a few public messages
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub actions: Option<u32>,
     /// Pace of a recording: 1 is as recorded, 10 ten times as fast, max as fast as it is read
     #[arg(long, value_parser = parse_speed)]
     pub speed: Option<Speed>,
@@ -68,6 +71,10 @@ pub struct VenueArgs {
     /// Minutes for which a listen key is valid
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub listen_key_minutes: u64,
+    /// Keep the venue in this folder and come back with it at the next start, even after a kill: books, orders, accounts, fills, numbers. Not
+    /// for recordings
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
     /// Open a control port on loopback where tests order faults and read counts; the ready line gives it as control=PORT.
     /// POST /faults {"fault":...}, DELETE /faults, GET /connections, GET /orders
     #[arg(long)]
@@ -102,8 +109,14 @@ pub fn run(args: VenueArgs) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "linchpin-venue damaged {ending}").and_then(|()| out.flush());
     };
-    let config =
-        FrontConfig { limits, listen_key_validity, damaged, control: args.control, ..FrontConfig::default() };
+    let config = FrontConfig {
+        limits,
+        listen_key_validity,
+        damaged,
+        control: args.control,
+        state: args.state.clone(),
+        ..FrontConfig::default()
+    };
     let front = Front::bind(args.port, args.plain_port, authority, keys, config)?;
     let mut line = format!("linchpin-venue ready port={}", front.port());
     if let Some(port) = front.plain_port() {
@@ -171,11 +184,18 @@ fn exchange_config(args: &VenueArgs, keys: &KeyRing) -> anyhow::Result<ExchangeC
                 (one, other) => one.or(other),
             };
             let default = AgentsConfig::default();
-            MarketConfig::Agents(AgentsConfig { seed: seed.unwrap_or(default.seed), ..default })
+            MarketConfig::Agents(AgentsConfig {
+                seed: seed.unwrap_or(default.seed),
+                actions_per_second: args.actions.unwrap_or(default.actions_per_second),
+                ..default
+            })
         }
         Market::Recording { files } => {
             if args.seed.is_some() {
                 bail!("--seed is for --market agents; a recording needs none");
+            }
+            if args.actions.is_some() {
+                bail!("--actions is for --market agents; a recording has its own pace, and --speed");
             }
             let speed = args.speed.unwrap_or(Speed::Times(1));
             MarketConfig::Recording(RecordingConfig { speed, ..RecordingConfig::new(files.clone()) })

@@ -1,10 +1,12 @@
 //! Requests of one account, typed.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::decimal::Decimal;
 use super::*;
 
 /// A request of one account. Parameters are typed; that a text is no number, side or type is the front's to refuse.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
     Place(NewOrder),
     /// All checks of a place, and nothing else.
@@ -102,9 +104,50 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it asks for a new order.
+    pub fn places(&self) -> bool {
+        matches!(self, Command::Place(_) | Command::PlaceAlgo(_))
+    }
+
+    /// Whether it is more than a question. A command that is refused counts: the refusal may be all that it changes, or not.
+    pub fn changes_something(&self) -> bool {
+        match self {
+            Command::Place(_)
+            | Command::Modify(_)
+            | Command::Cancel { .. }
+            | Command::CancelAll { .. }
+            | Command::Amend { .. }
+            | Command::PlaceAlgo(_)
+            | Command::CancelAlgo { .. }
+            | Command::CancelAllAlgos { .. }
+            | Command::CountdownCancelAll { .. }
+            | Command::SetLeverage { .. }
+            | Command::SetPositionMode { .. } => true,
+            Command::Test(_)
+            | Command::QueryAlgo { .. }
+            | Command::OpenAlgos { .. }
+            | Command::AllAlgos { .. }
+            | Command::Income { .. }
+            | Command::ForceOrders { .. }
+            | Command::Funds
+            | Command::QueryOrder { .. }
+            | Command::QueryOpenOrder { .. }
+            | Command::OpenOrders { .. }
+            | Command::AllOrders { .. }
+            | Command::UserTrades { .. }
+            | Command::Account
+            | Command::Balances
+            | Command::PositionRisk { .. }
+            | Command::PositionMode
+            | Command::CommissionRate { .. } => false,
+        }
+    }
+}
+
 /// Which part of a history: ids from `from_id` on, times within the bounds (inclusive, ms), at most `limit` rows
 /// (the newest ones, unless `from_id` or `start_ms` anchors the beginning).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Window {
     pub from_id: Option<u64>,
     pub start_ms: Option<u64>,
@@ -112,7 +155,7 @@ pub struct Window {
     pub limit: Option<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewOrder {
     pub symbol: Symbol,
     pub side: Side,
@@ -173,7 +216,7 @@ impl NewOrder {
 }
 
 /// The exchange wants side, price and quantity together; `quantity` is the new total, filled part included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModifyOrder {
     pub symbol: Symbol,
     pub order: OrderRef,
@@ -183,7 +226,7 @@ pub struct ModifyOrder {
 }
 
 /// By the venue's id or by the client's. The venue's wins when a request sends both.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderRef {
     Id(u64),
     ClientId(String),

@@ -20,6 +20,8 @@ mod words;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use commands::*;
 pub use config::*;
 pub use outputs::*;
@@ -32,7 +34,7 @@ pub use words::*;
 pub type Symbol = Arc<str>;
 
 /// An account. Zero is the house (the agents, or the recorded market's counterparty); configured accounts count from one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountId(pub u16);
 
 impl AccountId {

@@ -8,6 +8,7 @@ use super::algos;
 use super::floor::Floor;
 use super::json::{Object, array};
 use super::keys::ApiKey;
+use super::limits::OrderCost;
 use super::params::Params;
 use super::refusal::Refusal;
 use super::requests;
@@ -98,17 +99,16 @@ impl Ask {
         }
     }
 
-    /// Whether it counts against the account's order limits. (A batch counts as one here, by its request.)
-    pub fn is_order(self) -> bool {
-        matches!(
-            self,
-            Ask::Place
-                | Ask::Modify
-                | Ask::PlaceBatch
-                | Ask::ModifyBatch
-                | Ask::PlaceAlgo
-                | Ask::CancelReplace
-        )
+    /// What it counts against the account's order limits. (USD-M "Place Multiple Orders": five in ten seconds and one in the minute, whatever
+    /// the batch holds; "New Order", "Modify Order", "New Algo Order": one and one.)
+    pub fn order_cost(self) -> Option<OrderCost> {
+        match self {
+            Ask::Place | Ask::Modify | Ask::PlaceAlgo | Ask::CancelReplace => {
+                Some(OrderCost { per_10_seconds: 1, other: 1 })
+            }
+            Ask::PlaceBatch | Ask::ModifyBatch => Some(OrderCost { per_10_seconds: 5, other: 1 }),
+            _ => None,
+        }
     }
 
     pub fn weight(self, product: Product, params: &Params) -> u32 {

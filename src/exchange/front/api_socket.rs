@@ -187,7 +187,8 @@ impl Api {
                 }
                 Ok(admitted) => {
                     let result = answers::answer(&self.floor, admitted.ask, admitted.key, &params);
-                    let counted = admitted.key.filter(|_| admitted.ask.is_order()).map(|key| key.account);
+                    let counted =
+                        admitted.key.filter(|_| admitted.ask.order_cost().is_some()).map(|key| key.account);
                     return self.answer_as_ordered(fault, id, result, counted, with_limits);
                 }
                 Err(refusal) => Err(refusal),
@@ -258,8 +259,8 @@ impl Api {
             }),
         };
         self.floor.heard(ask, params);
-        if let (true, Some(key)) = (ask.is_order(), key) {
-            let counted = self.floor.count_order(key.account);
+        if let (Some(cost), Some(key)) = (ask.order_cost(), key) {
+            let counted = self.floor.count_order(key.account, cost);
             counted.map_err(|over| Refusal::over(over, self.floor.weight_limit(), self.peer))?;
         }
         Ok(Admitted { key, ask })

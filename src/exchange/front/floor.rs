@@ -16,14 +16,15 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::super::*;
 use super::FrontConfig;
 use super::answers::Ask;
+use super::diary::Diary;
 use super::faults::{Faults, Kind};
 use super::hub::{Connection, Hub};
 use super::keys::{ApiKey, KeyRing, random_text};
-use super::limits::{Limits, OrderCounts, Over};
+use super::limits::{Limits, OrderCost, OrderCounts, Over};
 use super::listen_keys::ListenKeys;
 use super::params::{Params, Signed};
-use super::shapes;
 use super::streams::{Address, Feed, Subscription};
+use super::{requests, shapes};
 
 pub struct Floor {
     pub config: FrontConfig,
@@ -33,6 +34,10 @@ pub struct Floor {
     pub listen_keys: RefCell<ListenKeys>,
     pub faults: Faults,
     exchange: RefCell<Exchange>,
+    /// Where the venue is to survive its process.
+    diary: RefCell<Option<Diary>>,
+    /// Why the venue has to end: its diary could not be written.
+    broken: RefCell<Option<anyhow::Error>>,
     /// Wakes [`Floor::play`] before its time.
     wake: Notify,
     last_now_ns: Cell<u64>,
@@ -64,17 +69,28 @@ impl Floor {
         let product = exchange.product();
         let is_recording = matches!(exchange.market, MarketConfig::Recording(_));
         let last_now_ns = Cell::new(0);
-        let exchange = Exchange::new(exchange, wall_ns(&last_now_ns))?;
+        let now = wall_ns(&last_now_ns);
+        let mut hub = Hub::new(&exchange.symbols);
+        let faults = Faults::default();
+        let (diary, exchange) = match &config.state {
+            Some(folder) => {
+                let (diary, exchange) = Diary::open(folder, exchange, now, &mut hub, &faults)?;
+                (Some(diary), exchange)
+            }
+            None => (None, Exchange::new(exchange, now)?),
+        };
         Ok(Rc::new(Floor {
             limits: RefCell::new(Limits::new(config.limits.clone())),
-            hub: RefCell::new(Hub::new(exchange.symbols())),
+            hub: RefCell::new(hub),
             listen_keys: RefCell::new(ListenKeys::new(config.listen_key_validity.as_millis() as u64)),
             keys,
             exchange: RefCell::new(exchange),
+            diary: RefCell::new(diary),
+            broken: RefCell::new(None),
             wake: Notify::new(),
             last_now_ns,
             clock_offset_ms: Cell::new(0),
-            faults: Faults::default(),
+            faults,
             start: Cell::new(Start::Idle),
             is_recording,
             product,
@@ -106,10 +122,14 @@ impl Floor {
     /// Carries out a command, and puts what others see of it on their queues.
     pub fn execute(&self, account: AccountId, command: Command) -> Result<Reply, ApiError> {
         let now = self.now_ns();
-        let places = matches!(command, Command::Place(_));
+        let places = command.places();
         let reply = self.exchange.borrow_mut().execute(now, account, command);
-        if let (true, true, Ok(Reply::Order(order))) = (self.config.control, places, &reply) {
-            self.faults.has_placed(&order.client_order_id);
+        if !self.keep() {
+            // Nobody can say what becomes of it.
+            return Err(ApiError::TIMEOUT);
+        }
+        if let (true, true, Ok(reply)) = (self.config.control, places, &reply) {
+            self.faults.has_placed(reply);
         }
         if let Ok(Reply::Leverage { symbol, leverage, .. }) = &reply {
             let text = shapes::leverage_update(now / MS, symbol, *leverage);
@@ -135,6 +155,9 @@ impl Floor {
     fn ask_depth(&self, symbol: &str, limit: Option<u32>) -> Result<Depth, ApiError> {
         let now = self.now_ns();
         let reply = self.exchange.borrow_mut().depth(now, symbol, limit)?;
+        if !self.keep() {
+            return Err(ApiError::TIMEOUT);
+        }
         let depth = match reply {
             DepthReply::Ready(snapshot) => Depth::Ready(snapshot),
             DepthReply::Pending(ticket) => Depth::Later(self.hub.borrow_mut().await_depth(ticket)),
@@ -224,10 +247,30 @@ impl Floor {
         self.limits.borrow().config.weight_per_minute
     }
 
-    /// Counts a request for a new order by its client id, for tests that ask whether any was sent twice.
+    /// Counts new orders that are asked for by their client ids, for tests that ask whether any was sent twice. (Spot's cancel-replace is not: its new
+    /// order may bear the old one's id.)
     pub fn heard(&self, ask: Ask, params: &Params) {
-        if self.config.control && ask == Ask::Place {
-            self.faults.asked_to_place(params.raw("newClientOrderId"));
+        if !self.config.control {
+            return;
+        }
+        match ask {
+            Ask::Place => self.heard_of(params.raw("newClientOrderId")),
+            Ask::PlaceAlgo => self.heard_of(params.raw("clientAlgoId")),
+            Ask::PlaceBatch => {
+                for each in requests::batch(params).unwrap_or_default() {
+                    self.heard_of(each.raw("newClientOrderId"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn heard_of(&self, client_order_id: Option<&str>) {
+        self.faults.asked_to_place(client_order_id);
+        if let (Some(diary), Some(id)) = (&mut *self.diary.borrow_mut(), client_order_id)
+            && let Err(error) = diary.heard(id)
+        {
+            self.break_off(error);
         }
     }
 
@@ -235,8 +278,8 @@ impl Floor {
         self.limits.borrow_mut().request(self.now_ms(), address, weight)
     }
 
-    pub fn count_order(&self, account: u32) -> Result<OrderCounts, Over> {
-        self.limits.borrow_mut().order(self.now_ms(), account)
+    pub fn count_order(&self, account: u32, cost: OrderCost) -> Result<OrderCounts, Over> {
+        self.limits.borrow_mut().order(self.now_ms(), account, cost)
     }
 
     // -------------------------------------------------------------------------------------------- listen keys
@@ -335,9 +378,12 @@ impl Floor {
         }
     }
 
-    /// Plays the market for as long as the venue lives.
+    /// Plays the market for as long as the venue lives; returns when it cannot.
     pub async fn play(&self) {
         loop {
+            if self.broken.borrow().is_some() {
+                return;
+            }
             let now = self.now_ns();
             if let Start::Settling { until_ns } = self.start.get()
                 && until_ns <= now
@@ -372,8 +418,12 @@ impl Floor {
         if self.is_recording && self.hub.borrow().most_waiting() > self.config.outbox_limit {
             return;
         }
+        self.exchange.borrow_mut().play(now);
+        if !self.keep() {
+            return;
+        }
         let mut ending = None;
-        self.exchange.borrow_mut().advance(now, &mut |output| {
+        self.exchange.borrow_mut().hand_out(&mut |output| {
             if let Output::Ended(how) = &output {
                 ending = Some(how.clone());
             }
@@ -402,6 +452,21 @@ impl Floor {
                 (self.config.damaged)(&ending);
             }
         }
+    }
+
+    /// Writes what the exchange has done into the diary, if there is one; false: it could not, and nobody may hear of it.
+    fn keep(&self) -> bool {
+        if let Some(diary) = &mut *self.diary.borrow_mut()
+            && let Err(error) = diary.keep(&mut self.exchange.borrow_mut())
+        {
+            self.break_off(error);
+        }
+        self.broken.borrow().is_none()
+    }
+
+    fn break_off(&self, why: anyhow::Error) {
+        self.broken.borrow_mut().get_or_insert(why);
+        self.wake.notify_one();
     }
 
     fn next_wake(&self) -> Option<u64> {
@@ -455,6 +520,11 @@ impl Floor {
             }
             connection.outbox.close(CloseCode::Away, "venue shutting down");
         }
+    }
+
+    /// Why the venue could not go on, if so.
+    pub fn take_broken(&self) -> Option<anyhow::Error> {
+        self.broken.borrow_mut().take()
     }
 
     /// How the recording ended, if it has.

@@ -60,7 +60,14 @@ pub enum Over {
     Orders { limit: u32, interval: &'static str, retry_after_ms: u64 },
 }
 
-/// Orders counted in the two current windows of an account.
+/// What one request counts: as much in the minute as in the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderCost {
+    pub per_10_seconds: u32,
+    pub other: u32,
+}
+
+/// Orders counted in the current windows of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrderCounts {
     pub per_10_seconds: u32,
@@ -146,13 +153,13 @@ impl Limits {
         })
     }
 
-    /// Counts one order request of an account.
-    pub fn order(&mut self, now_ms: u64, account: u32) -> Result<OrderCounts, Over> {
+    /// Counts one request of an account for orders.
+    pub fn order(&mut self, now_ms: u64, account: u32, cost: OrderCost) -> Result<OrderCounts, Over> {
         let windows = self.accounts.entry(account).or_default();
         windows.ten_seconds.advance(now_ms, TEN_SECONDS);
         windows.minute.advance(now_ms, MINUTE);
         windows.day.advance(now_ms, DAY);
-        if windows.ten_seconds.count >= self.config.orders_per_10_seconds {
+        if windows.ten_seconds.count + cost.per_10_seconds > self.config.orders_per_10_seconds {
             let retry_after_ms = TEN_SECONDS - now_ms % TEN_SECONDS;
             return Err(Over::Orders {
                 limit: self.config.orders_per_10_seconds,
@@ -160,14 +167,16 @@ impl Limits {
                 retry_after_ms,
             });
         }
-        if self.config.orders_per_day > 0 && windows.day.count >= self.config.orders_per_day {
+        if self.config.orders_per_day > 0 && windows.day.count + cost.other > self.config.orders_per_day {
             return Err(Over::Orders {
                 limit: self.config.orders_per_day,
                 interval: "DAY",
                 retry_after_ms: DAY - now_ms % DAY,
             });
         }
-        if self.config.orders_per_minute > 0 && windows.minute.count >= self.config.orders_per_minute {
+        if self.config.orders_per_minute > 0
+            && windows.minute.count + cost.other > self.config.orders_per_minute
+        {
             let retry_after_ms = MINUTE - now_ms % MINUTE;
             return Err(Over::Orders {
                 limit: self.config.orders_per_minute,
@@ -175,9 +184,9 @@ impl Limits {
                 retry_after_ms,
             });
         }
-        windows.ten_seconds.count += 1;
-        windows.minute.count += 1;
-        windows.day.count += 1;
+        windows.ten_seconds.count += cost.per_10_seconds;
+        windows.minute.count += cost.other;
+        windows.day.count += cost.other;
         Ok(windows.counts())
     }
 
@@ -266,6 +275,8 @@ mod tests {
         );
     }
 
+    const ONE: OrderCost = OrderCost { per_10_seconds: 1, other: 1 };
+
     const fn counts(per_10_seconds: u32, per_minute: u32, per_day: u32) -> OrderCounts {
         OrderCounts { per_10_seconds, per_minute, per_day }
     }
@@ -273,18 +284,28 @@ mod tests {
     #[test]
     fn orders_are_counted_per_account_in_both_windows() {
         let mut limits = limits();
-        assert_eq!(limits.order(1, 7), Ok(counts(1, 1, 1)));
-        assert_eq!(limits.order(2, 7), Ok(counts(2, 2, 2)));
+        assert_eq!(limits.order(1, 7, ONE), Ok(counts(1, 1, 1)));
+        assert_eq!(limits.order(2, 7, ONE), Ok(counts(2, 2, 2)));
         assert_eq!(
-            limits.order(3, 7),
+            limits.order(3, 7, ONE),
             Err(Over::Orders { limit: 2, interval: "10 SECOND", retry_after_ms: 9_997 })
         );
-        assert_eq!(limits.order(3, 8), Ok(counts(1, 1, 1)));
-        assert_eq!(limits.order(10_000, 7), Ok(counts(1, 3, 3)));
+        assert_eq!(limits.order(3, 8, ONE), Ok(counts(1, 1, 1)));
+        assert_eq!(limits.order(10_000, 7, ONE), Ok(counts(1, 3, 3)));
         assert_eq!(
-            limits.order(20_000, 7),
+            limits.order(20_000, 7, ONE),
             Err(Over::Orders { limit: 3, interval: "MINUTE", retry_after_ms: 40_000 })
         );
         assert_eq!(limits.orders_counted(60_000, 7), counts(0, 0, 3));
+    }
+
+    #[test]
+    fn a_batch_costs_five_in_ten_seconds_and_is_refused_whole() {
+        let batch = OrderCost { per_10_seconds: 5, other: 1 };
+        let config = LimitsConfig { orders_per_10_seconds: 9, ..limits().config };
+        let mut limits = Limits::new(config);
+        assert_eq!(limits.order(1, 7, batch), Ok(counts(5, 1, 1)));
+        limits.order(2, 7, batch).expect_err("ten are more than nine");
+        assert_eq!(limits.order(3, 7, ONE), Ok(counts(6, 2, 2)));
     }
 }

@@ -19,6 +19,7 @@ mod algos;
 mod answers;
 mod api_socket;
 mod authority;
+mod diary;
 mod faults;
 mod floor;
 mod hub;
@@ -78,6 +79,8 @@ pub struct FrontConfig {
     pub longest_connection: Duration,
     /// Whether faults can be ordered: a port of its own takes them (see [`faults`]).
     pub control: bool,
+    /// The folder in which the venue keeps what it is, to come back with it; `None`: each start is a new venue.
+    pub state: Option<PathBuf>,
     /// Told when a recording turns out to be damaged; what was played before stays as it was.
     pub damaged: fn(&Ending),
 }
@@ -95,6 +98,7 @@ impl Default for FrontConfig {
             pong_timeout: Duration::from_secs(10 * 60),
             longest_connection: Duration::from_secs(24 * 60 * 60),
             control: false,
+            state: None,
             damaged: |_| {},
         }
     }
@@ -218,6 +222,9 @@ impl Front {
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+        if let Some(broken) = floor.take_broken() {
+            return Err(broken);
+        }
         match floor.ending() {
             Some(damaged @ Ending::BadLine { .. }) => Err(anyhow::anyhow!("{damaged}")),
             _ => Ok(()),

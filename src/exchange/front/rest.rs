@@ -169,9 +169,9 @@ async fn answer(
         Security::Signed => Some(floor.authenticate(api_key, &params, &signed)?),
     };
     floor.heard(ask, &params);
-    if let (true, Some(key)) = (ask.is_order(), key) {
+    if let (Some(cost), Some(key)) = (ask.order_cost(), key) {
         *counted_for = Some(key.account);
-        let counted = floor.count_order(key.account);
+        let counted = floor.count_order(key.account, cost);
         counted.map_err(|over| Refusal::over(over, floor.weight_limit(), peer))?;
     }
     if ask == Ask::Depth {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::super::ApiError;
+use super::super::{ApiError, Reply};
 use super::refusal::Refusal;
 use line::Line;
 
@@ -281,7 +281,13 @@ impl Faults {
         }
     }
 
-    pub fn has_placed(&self, client_order_id: &str) {
+    /// The reply to a request that places something.
+    pub fn has_placed(&self, reply: &Reply) {
+        let client_order_id = match reply {
+            Reply::Order(order) => &*order.client_order_id,
+            Reply::Algo(algo) => &*algo.client_algo_id,
+            _ => return,
+        };
         self.placed.borrow_mut().entry(client_order_id.to_owned()).or_default().taken += 1;
     }
 

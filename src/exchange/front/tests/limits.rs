@@ -73,3 +73,42 @@ async fn the_websocket_api_says_429_in_its_status() {
     );
     assert_eq!(refused["rateLimits"][0]["limit"], 2);
 }
+
+#[tokio::test]
+async fn a_batch_costs_five_in_ten_seconds_and_an_algo_one() {
+    let venue = Venue::start_with(quiet(), FrontConfig { control: true, ..FrontConfig::default() });
+    let order = |id: &str| {
+        format!(
+            r#"{{"symbol":"BTCUSDT","side":"BUY","type":"LIMIT","timeInForce":"GTC","quantity":"0.010","price":"59000","newClientOrderId":"{id}"}}"#
+        )
+    };
+    let both = format!("[{},{}]", order("one"), order("two"));
+    let list: String = both.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let batch = venue.signed("POST", "/fapi/v1/batchOrders", &format!("batchOrders={list}")).await;
+    assert_eq!(batch.json().as_array().map(Vec::len), Some(2), "{}", batch.body);
+    let counted =
+        |answer: &Answer| (answer.header("x-mbx-order-count-10s"), answer.header("x-mbx-order-count-1m"));
+    assert_eq!(counted(&batch), (Some(5), Some(1)));
+    assert_eq!(batch.header("x-mbx-used-weight-1m"), Some(5));
+    let stop = "algoType=CONDITIONAL&symbol=BTCUSDT&side=SELL&type=STOP_MARKET&quantity=0.010&triggerPrice=50000&clientAlgoId=three";
+    let algo = venue.signed("POST", "/fapi/v1/algoOrder", stop).await;
+    assert_eq!(algo.status, 200, "{}", algo.body);
+    // Windows are aligned to the clock, so a new one may have begun in between.
+    assert!(
+        [(Some(6), Some(2)), (Some(1), Some(2)), (Some(1), Some(1))].contains(&counted(&algo)),
+        "{:?}",
+        counted(&algo)
+    );
+    let port = venue.control.expect("a control port");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
+    stream
+        .write_all(b"GET /orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await
+        .expect("writes");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.expect("reads");
+    let orders = Answer::read(&String::from_utf8(bytes).expect("text")).json();
+    for id in ["one", "two", "three"] {
+        assert_eq!((&orders[id]["asked"], &orders[id]["taken"]), (&1.into(), &1.into()), "{id}: {orders}");
+    }
+}

@@ -7,6 +7,8 @@ mod limits;
 mod recording;
 mod rest;
 mod shapes;
+mod spot;
+mod state;
 mod streams;
 
 use std::collections::BTreeMap;
