@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use linchpin::core::event::Body;
 use serde_json::Value;
 use support::faulty::Venue;
 use support::{Running, linchpin, number_before, replay, run, session, sessions};
@@ -158,6 +159,51 @@ fn spot_and_futures_run_side_by_side_in_one_session() {
     for venue in [&usdm, &spot] {
         let twice: Vec<_> = venue.orders().into_iter().filter(|(_, asked, _)| *asked > 1).collect();
         assert!(twice.is_empty(), "{twice:?}");
+    }
+}
+
+/// One command, nothing set up by hand: a venue for each product is started, traded at, and gone afterwards.
+#[test]
+fn spot_and_futures_are_embedded_side_by_side_in_one_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let venue = |name: &str, dialect: &str, more: &str| {
+        format!(
+            "[[venue]]\nname = \"{name}\"\ndialect = \"{dialect}\"\nrest = \"embedded\"\nmarket = \"embedded\"\nprivate = \"embedded\"\norder_entry = \"embedded\"\n{more}\n[venue.key]\nid = \"embedded\"\nsecret = \"embedded\"\n"
+        )
+    };
+    let config = [
+        "mode = \"DEMO\"\n",
+        HEAD,
+        &venue("futures", "binance-usdm", ""),
+        &venue("spot", "binance-spot", "depth = \"100ms\""),
+        &instrument("futures"),
+        &instrument("spot"),
+        &maker("futures-maker", "futures/BTCUSDT"),
+        &maker("spot-maker", "spot/BTCUSDT"),
+    ]
+    .concat();
+    std::fs::write(folder.path().join("desk.toml"), config).expect("written");
+    let home = folder.path().join("home");
+    let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
+    let traded = |session: &Path| {
+        let asked: Vec<u8> = support::events(session)
+            .iter()
+            .filter(|(_, event)| matches!(event.body, Body::Order(_)))
+            .map(|(_, event)| event.venue.0)
+            .collect();
+        [0, 1].map(|venue| asked.iter().filter(|found| **found == venue).count())
+    };
+    wait_until(&home, "both venues have told of orders", || {
+        sessions(&home).first().is_some_and(|session| traded(session).iter().all(|orders| *orders >= 6))
+    });
+    let venues = engine.children();
+    assert_eq!(venues.len(), 2, "a process for each product");
+    engine.signal_group("-INT");
+    let told = engine.ended().expect_code(0);
+    told.says("BTCUSDT, BTCUSDT").says("0 left open").says("replay                 identical");
+    support::expect_gone(&venues);
+    for log in ["binance-usdm.log", "binance-spot.log"] {
+        assert!(session(&home).join(log).is_file(), "{log}");
     }
 }
 

@@ -8,26 +8,31 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linchpin::core::event::{Body, Event, HydrationPhase, HydrationScope, LinkState, Verdict};
-use linchpin::core::record::RecordKind;
 use serde_json::Value;
 
-use super::{PATIENCE, Running, Told, linchpin, records, session};
+use super::{PATIENCE, Running, Told, linchpin, session};
 
-/// `linchpin venue --control`, alone on its ports.
+/// `linchpin venue --control`, alone on its ports. It keeps its state, so that it can be killed and come back.
 pub struct Venue {
     child: Child,
     pub port: u16,
     control: u16,
     pub authority: PathBuf,
     folder: PathBuf,
+    flags: Vec<String>,
 }
 
 impl Venue {
     pub fn start(folder: &Path, flags: &[&str]) -> Venue {
+        Self::start_on(0, folder, flags.iter().map(|flag| (*flag).to_owned()).collect())
+    }
+
+    fn start_on(port: u16, folder: &Path, flags: Vec<String>) -> Venue {
         let mut command = Command::new(env!("CARGO_BIN_EXE_linchpin"));
         command.args(["venue", "--control", "--with-parent", "--ca-dir", "ca", "--keys", "keys.toml"]);
-        command.args(flags).current_dir(folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["--state", "venue", "--port", &port.to_string()]);
+        command.args(&flags).current_dir(folder);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the venue starts");
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -40,7 +45,19 @@ impl Venue {
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let port = |name| word(name).parse().expect("a port");
         let authority = folder.join(word("ca"));
-        Venue { child, port: port("port"), control: port("control"), authority, folder: folder.to_owned() }
+        let folder = folder.to_owned();
+        Venue { child, port: port("port"), control: port("control"), authority, folder, flags }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it was there");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// Another process in the place of the killed one, on the same port, with what that one kept.
+    pub fn come_back(&mut self) {
+        *self = Self::start_on(self.port, &self.folder, self.flags.clone());
     }
 
     /// Orders a fault; gives the numbers of the connections that it hit.
@@ -164,16 +181,27 @@ pub struct Story {
     pub told: Told,
     /// In the order of processing, since `Desk::mark`: each in short, and never the same twice in a row.
     pub events: Vec<String>,
+    /// When the venue made each update of a book (ms).
+    updates: Vec<u64>,
     pub log: String,
     /// Every client order id, how often it was asked for as a new order, and how often it made one.
     pub orders: Vec<(String, u64, u64)>,
 }
 
+impl Story {
+    /// Updates of books that the venue made in a second, by its own clock.
+    pub fn updates_per_second(&self) -> u64 {
+        let made = self.updates.iter().filter(|at| **at > 0);
+        let (first, last) = (made.clone().min().unwrap_or(&0), made.clone().max().unwrap_or(&0));
+        1_000 * made.count() as u64 / (last - first).max(1_000)
+    }
+}
+
 impl Desk {
-    /// Starts both and waits until orders are taken. `more` goes into the `[[venue]]` table, `rest` after it.
-    pub fn open(more: &str, rest: &str) -> Desk {
+    /// Starts both and waits until orders are taken. `flags` are the venue's; `more` goes into the `[[venue]]` table, `rest` after it.
+    pub fn open(flags: &[&str], more: &str, rest: &str) -> Desk {
         let folder = tempfile::tempdir().expect("a folder");
-        let venue = Venue::start(folder.path(), &["--symbols", "BTCUSDT,ETHUSDT"]);
+        let venue = Venue::start(folder.path(), &[&["--symbols", "BTCUSDT,ETHUSDT"], flags].concat());
         let config = format!(
             "mode = \"DEMO\"\n[run]\nhome = \"home\"\nduration = \"none\"\n[threads]\nlayout = \"merged\"\nwait = \"park\"\n{}{rest}",
             venue.table("demo", "binance-usdm", more)
@@ -181,7 +209,7 @@ impl Desk {
         std::fs::write(folder.path().join("desk.toml"), config).expect("written");
         let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
         let mut desk = Desk { folder, venue, engine, since: 0 };
-        desk.wait_for("the first orders", |venue| venue.orders_taken() >= 3);
+        desk.wait_for("the first orders", |desk| desk.venue.orders_taken() >= 3);
         desk
     }
 
@@ -191,27 +219,56 @@ impl Desk {
     }
 
     #[track_caller]
-    pub fn wait_for(&mut self, what: &str, mut is_so: impl FnMut(&Venue) -> bool) {
+    pub fn wait_for(&mut self, what: &str, mut is_so: impl FnMut(&Desk) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !is_so(&self.venue) {
+        while !is_so(self) {
             assert!(self.engine.is_alive(), "the engine has ended while the test waited until {what}");
-            assert!(Instant::now() < until, "waited in vain until {what}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
+            assert!(
+                Instant::now() < until,
+                "waited in vain until {what}\n{:#?}\n{}",
+                self.events(),
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Waits until the log has these words, after what it had before.
+    /// Waits until the log has these words.
     #[track_caller]
     pub fn wait_for_log(&mut self, words: &str) {
-        let place = session(&self.folder.path().join("home")).join("log.jsonl");
-        self.wait_for(words, |_| std::fs::read_to_string(&place).is_ok_and(|log| log.contains(words)));
+        self.wait_for(words, |desk| desk.log().contains(words));
+    }
+
+    /// Waits until the journal tells this of what happened since `mark`.
+    #[track_caller]
+    pub fn wait_for_event(&mut self, event: &str) {
+        self.wait_for(event, |desk| desk.events().iter().any(|found| found == event));
     }
 
     /// Waits until the venue has taken so many orders more: the engine trades again.
     #[track_caller]
     pub fn trades_on(&mut self, orders: u64) {
         let before = self.venue.orders_taken();
-        self.wait_for("it trades again", |venue| venue.orders_taken() >= before + orders);
+        self.wait_for("it trades again", |desk| desk.venue.orders_taken() >= before + orders);
+    }
+
+    /// While the market goes on for so many updates more, the venue hears of no new order. What was on its way is let arrive first.
+    #[track_caller]
+    pub fn holds_its_orders_for(&mut self, updates: usize) {
+        self.market_goes_on(updates / 4);
+        let before = self.venue.orders();
+        self.market_goes_on(updates);
+        assert_eq!(self.venue.orders(), before, "something new went out meanwhile");
+    }
+
+    #[track_caller]
+    fn market_goes_on(&mut self, updates: usize) {
+        let so_far = |desk: &Desk| {
+            let depth = |event: &Event| matches!(event.body, Body::Depth(_));
+            happened(&desk.home(), desk.since).filter(depth).count()
+        };
+        let before = so_far(self);
+        self.wait_for("the market goes on", |desk| so_far(desk) >= before + updates);
     }
 
     /// A word of the operator, which must succeed.
@@ -222,36 +279,53 @@ impl Desk {
     }
 
     fn log(&self) -> String {
-        let session = session(&self.folder.path().join("home"));
-        std::fs::read_to_string(session.join("log.jsonl")).unwrap_or_default()
+        std::fs::read_to_string(session(&self.home()).join("log.jsonl")).unwrap_or_default()
     }
 
     /// Ctrl-C, and what the session left. It must have drained, sealed and replayed; and no order was asked for twice.
     #[track_caller]
     pub fn close(self) -> Story {
-        self.venue.heal();
-        self.engine.signal_group("-INT");
-        let told = self.engine.ended().expect_code(0);
+        let Desk { folder, venue, engine, since } = self;
+        let home = folder.path().join("home");
+        venue.heal();
+        engine.signal_group("-INT");
+        let told = engine.ended().expect_code(0);
         told.says("0 left open").says("replay                 identical");
-        let session = session(&self.folder.path().join("home"));
-        let log = std::fs::read_to_string(session.join("log.jsonl")).unwrap_or_default();
-        let orders = self.venue.orders();
+        let log = std::fs::read_to_string(session(&home).join("log.jsonl")).unwrap_or_default();
+        let orders = venue.orders();
         let twice: Vec<_> = orders.iter().filter(|(_, asked, taken)| *asked > 1 || *taken > 1).collect();
         assert!(twice.is_empty(), "sent twice: {twice:?}\n{log}");
         assert!(orders.len() >= 3, "{orders:?}");
-        let mut events: Vec<String> = Vec::new();
-        for record in records(&session).1 {
-            if record.kind == RecordKind::Event
-                && record.time >= self.since
-                && let Ok(event) = Event::decode(&record.payload)
-                && let Some(words) = in_short(&event)
-                && events.last() != Some(&words)
-            {
-                events.push(words);
-            }
-        }
-        Story { told, events, log, orders }
+        let depth = happened(&home, since).filter(|event| matches!(event.body, Body::Depth(_)));
+        let updates = depth.map(|event| event.event_time.as_millis()).collect();
+        Story { told, events: in_words(&home, since), updates, log, orders }
     }
+
+    /// The events since `mark`, as far as they are written: each in short, and never the same twice in a row.
+    pub fn events(&self) -> Vec<String> {
+        in_words(&self.home(), self.since)
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+}
+
+fn happened(home: &Path, since: u64) -> impl Iterator<Item = Event> {
+    let all = super::events(&session(home));
+    all.into_iter().filter(move |(time, _)| *time >= since).map(|(_, event)| event)
+}
+
+fn in_words(home: &Path, since: u64) -> Vec<String> {
+    let mut events: Vec<String> = Vec::new();
+    for event in happened(home, since) {
+        if let Some(words) = in_short(&event)
+            && events.last() != Some(&words)
+        {
+            events.push(words);
+        }
+    }
+    events
 }
 
 /// What the fault table speaks of; nothing for what is everyday.

@@ -21,11 +21,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use linchpin::core::event::Event;
 use linchpin::core::record::RecordKind;
 use linchpin::journal::{Options, Reader, SessionHeader, Writer, journal_folder};
 
 /// Far longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The program, to be run in `folder`, in a process group of its own as a shell would run it.
@@ -293,6 +294,20 @@ pub fn records(session: &Path) -> (SessionHeader, Vec<Kept>) {
         });
     }
     (header, all)
+}
+
+/// Every event of a journal with its processing time (ns). The journal may be still being written: what stands behind the last whole record is for later.
+pub fn events(session: &Path) -> Vec<(u64, Event)> {
+    let mut found = Vec::new();
+    let Ok(mut reader) = Reader::open(session) else { return found };
+    while let Ok(Some(record)) = reader.next() {
+        if record.kind == RecordKind::Event.code()
+            && let Ok(event) = Event::decode(record.payload)
+        {
+            found.push((record.time, event));
+        }
+    }
+    found
 }
 
 /// Writes a journal of these records, with right checksums and a seal, into a new folder.
