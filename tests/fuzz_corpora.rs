@@ -1,6 +1,7 @@
 //! Every committed fuzz corpus through its target, on stable, in every test run; and mutations of each by the thousand.
 //!
 //! The targets' promises are in `fuzz/harness.rs`. A file that ends in `.hex` stands for the bytes that it spells.
+#![cfg(feature = "embedded-venue")]
 
 use std::path::{Path, PathBuf};
 

@@ -24,7 +24,15 @@ use linchpin::core::instrument::Product;
 use linchpin::core::num::{DecimalText, Increment, Price, Quantity};
 use linchpin::core::record::{Ask, Decision};
 use linchpin::core::time::Nanos;
+use linchpin::exchange::front::params::Params;
+use linchpin::exchange::front::requests;
+use linchpin::exchange::moves::Move;
+use linchpin::exchange::{
+    AccountId, Exchange, ExchangeConfig, MarketConfig, Output, RecordingConfig, Speed, infer_symbols,
+};
+use linchpin::journal::snapshot::{self, Head, Snapshot};
 use linchpin::journal::{End, Options, Reader, Segments, SessionHeader, SessionId, Writer};
+use linchpin::kill_flag::KillFlag;
 use linchpin::net::frame::{Inbox, Kind};
 use linchpin::venue::binance::feed::{FeedConfig, FeedOutput, MarketFeed};
 use linchpin::venue::binance::hydrate::{self, AccountBodies, Conversation, Hydrator};
@@ -56,6 +64,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("configuration", configuration),
     ("decimal", decimal),
     ("control", control),
+    ("commands", commands),
+    ("venue_requests", venue_requests),
+    ("recording", recording),
+    ("kill_flag", kill_flag),
+    ("state_file", state_file),
+    ("key", key),
 ];
 
 /// A request from anybody: what is taken reads back from its own line, and a key and its value are taken or refused, never
@@ -453,6 +467,153 @@ pub fn journal(bytes: &[u8]) {
     });
 }
 
+/// Lines of an embedded venue's diary: whatever commands came, no book is crossed, and the same lines make the same venue.
+pub fn commands(text: &[u8]) {
+    const BEGINNING: u64 = 1_700_000_000_000_000_000;
+    let venue = || Exchange::new(ExchangeConfig::default(), BEGINNING).expect("the default venue stands");
+    let (mut one, mut other) = (venue(), venue());
+    let (mut heard, mut repeated) = (Vec::new(), Vec::new());
+    for line in text.split(|byte| *byte == b'\n').take(64) {
+        let Ok(moved) = serde_json::from_slice::<Move>(line) else { continue };
+        // Minutes of a market: nothing that a fuzzer waits for.
+        if matches!(moved, Move::Played(steps) if steps > 500) {
+            continue;
+        }
+        for (exchange, told) in [(&mut one, &mut heard), (&mut other, &mut repeated)] {
+            told.push(format!("{:?}", exchange.relive(moved.clone())));
+            exchange.hand_out(&mut |output| told.push(format!("{output:?}")));
+        }
+        let top = one.book_ticker(BEGINNING, "BTCUSDT").expect("it is listed");
+        let both = top.bid.1.is_positive() && top.ask.1.is_positive();
+        assert!(!both || top.bid.0 < top.ask.0, "crossed: {top:?}");
+    }
+    assert_eq!(heard, repeated, "the same moves, another venue");
+}
+
+/// A query string and a body, one line each, as the embedded venue takes them from anybody: each request is a command or a refusal in words.
+pub fn venue_requests(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let (query, body) = text.split_once('\n').unwrap_or((text, ""));
+    let Ok((params, _)) = Params::from_http(query, body) else { return };
+    let mut exchange = Exchange::new(
+        ExchangeConfig { market: MarketConfig::Quiet, ..ExchangeConfig::default() },
+        1_700_000_000_000_000_000,
+    )
+    .expect("a quiet venue stands");
+    let readers = [
+        requests::modify,
+        requests::cancel,
+        requests::cancel_all,
+        requests::query_order,
+        requests::query_open_order,
+        requests::open_orders,
+        requests::all_orders,
+        requests::user_trades,
+        requests::position_risk,
+        requests::set_leverage,
+        requests::set_position_mode,
+        requests::commission_rate,
+        requests::countdown,
+        requests::income,
+        requests::force_orders,
+    ];
+    let mut commands = Vec::new();
+    commands.extend(requests::place(&params).map(|(command, _)| command));
+    commands.extend(readers.iter().filter_map(|read| read(&params).ok()));
+    commands.extend(requests::cancel_batch(&params).unwrap_or_default());
+    for each in requests::batch(&params).unwrap_or_default() {
+        commands.extend(requests::place(&each).map(|(command, _)| command));
+    }
+    for command in commands {
+        if let Err(refusal) = exchange.execute(1_700_000_000_000_000_000, AccountId(1), command) {
+            assert!(refusal.code < 0, "a refusal without a code: {refusal:?}");
+        }
+    }
+}
+
+/// A recording of anybody's: it is refused by file and line, or played to an end.
+pub fn recording(bytes: &[u8]) {
+    let file = scratch("recording").join("tape.txt");
+    std::fs::write(&file, bytes).expect("the folder is ours");
+    let Ok(symbols) = infer_symbols(std::slice::from_ref(&file)) else { return };
+    let recording = RecordingConfig { speed: Speed::Max, ..RecordingConfig::new(vec![file]) };
+    let market = MarketConfig::Recording(RecordingConfig { rendezvous_timeout_ns: 0, ..recording });
+    let mut now = 1_700_000_000_000_000_000;
+    let Ok(mut exchange) = Exchange::new(ExchangeConfig { symbols, market, ..Default::default() }, now)
+    else {
+        return;
+    };
+    exchange.start(now);
+    let mut ended = false;
+    // A message needs more bytes than this leaves it passes.
+    for _ in 0..bytes.len() + 64 {
+        exchange.advance(now, &mut |output| ended |= matches!(output, Output::Ended(_)));
+        if ended {
+            return;
+        }
+        now = exchange.next_wake().unwrap_or(now).max(now) + 1_000_000;
+    }
+    panic!("a recording without an end");
+}
+
+/// Whatever is in the flag's file, the start is killed; and what is kept is what is read.
+pub fn kill_flag(bytes: &[u8]) {
+    let home = scratch("kill");
+    let flag = KillFlag::of(&home);
+    std::fs::write(flag.path(), bytes).expect("the folder is ours");
+    let killed = flag.read().expect("a flag that is there is a kill");
+    let again = serde_json::to_vec(&killed).expect("words");
+    std::fs::write(flag.path(), again).expect("the folder is ours");
+    assert_eq!(flag.read(), Some(killed));
+}
+
+/// Changes to a good file of the core's state, four bytes each, as for `journal`: it is what was written, or refused.
+pub fn state_file(bytes: &[u8]) {
+    thread_local! {
+        static GOOD: (PathBuf, Vec<u8>) = {
+            let head = Head { session: SessionId([7; 16]), configuration: [9; 32], sequence: 42, time: 43 };
+            let form: Vec<u8> = (0..600u32).map(|at| (at * 7 % 251) as u8).collect();
+            let path = snapshot::write(&scratch("state"), &head, &form).expect("written");
+            let image = std::fs::read(&path).expect("read");
+            (path, image)
+        };
+    }
+    GOOD.with(|(path, good)| {
+        let mut image = good.clone();
+        for step in bytes.chunks_exact(4) {
+            let offset = u32::from_le_bytes([step[0], step[1], step[2], 0]) as usize % good.len();
+            match step[3] {
+                0 => image.truncate(offset),
+                flip => {
+                    if let Some(byte) = image.get_mut(offset) {
+                        *byte ^= flip;
+                    }
+                }
+            }
+        }
+        std::fs::write(path, &image).expect("the folder is ours");
+        assert_eq!(Snapshot::read(path).is_ok(), image == *good, "damage was taken for a state");
+    });
+}
+
+/// A key's text from a file: a signer that signs the same twice, or an error.
+pub fn key(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Ok(signer) = Signer::from_key_text(text) else { return };
+    // RSA takes milliseconds, and PKCS#1 v1.5 and Ed25519 and HMAC are all deterministic.
+    assert_eq!(signer.sign(b"symbol=BTCUSDT").as_str(), signer.sign(b"symbol=BTCUSDT").as_str());
+    let _ = Credentials::new(text, signer);
+}
+
+/// A folder of this thread's own for one target.
+fn scratch(what: &str) -> PathBuf {
+    let thread = format!("{:?}", std::thread::current().id());
+    let digits: String = thread.chars().filter(char::is_ascii_digit).collect();
+    let folder = std::env::temp_dir().join(format!("linchpin-fuzz-{what}-{}-{digits}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
 struct GoodJournal {
     file: PathBuf,
     image: Vec<u8>,
@@ -461,9 +622,7 @@ struct GoodJournal {
 
 impl GoodJournal {
     fn write() -> Self {
-        let thread = format!("{:?}", std::thread::current().id());
-        let digits: String = thread.chars().filter(char::is_ascii_digit).collect();
-        let folder = std::env::temp_dir().join(format!("linchpin-fuzz-{}-{digits}", std::process::id()));
+        let folder = scratch("journal");
         let session = SessionHeader {
             session: SessionId([7; 16]),
             created_at: 1,

@@ -1,0 +1,7 @@
+//! See `harness::commands`.
+#![no_main]
+
+#[path = "../harness.rs"]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| harness::commands(bytes));
