@@ -234,7 +234,7 @@ def spot():
 
     market = {"type": "MARKET", "timeInForce": None, "price": None}
     stopped = {"type": "STOP_LOSS", "side": "SELL", "timeInForce": None, "price": None, "stopPrice": str(around(bid, 0.9))}
-    # For some refusals ccxt tells the text and leaves the code out.
+    # For some refusals ccxt tells the text and leaves the code out. It has no amendments, so MAX_NUM_ORDER_AMENDS is the other clients' to meet.
     checks.refuses("PRICE_FILTER", order(price=f"{around(bid, 0.97)}.005"), "PRICE_FILTER")
     checks.refuses("PERCENT_PRICE_BY_SIDE", order(price=str(around(bid, 0.1))), "PERCENT_PRICE_BY_SIDE")
     checks.refuses("LOT_SIZE", order(quantity="0.000001"), "LOT_SIZE")

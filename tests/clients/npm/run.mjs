@@ -219,6 +219,10 @@ async function overWebSocket() {
     () => spotApi.amendSpotOrderKeepPriority({ symbol, orderId: spotId, newQty: 0.005, timestamp: Date.now() }),
     (answer) => Number(answer.result.amendedOrder.qty) === 0.005,
   );
+  const less = (lots) => () =>
+    spotApi.amendSpotOrderKeepPriority({ symbol, orderId: spotId, newQty: lots / 100_000, timestamp: Date.now() });
+  for (let lots = 499; lots > 490; lots -= 1) await less(lots)();
+  await refuses('MAX_NUM_ORDER_AMENDS', less(490), 'MAX_NUM_ORDER_AMENDS');
   await gives('query on spot', () => spotApi.getSpotOrderStatus({ symbol, orderId: spotId, timestamp: Date.now() }));
   await gives('cancel on spot', () => spotApi.cancelSpotOrder({ symbol, orderId: spotId, timestamp: Date.now() }));
   await refuses(
