@@ -271,7 +271,7 @@ table! {
         fault: "a book gap during high load",
         engine: "that book alone is given up and built anew from a snapshot; the other goes on",
         events: &["lost (gap)", "anew"],
-        never: &["account read back"],
+        never: &["market down (reset)", "private down (reset)"],
         flags: &["--actions", "300"],
         rest: BOTH_BOOKS,
         act: |desk| {
