@@ -527,7 +527,11 @@ fn closed_for(
     if gate.is_some() {
         return gate;
     }
-    if in_doubt || (!pending.reducing && state.execution.is_in_recovery(pending.instrument)) {
+    // While trades are read back, a trade of an order whose number the venue has not told us yet would be taken for somebody else's,
+    // and counted again when its report comes: so not even what reduces is sent then.
+    let reads_trades = state.execution.must_read_trades(pending.instrument);
+    let in_recovery = state.execution.is_in_recovery(pending.instrument);
+    if in_doubt || reads_trades || (in_recovery && !pending.reducing) {
         return Some(Gate::Recovery);
     }
     let scope = scope_of(state, &pending.intent);

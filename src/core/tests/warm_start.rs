@@ -207,6 +207,27 @@ fn fills_while_nobody_looked_are_booked_once_whether_ours_or_somebody_elses() {
     assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0);
 }
 
+/// Found by the crash matrix: its trade came back without an id of ours before the venue had told its number, and was booked as
+/// somebody else's, and then again.
+#[test]
+fn not_even_a_reducing_order_goes_out_while_trades_are_read_back() {
+    let mut earlier = Desk::ready();
+    let held = earlier.open(limit(1, BTC, Side::Buy, 9_990, 5));
+    earlier.tell(&held, earlier.fill(&held, 5, 5, 70));
+    earlier.settle();
+    let mut desk = next_run(&earlier, Orphans::Close);
+    connect(&mut desk);
+    desk.hydrate(|desk| desk.position(BTC, 5, true));
+    desk.settle();
+    assert!(ask_of(&desk, HydrationScope::Trades, BTC).is_some(), "under way");
+    desk.wish(vec![linchpin_core::intent::Intent::New(limit(2, BTC, Side::Sell, 10_010, 5))]);
+    desk.settle();
+    assert!(desk.take_dispatches().is_empty(), "it waits");
+    end_trades(&mut desk, BTC, &[]);
+    desk.settle();
+    assert_eq!(desk.take_dispatches().len(), 1, "and then it goes");
+}
+
 #[test]
 fn a_run_that_drains_is_not_idle_before_it_knows_what_happened_while_nobody_looked() {
     let mut earlier = Desk::ready();
