@@ -210,7 +210,15 @@ impl ExecutionControl {
         if *exhausted & bit != 0 && request != RequestKind::Cancel {
             return Answer::Wait(Wait::Rate);
         }
-        match state.execution.throttle.draw(venue, pending.instrument, request, state.now) {
+        let sends = match &pending.intent {
+            Intent::Replace(replace)
+                if target.is_some_and(|target| can_only_be_cancelled(state, target.index, replace)) =>
+            {
+                RequestKind::Cancel
+            }
+            _ => request,
+        };
+        match state.execution.throttle.draw(venue, pending.instrument, sends, state.now) {
             Ok(()) => Answer::Go,
             Err(lack) => {
                 if lack.is_common {

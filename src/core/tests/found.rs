@@ -494,3 +494,23 @@ fn a_wish_that_takes_the_place_of_one_on_another_instrument_is_weighed_without_i
     let records = desk.wish(vec![Intent::New(here), Intent::New(there)]);
     assert_eq!((records[1].verdict, records[1].admission), (RiskReason::Allowed, Admission::Replaced));
 }
+
+// ---- rate ----
+
+#[test]
+fn a_replacement_that_can_only_be_a_cancel_draws_a_cancels_tokens() {
+    let mut with = slow();
+    with.venues[0].buckets[0].burst = 2;
+    with.venues[0].buckets[0].costs = [1, 2, 1];
+    let spot = InstrumentDefinition { product: Product::Spot, ..definition() };
+    let mut desk = Desk::ready_with(with, spot);
+    let sent = desk.open(bid(0, 10));
+    let fill = desk.fill(&sent, 4, 4, 1);
+    desk.tell(&sent, fill);
+    desk.settle();
+    desk.take_dispatches();
+    // One token is left.
+    desk.wish(vec![replace(0, 9_991, 10)]);
+    let gone = desk.take_dispatches();
+    assert_eq!(gone.iter().map(|d| d.request).collect::<Vec<_>>(), [RequestKind::Cancel]);
+}

@@ -219,15 +219,7 @@ impl Twin {
             return Err(format!("dispatch: without an allowed intent: {sent:?}"));
         };
         let family = self.family_of_waiting(sent.key, &waiting);
-        // Spot replaces by placing anew, which it refuses once an order has begun to fill: such an order is cancelled.
-        let cannot_move = self.live_in(sent.key).is_some_and(|order| {
-            let keeps_price = waiting.price == order.price && waiting.quantity < order.quantity;
-            self.is_spot(order.instrument) && order.cumulative > 0 && !keeps_price
-        });
-        let must = match waiting.request {
-            RequestKind::Replace if cannot_move => RequestKind::Cancel,
-            request => request,
-        };
+        let must = self.sends(sent.key, &waiting);
         hold!("dispatch", must == sent.request, "{sent:?} instead of {waiting:?}");
         if sent.request != RequestKind::Cancel {
             let same = (sent.price, sent.quantity.raw()) == (waiting.price, waiting.quantity);
@@ -330,6 +322,18 @@ impl Twin {
             }
         }
         Ok(())
+    }
+
+    /// Spot replaces by placing anew, which it refuses once an order has begun to fill: such an order is cancelled.
+    fn sends(&self, key: OrderKey, waiting: &Waiting) -> RequestKind {
+        let cannot_move = self.live_in(key).is_some_and(|order| {
+            let keeps_price = waiting.price == order.price && waiting.quantity < order.quantity;
+            self.is_spot(order.instrument) && order.cumulative > 0 && !keeps_price
+        });
+        match waiting.request {
+            RequestKind::Replace if cannot_move => RequestKind::Cancel,
+            request => request,
+        }
     }
 
     /// New risk that was wished so long ago that its market is gone.
@@ -459,7 +463,7 @@ impl Twin {
             if self.gate(&key, &waiting).is_some() || inflight {
                 continue;
             }
-            if self.tokens(venue, waiting.request).is_err() {
+            if self.tokens(venue, self.sends(key, &waiting)).is_err() {
                 exhausted[venue.index()] = true;
                 continue;
             }
