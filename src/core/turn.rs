@@ -429,6 +429,3 @@ impl Core {
         IntentRecord { key, instrument, request, side, price, quantity, verdict, admission, family }
     }
 }
-
-#[cfg(test)]
-mod tests;

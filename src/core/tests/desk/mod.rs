@@ -204,14 +204,19 @@ impl Desk {
         (desk, Second(wishes))
     }
 
-    fn warmed(self, definition: InstrumentDefinition) -> Self {
-        let mut desk = self;
+    /// Definitions known and links up: the account is to be read back.
+    pub fn connect(&mut self, definition: InstrumentDefinition) {
         for instrument in [BTC, ETH] {
-            desk.on(instrument, Body::Instrument(definition));
+            self.on(instrument, Body::Instrument(definition));
         }
         for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
-            desk.link(link, LinkState::Up);
+            self.link(link, LinkState::Up);
         }
+    }
+
+    fn warmed(self, definition: InstrumentDefinition) -> Self {
+        let mut desk = self;
+        desk.connect(definition);
         desk.hydrate(|_| {});
         for instrument in [BTC, ETH] {
             desk.market(instrument, 10_000, 10_010);
@@ -224,12 +229,17 @@ impl Desk {
         let wishes = Wishes::default();
         let mut strategies: Vec<Box<dyn Strategy>> = vec![Box::new(Scripted(wishes.clone()))];
         strategies.extend(others);
+        Self { wishes, ..Self::of(configuration, strategies) }
+    }
+
+    /// With these strategies and no other: nobody is scripted.
+    pub fn of(configuration: Configuration, strategies: Vec<Box<dyn Strategy>>) -> Self {
         Self {
             core: Core::new(configuration, strategies),
             now: Nanos::from_secs(1_000),
             seen: Seen::default(),
             deadline: Nanos::MAX,
-            wishes,
+            wishes: Wishes::default(),
             sequence: 0,
             update: 100,
         }

@@ -4,11 +4,12 @@
 //! `LINCHPIN_MODEL_SEED` where the seeds begin. A failure names the seed of its episode. The cheat tests doctor what the
 //! checkers see, one group of rules each, and every one must be caught.
 //!
-//! Recorded, before the model knew balances, agreement, changing limits and venues that wish to be left alone: 10,000,000 steps
-//! from seed 1000, release, 2 shared cores, 165 s, no difference. Since then, with a core loaded from a snapshot running beside
-//! the first every few hundred events: 6,750,000 steps from seed 1000 in 233 s, then seed 3250 found what is not mended yet:
-//! the tokens of a request that was not sent are given back even where the bucket has been full since, so that one request
-//! more than `burst + refill` went out in a window (`Throttle::refund`).
+//! What the driver throws at the core: markets that tear and go silent; a venue that is slow, forgetful and says things twice, whose
+//! conditional orders fire or are refused, whose dated orders end, with a perpetual account in one-way mode, one in hedge mode (in most
+//! episodes) and a spot account that states balances only; strangers on the account; funding, deposits; people who kill, flatten, halt,
+//! change limits, close gates and begin days; strategies that wish anything, some of it as protective.
+//!
+//! What it found is in `found.rs`, an example each. Recorded (release with overflow checks, 2 cores shared by six builds): RECORDED
 
 mod accounts;
 #[path = "../desk/mod.rs"]
