@@ -9,7 +9,7 @@
 //! episodes) and a spot account that states balances only; strangers on the account; funding, deposits; people who kill, flatten, halt,
 //! change limits, close gates and begin days; strategies that wish anything, some of it as protective.
 //!
-//! What it found is in `found.rs`, an example each. Recorded (release with overflow checks, 2 cores shared by six builds): RECORDED
+//! What it found is in `found.rs`, an example each.
 
 mod accounts;
 #[path = "../desk/mod.rs"]
@@ -431,7 +431,7 @@ fn a_family_that_is_taken_at_its_word_is_caught() {
 fn a_trigger_at_another_price_is_caught() {
     is_caught_as("dispatch", |facts| {
         let stop = dispatches(facts).find(|sent| sent.stop_price.is_positive());
-        stop.map(|sent| sent.stop_price = sent.stop_price + linchpin_core::num::Price::new(1)).is_some()
+        stop.map(|sent| sent.stop_price += linchpin_core::num::Price::new(1)).is_some()
     });
 }
 

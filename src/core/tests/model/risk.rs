@@ -179,7 +179,7 @@ impl Twin {
         };
         let notional = i128::from(valued.raw()) * i128::from(quantity.raw());
         let too_little = Self::cash(notional) < i128::from(definition.min_notional);
-        object(too_little && !(terms.reduce_only && !spot), R::BelowMinNotional);
+        object(too_little && (spot || !terms.reduce_only), R::BelowMinNotional);
         object(quantity > limits.max_order_quantity, R::OrderTooLarge);
         object(Notional::new(notional) > limits.max_order_notional, R::OrderNotionalTooLarge);
         if priced && limits.collar != 0 {
