@@ -37,9 +37,11 @@ pub struct Held {
     pub operator: bool,
     /// By the runtime's calendar: no new risk outside of the trading windows, but what closes a position may.
     pub schedule: bool,
+    /// The drain under way is the calendar's: it ends when the window opens. One that a person asked for stays.
+    pub schedule_drain: bool,
 }
 
-crate::saved! { value Held { journal, clock, operator, schedule } }
+crate::saved! { value Held { journal, clock, operator, schedule, schedule_drain } }
 
 impl Held {
     /// The gate of this code, where it is one that can be held.
@@ -121,6 +123,18 @@ impl ControlState {
         self.stopped = false;
         self.held = Held { operator: self.held.operator, ..Held::default() };
         self.venues.fill(VenueControl { links: [Link::default(); 4], account: AccountTrust::Doubtful });
+    }
+
+    /// A person's drain is stronger than the calendar's, whichever came first.
+    pub(crate) fn drain(&mut self, by_schedule: bool) {
+        self.held.schedule_drain = by_schedule && (!self.draining || self.held.schedule_drain);
+        self.draining = true;
+    }
+
+    pub(crate) fn end_scheduled_drain(&mut self) {
+        if core::mem::take(&mut self.held.schedule_drain) {
+            self.draining = false;
+        }
     }
 
     #[inline]

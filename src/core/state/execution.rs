@@ -4,6 +4,7 @@
 //! Hot.
 
 mod answers;
+mod audit;
 mod exposure;
 mod holdings;
 mod hydration;

@@ -346,6 +346,16 @@ impl State {
                 self.execution.end_trades(self.now, id, phase == HydrationPhase::End);
                 Change::Private(id)
             }
+            (HydrationScope::Instrument, HydrationPhase::Begin) => {
+                self.execution.begin_audit(venue);
+                Change::None
+            }
+            (HydrationScope::Instrument, HydrationPhase::End) => {
+                if let Some(market) = self.market.instrument(id) {
+                    self.execution.end_audit(self.now, venue, id, hydration.as_of, market);
+                }
+                Change::Private(id)
+            }
             (HydrationScope::Instrument, _) => Change::Private(id),
         }
     }
@@ -450,7 +460,7 @@ impl State {
                 });
             }
             ControlVerb::ResetKill => self.control.kill = None,
-            ControlVerb::Drain => self.control.draining = true,
+            ControlVerb::Drain => self.control.drain(control.target == SCHEDULE),
             ControlVerb::Stop => self.control.stopped = true,
             ControlVerb::WarmStart => self.start_again(control),
             ControlVerb::CloseGate | ControlVerb::OpenGate => {
@@ -458,6 +468,9 @@ impl State {
                 match self.control.held.gate(control.target) {
                     Some(gate) => *gate = closed,
                     None => self.control.refused += 1,
+                }
+                if !closed && control.target == SCHEDULE {
+                    self.control.end_scheduled_drain();
                 }
             }
             // These act through the workflow and the limits, not on this state.
@@ -557,6 +570,9 @@ impl State {
         self.market.iter().filter(|(_, m)| !m.stale).map(|(_, m)| m.updated + m.stale_after).min()
     }
 }
+
+/// The target of a gate's verb, or of a drain, that is the calendar's.
+const SCHEDULE: u32 = crate::record::Gate::Schedule.code() as u32;
 
 #[inline]
 fn definition_of(market: &MarketState, instrument: InstrumentId) -> Option<&InstrumentDefinition> {

@@ -135,8 +135,9 @@ pub struct Order {
     pub trades: [u64; 8],
     /// Some of what has filled came without a trade's id (a read-back), so that its trades cannot be told apart from others.
     pub untraced: bool,
-    /// Good-till-date: when its end, if nobody has told it, is asked about. Zero: never.
-    pub ask_expiry_at: Nanos,
+    /// When it is asked about although nothing is pending: at the end of a good-till-date that nobody has told, or after an
+    /// audit that missed it. Zero: never.
+    pub look_into_at: Nanos,
     /// Its place in the list of live orders.
     live_at: u32,
 }
@@ -176,7 +177,7 @@ crate::saved! {
         asked,
         trades,
         untraced,
-        ask_expiry_at,
+        look_into_at,
         live_at,
     }
 }
@@ -453,7 +454,7 @@ impl OrderTable {
             asked: 0,
             trades: [0; 8],
             untraced: false,
-            ask_expiry_at: new.expires,
+            look_into_at: new.expires,
             live_at: self.live.len() as u32,
         };
         let index = if self.rows.len() < self.capacity {

@@ -215,8 +215,8 @@ impl Recovery {
         let now = state.now;
         let Some(order) = state.execution.orders.order(index).copied() else { return Nanos::MAX };
         let overdue_from = match order.confirmation {
-            Confirmation::Confirmed if order.is_live() && !order.ask_expiry_at.is_zero() => {
-                order.ask_expiry_at + self.confirmation_timeout
+            Confirmation::Confirmed if order.is_live() && !order.look_into_at.is_zero() => {
+                order.look_into_at + self.confirmation_timeout
             }
             Confirmation::Confirmed => return Nanos::MAX,
             Confirmation::Pending { since } => since + self.confirmation_timeout,
@@ -230,6 +230,17 @@ impl Recovery {
         if !trusted {
             // The account itself is being read back, which answers for this order too, and wakes this look.
             return Nanos::MAX;
+        }
+        // An audit missed it, and nobody has said anything about it since: what we believe rests, and what the book shows there.
+        if order.confirmation == Confirmation::Confirmed && order.expires.is_zero() {
+            let book = state.market.instrument(order.instrument).map(|market| &market.book);
+            outbox.decision(&Decision::Incident {
+                kind: IncidentKind::Contradiction,
+                instrument: order.instrument,
+                order: index,
+                ours: order.leaves().raw(),
+                theirs: book.map_or(0, |book| book.quantity_at(order.side, order.price).raw()),
+            });
         }
         if matches!(order.confirmation, Confirmation::Pending { .. }) {
             outbox.decision(&Decision::Incident {
@@ -251,9 +262,9 @@ impl Recovery {
         state.execution.change(index, |order| {
             let asked = order.asked;
             order.asked += 1;
-            if !order.ask_expiry_at.is_zero() && order.ask_expiry_at + timeout <= now {
+            if !order.look_into_at.is_zero() && order.look_into_at + timeout <= now {
                 // A venue that says it still lives is asked again, and not at once.
-                order.ask_expiry_at = order.ask_expiry_at.later(now + LONGEST_PAUSE);
+                order.look_into_at = order.look_into_at.later(now + LONGEST_PAUSE);
             }
             let why = match order.confirmation {
                 Confirmation::Unknown { why, .. } => why,

@@ -132,6 +132,12 @@ impl ExecutionState {
             return Some(instrument);
         }
         if phase != HydrationPhase::NotFound {
+            // The venue says that it lives: an audit was wrong about it.
+            self.change(index, |order| {
+                if order.expires.is_zero() {
+                    order.look_into_at = Nanos::ZERO;
+                }
+            });
             return Some(instrument);
         }
         if self.warm_start.is_after(order) {

@@ -376,6 +376,10 @@ impl ExecutionState {
             order.triggered |= fired || order.cumulative.is_positive();
             order.cumulative = order.cumulative.max(report.cumulative_quantity);
             order.reported = order.reported.later(stamp);
+            // News of it answers what an audit would have asked.
+            if order.expires.is_zero() && !report.flags.has(ReportFlags::HYDRATED) {
+                order.look_into_at = Nanos::ZERO;
+            }
             if takes_terms(report) {
                 order.price = report.price;
                 order.quantity = report.quantity;
