@@ -217,6 +217,9 @@ pub struct VenueParts {
     pub split_paths: bool,
     pub upkeep: Upkeep,
     pub clock_every: Nanos,
+    /// Positions and open orders are read back so often though nothing is in doubt; `None`: never.
+    pub heartbeat: Option<Nanos>,
+    pub audit: Option<Nanos>,
 }
 
 /// Where a venue's requests go.
@@ -520,7 +523,12 @@ impl House<'_> {
             self.clock.clone(),
         );
         let requester = Requester::new(
-            RequesterOptions { clock_every: parts.clock_every, has_account },
+            RequesterOptions {
+                clock_every: parts.clock_every,
+                heartbeat: parts.heartbeat,
+                audit: parts.audit,
+                has_account,
+            },
             parts.directory,
             parts.rest,
             RequesterWiring {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use linchpin::core::event::KillMode;
+use linchpin::core::limits::LimitKey;
 use linchpin::core::time::Nanos;
 use linchpin::journal;
 use linchpin::kill_flag::{KillFlag, Killed};
@@ -90,6 +91,24 @@ fn a_full_ring_of_dispatches_is_a_kill_that_lasts() {
     assert_eq!(killed.mode, "block");
     assert_eq!(world.state().control.kill, Some(KillMode::Block));
     assert_eq!(world.gate.state(), GateState::Shut);
+}
+
+#[test]
+fn a_loss_of_the_day_at_its_bound_is_a_kill_that_lasts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut world, mut operator, flag) = trading(7, folder.path());
+    // The smallest loss that there is: a fee, or a market that moves against the maker, is enough.
+    world.set_limit(LimitKey::AccountMaxDailyLoss, 1);
+    let killed = until_kept(&mut world, &mut operator, &flag, "loss of the day");
+    assert_eq!((killed.mode.as_str(), killed.who.as_str()), ("cancel", "the engine itself"));
+    assert_eq!(world.state().control.kill, Some(KillMode::Cancel));
+    assert_eq!(world.gate.state(), GateState::CancelOnly);
+    // What was open goes, and nothing new comes.
+    world.run_for(Nanos::from_secs(10));
+    assert_eq!(world.core().open_orders(), 0);
+    let dispatches = world.core().dispatches();
+    world.run_for(Nanos::from_secs(10));
+    assert_eq!(world.core().dispatches(), dispatches);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
@@ -62,6 +62,12 @@ impl Key {
 }
 
 impl Source {
+    /// A secret that is no venue's key; `key` is for messages.
+    pub fn read_secret(&self, key: &str) -> Result<Zeroizing<String>, ConfigError> {
+        let embedded = || mistake(key.to_owned(), "\"embedded\" is only for a venue's key".to_owned());
+        self.read(key, true)?.ok_or_else(embedded)
+    }
+
     fn read(&self, key: &str, is_secret: bool) -> Result<Option<Zeroizing<String>>, ConfigError> {
         let wrong = |problem: String| mistake(key.to_owned(), problem);
         match self {
@@ -77,18 +83,25 @@ impl Source {
             Self::File(path) => {
                 let shown = path.display();
                 let unreadable = |error| wrong(format!("cannot read {shown}: {error}"));
-                let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode();
-                if is_secret && mode & 0o077 != 0 {
-                    return Err(wrong(format!(
-                        "{shown} can be read by others (mode {:03o}); make it private: chmod 600 {shown}",
-                        mode & 0o777
-                    )));
+                if is_secret {
+                    check_private(path).map_err(wrong)?;
                 }
                 Ok(Some(Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?)))
             }
             Self::Command(words) => printed_by(words).map(Some).map_err(wrong),
         }
     }
+}
+
+/// A file that holds a secret is nobody else's to read.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(format!("{shown} can be read by others (mode {mode:03o}); make it private: chmod 600 {shown}"))
 }
 
 /// A key is shorter than this; what prints more is not a key.

@@ -9,6 +9,7 @@
 //!                                                          '--resolved--> text for the journal --> the same Config, in a replay
 //! ```
 
+mod control;
 mod document;
 mod error;
 mod hosts;
@@ -33,8 +34,9 @@ use linchpin_core::instrument::Product;
 use linchpin_core::limits::BucketLimit;
 use linchpin_core::time::Nanos;
 
+pub use control::{Control, ControlHttps, ControlSocket};
 pub use error::{ConfigError, ConfigErrors};
-pub use key::{Key, KeyKind, Source};
+pub use key::{Key, KeyKind, Source, check_private};
 pub use limits::{InstrumentCaps, notional};
 pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
 pub use strategy::{Bracket, Chaser, DcaEntry, Kind, MarketMaker, ParameterValue, Parameters};
@@ -253,22 +255,6 @@ pub struct Rings {
     pub operator_core: usize,
 }
 
-/// How people reach a running engine, and what watches over it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Control {
-    pub socket: ControlSocket,
-    /// Without an answer of the core for so long the kill switch trips.
-    pub stall_after: Option<Nanos>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ControlSocket {
-    /// `ctl.sock` in the home.
-    InHome,
-    At(PathBuf),
-    None,
-}
-
 /// The home of a run whose configuration does not say another one: `default.toml` has the same, and a test compares them.
 pub const DEFAULT_HOME: &str = "var";
 
@@ -449,6 +435,10 @@ pub struct Connection {
     pub max_connection_age: Nanos,
     /// The venue's clock is measured this often.
     pub clock_interval: Nanos,
+    /// Positions are read back so often; `None`: never.
+    pub heartbeat: Option<Nanos>,
+    /// Open orders are read back so often, an instrument at a time; `None`: never.
+    pub audit: Option<Nanos>,
     /// Orders go over REST when the session has been down for so long; `None`: never.
     pub rest_fallback_after: Option<Nanos>,
 }

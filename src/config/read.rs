@@ -8,6 +8,7 @@ use linchpin_core::limits::{BucketLimit, MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VE
 use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
+use super::control::control;
 use super::document::{
     Mistakes, Section, Table, Value, count, parse, positive, span_within, text, unless_none,
 };
@@ -18,9 +19,9 @@ use super::strategy::bracket::Protects;
 use super::strategy::{Bracket, Kind, Own, Parameters};
 use super::text::{Decimal, Wrong, nearest, one_of, parse_name, parse_percent, parse_size};
 use super::{
-    Addresses, Config, Connection, Control, ControlSocket, Core, Cpu, DEFAULT, Demo, Dialect, Endpoints,
-    Instrument, InstrumentCaps, LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run,
-    RunLength, Strategy, Threads, Venue, hosts,
+    Addresses, Config, Connection, Core, Cpu, DEFAULT, Demo, Dialect, Endpoints, Instrument, InstrumentCaps,
+    LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength, Strategy,
+    Threads, Venue, hosts,
 };
 use crate::net::{Endpoint, Scheme};
 
@@ -192,27 +193,6 @@ fn rings(section: &Section<'_>) -> Rings {
     }
 }
 
-fn control(section: &Section<'_>, mode: Mode) -> Control {
-    let stall_after = |text: &str| span_within(text, &(Nanos::from_millis(100)..=Nanos::from_secs(60)));
-    let socket = section.read(
-        "socket",
-        text(|text| {
-            Ok(match text {
-                "auto" => ControlSocket::InHome,
-                "none" => ControlSocket::None,
-                _ if text.len() > 107 => {
-                    return Err(Wrong::new("is longer than the 107 bytes that a socket's path may have"));
-                }
-                text => ControlSocket::At(path(text)?),
-            })
-        }),
-    );
-    if socket == ControlSocket::None && matches!(mode, Mode::Testnet | Mode::Live) {
-        section.wrong("socket", "a run that sends to a venue needs a kill switch that people can reach");
-    }
-    Control { socket, stall_after: section.read("stall_after", unless_none(text(stall_after))) }
-}
-
 fn core(section: &Section<'_>) -> Core {
     let number = |key, range| section.count(key, range) as u32;
     let ten_minutes = Nanos::from_secs(600);
@@ -370,6 +350,8 @@ fn connection(section: &Section<'_>) -> Connection {
         max_connection_age: section
             .span("max_connection_age", Nanos::from_secs(10)..=Nanos::from_secs(24 * 3600)),
         clock_interval: section.span("clock_interval", second..=hour),
+        heartbeat: section.read("heartbeat", unless_none(text(|text| span_within(text, &(second..=hour))))),
+        audit: section.read("audit", unless_none(text(|text| span_within(text, &(second..=hour))))),
         rest_fallback_after: section.read(
             "rest_fallback_after",
             unless_none(text(|text| span_within(text, &(Nanos::from_millis(100)..=hour)))),
@@ -659,7 +641,7 @@ fn balance(text: &str) -> Result<Decimal, Wrong> {
     Ok(balance)
 }
 
-fn path(text: &str) -> Result<PathBuf, Wrong> {
+pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
     if text.is_empty() || text.contains('\0') {
         return Err(Wrong::new("expected a path"));
     }

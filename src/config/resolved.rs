@@ -10,8 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::schedule::show_time;
 use super::{
-    Config, ControlSocket, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size,
-    show_span,
+    Config, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size, show_span,
 };
 
 impl Config {
@@ -45,7 +44,7 @@ impl Config {
         let pause = self.snapshot_every.map_or("none".to_owned(), show_span);
         out.local("snapshot_every", format!("\"{pause}\""));
         self.write_threads(&mut out);
-        self.write_control(&mut out);
+        self.control.write(&mut out);
         out.table("[core]");
         out.bare("order_rows", self.core.order_rows);
         out.bare("book_levels", self.core.book_levels);
@@ -76,18 +75,6 @@ impl Config {
         out.bare("days_off", list(schedule.days_off.iter().map(ToString::to_string).collect()));
         out.quoted("at_close", schedule.at_close);
         out.quoted("daily_reset", schedule.daily_reset.map_or("none".to_owned(), show_time));
-    }
-
-    fn write_control(&self, out: &mut Writer) {
-        out.table("[control]");
-        let socket = match &self.control.socket {
-            ControlSocket::InHome => "auto".to_owned(),
-            ControlSocket::At(path) => path.display().to_string(),
-            ControlSocket::None => "none".to_owned(),
-        };
-        out.local("socket", toml_text(&socket));
-        let stall_after = self.control.stall_after.map_or("none".to_owned(), show_span);
-        out.local("stall_after", format!("\"{stall_after}\""));
     }
 
     fn write_threads(&self, out: &mut Writer) {
@@ -146,6 +133,8 @@ impl Venue {
         out.span("reconnect_longest", connection.reconnect_longest);
         out.span("max_connection_age", connection.max_connection_age);
         out.span("clock_interval", connection.clock_interval);
+        out.quoted("heartbeat", connection.heartbeat.map_or("none".to_owned(), show_span));
+        out.quoted("audit", connection.audit.map_or("none".to_owned(), show_span));
         match connection.rest_fallback_after {
             Some(after) => out.span("rest_fallback_after", after),
             None => out.quoted("rest_fallback_after", "none"),
@@ -231,7 +220,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn table(&mut self, header: &str) {
+    pub fn table(&mut self, header: &str) {
         self.line(format_args!("\n{header}"));
     }
 
@@ -253,7 +242,7 @@ impl Writer {
     }
 
     /// Of this machine or run: not part of the rules. `value` is TOML already.
-    fn local(&mut self, key: &str, value: impl Display) {
+    pub fn local(&mut self, key: &str, value: impl Display) {
         if self.scope == Scope::Everything {
             self.bare(key, value);
         }

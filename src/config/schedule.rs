@@ -17,6 +17,7 @@ use super::text::{Wrong, words};
 words! {
     /// What becomes of open orders and positions when a window ends.
     pub enum AtClose {
+        Drain = "drain",
         Cancel = "cancel",
         Flatten = "flatten",
         Keep = "keep",

@@ -37,9 +37,9 @@ fn verbs() -> String {
 }
 
 fn errors() -> String {
-    let mut table = String::from("| error | means |\n|---|---|\n");
-    for (_, name, meaning) in Refused::ALL {
-        writeln!(table, "| `{name}` | {meaning} |").unwrap();
+    let mut table = String::from("| error | means | HTTP status |\n|---|---|---|\n");
+    for row in Refused::ALL {
+        writeln!(table, "| `{}` | {} | {} |", row.name, row.meaning, row.status).unwrap();
     }
     table
 }

@@ -15,6 +15,7 @@ mod document;
 pub mod names;
 pub mod request;
 mod setting;
+pub mod token;
 pub mod verb;
 
 pub use request::{Answer, Refusal, Refused, Request, Who};

@@ -64,30 +64,45 @@ pub enum Refused {
     NotPersisted,
 }
 
-impl Refused {
-    pub const ALL: &[(Self, &'static str, &'static str)] = &[
-        (Self::BadRequest, "bad_request", "not one JSON object a line, or a member does not belong there"),
-        (Self::UnknownVerb, "unknown_verb", "there is no such verb"),
-        (Self::BadArgument, "bad_argument", "an argument is missing, or has a value that it cannot have"),
-        (Self::TooLong, "too_long", "the line is longer than 4096 bytes; the connection is closed"),
-        (Self::NotAllowed, "not_allowed", "who asks may not ask here"),
-        (Self::Busy, "busy", "too many requests at once"),
-        (Self::NotNow, "not_now", "it means nothing in the present state"),
-        (
-            Self::NoAnswer,
-            "no_answer",
-            "the core's thread does not answer; a kill has shut the gate all the same",
-        ),
-        (Self::NotConfirmed, "not_confirmed", "killed, but a sender has not confirmed in time"),
-        (
-            Self::NotPersisted,
-            "not_persisted",
-            "killed, but the flag could not be written: a restart would not be killed",
-        ),
-    ];
+/// One row of the refusals.
+#[derive(Debug)]
+pub struct RefusedRow {
+    pub refused: Refused,
+    pub name: &'static str,
+    pub meaning: &'static str,
+    /// The HTTP status that goes with it (RFC 9110, section 15), at the door that speaks HTTP.
+    pub status: u16,
+}
 
+macro_rules! refusals {
+    ($($refused:ident $name:literal $status:literal $meaning:literal;)+) => {
+        impl Refused {
+            pub const ALL: &[RefusedRow] = &[$(RefusedRow {
+                refused: Refused::$refused,
+                name: $name,
+                meaning: $meaning,
+                status: $status,
+            }),+];
+        }
+    };
+}
+
+refusals! {
+    BadRequest   "bad_request"   400 "not one JSON object a line, or a member does not belong there";
+    UnknownVerb  "unknown_verb"  400 "there is no such verb";
+    BadArgument  "bad_argument"  400 "an argument is missing, or has a value that it cannot have";
+    TooLong      "too_long"      413 "the line is longer than 4096 bytes; the connection is closed";
+    NotAllowed   "not_allowed"   401 "who asks may not ask here";
+    Busy         "busy"          503 "too many requests at once";
+    NotNow       "not_now"       409 "it means nothing in the present state";
+    NoAnswer     "no_answer"     504 "the core's thread does not answer; a kill has shut the gate all the same";
+    NotConfirmed "not_confirmed" 504 "killed, but a sender has not confirmed in time";
+    NotPersisted "not_persisted" 500 "killed, but the flag could not be written: a restart would not be killed";
+}
+
+impl Refused {
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+        Self::ALL.iter().find(|row| row.refused == self).map_or("", |row| row.name)
     }
 }
 
@@ -321,7 +336,8 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<&str> = Refused::ALL.iter().map(|row| row.0.name()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            Refused::ALL.iter().map(|row| row.refused.name()).collect();
         assert_eq!(names.len(), Refused::ALL.len());
     }
 }

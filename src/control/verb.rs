@@ -61,9 +61,9 @@ const VALUE: Argument = Argument {
 };
 
 verbs! {
-    Status    "status"     "Where the engine stands: trading, kill switch, gates, links, orders, positions, P&L"
+    Status    "status"     "Where the engine stands: trading, kill switch, gates, links, markets, strategies, positions, P&L"
         [] "the answer is the core's state, not older than the question";
-    Orders    "orders"     "Every live order, others' on the account included; every command that waits, how long and for what"
+    Orders    "orders"     "Every live order, others' on the account included; every command that waits, how long and for what; how far each work that has an end has come"
         [] "the answer is the core's order table, not older than the question";
     Positions "positions"  "Positions and P&L, by strategy and together"
         [] "the answer is the core's state, not older than the question";

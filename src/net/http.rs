@@ -16,14 +16,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, RustlsConnector, TcpConnector, Transport,
 };
 
 use super::Endpoint;
-use super::tls::TlsClient;
+use super::tls::{Identity, TlsClient};
 
 #[derive(Debug, Clone, Copy)]
 pub struct HttpOptions {
@@ -100,6 +100,19 @@ pub struct HttpClient {
 impl HttpClient {
     /// Without `tls`, `https` addresses are refused.
     pub fn new(tls: Option<&TlsClient>, options: HttpOptions) -> Self {
+        Self::of(tls, None, options)
+    }
+
+    /// One that shows who it is to a server that asks for a certificate.
+    pub fn with_identity(tls: &TlsClient, identity: &Identity, options: HttpOptions) -> Self {
+        let owned = |der| Certificate::from_der(der).to_owned();
+        let chain: Vec<_> = identity.chain().iter().map(|der| owned(der)).collect();
+        // Its form was checked when the identity was read.
+        let key = PrivateKey::from_pem(identity.key_pem()).ok();
+        Self::of(Some(tls), key.map(|key| ClientCert::new_with_certs(&chain, key)), options)
+    }
+
+    fn of(tls: Option<&TlsClient>, identity: Option<ClientCert>, options: HttpOptions) -> Self {
         let authorities = tls.map(TlsClient::authorities).unwrap_or_default();
         let authorities: Vec<_> =
             authorities.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
@@ -108,6 +121,7 @@ impl HttpClient {
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             // An empty list trusts nobody.
             .root_certs(RootCerts::Specific(Arc::new(authorities)))
+            .client_cert(identity)
             .build();
         let config = ureq::Agent::config_builder()
             .tls_config(tls)

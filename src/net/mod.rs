@@ -9,6 +9,7 @@
 //!           transport =  tcp | tls       stamps the moment at which bytes left the socket
 //!
 //!   cold:  http (blocking, ureq)         says whether a request can have reached the venue
+//!          https (blocking)              the server's end, for the control surface
 //! ```
 
 use std::fmt;
@@ -17,6 +18,8 @@ use std::str::FromStr;
 pub mod backoff;
 pub mod frame;
 pub mod http;
+pub mod https;
+pub mod listen;
 pub mod tcp;
 #[cfg(all(test, feature = "embedded-venue"))]
 mod test_peer;

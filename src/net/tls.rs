@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use zeroize::Zeroizing;
 
 use super::transport::Stamped;
 
@@ -46,10 +47,47 @@ pub enum TlsError {
     Empty { path: PathBuf },
     #[error("{}: certificate {number} is not usable as an authority: {source}", .path.display())]
     NotAnAuthority { path: PathBuf, number: usize, source: rustls::Error },
+    #[error("{}: cannot be read: {source}", .path.display())]
+    NoKeyFile { path: PathBuf, source: io::Error },
+    #[error("{}: cannot be read as a PEM private key: {source}", .path.display())]
+    NoKey { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("`{host}` is neither a DNS name nor an IP address")]
     HostName { host: String },
     #[error("TLS: {0}")]
     Refused(#[from] rustls::Error),
+}
+
+/// A certificate with the chain behind it, and its private key: what proves who this end is.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    /// As its file has it: rustls and the cold client each read it themselves.
+    key: Zeroizing<Vec<u8>>,
+    key_file: PathBuf,
+}
+
+impl Identity {
+    /// From two PEM files. Cold.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let chain = read_bundle(certificate)?;
+        let read = std::fs::read(key).map(Zeroizing::new);
+        let unreadable = |source| TlsError::NoKeyFile { path: key.to_owned(), source };
+        let identity = Self { chain, key: read.map_err(unreadable)?, key_file: key.to_owned() };
+        identity.private_key()?;
+        Ok(identity)
+    }
+
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let unreadable = |source| TlsError::NoKey { path: self.key_file.clone(), source };
+        PrivateKeyDer::from_pem_slice(&self.key).map_err(unreadable)
+    }
+
+    pub(super) fn key_pem(&self) -> &[u8] {
+        &self.key
+    }
 }
 
 /// The trust, read and checked once. Clones share it and the sessions that can be resumed.
@@ -206,7 +244,7 @@ impl Write for TlsStream {
 type Roots = (RootCertStore, Vec<CertificateDer<'static>>);
 
 /// Strict: a file that a person named is either good or an error.
-fn chosen_roots(path: &Path) -> Result<Roots, TlsError> {
+pub(super) fn chosen_roots(path: &Path) -> Result<Roots, TlsError> {
     let certificates = read_bundle(path)?;
     let mut roots = RootCertStore::empty();
     for (at, certificate) in certificates.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `linchpin ctl`: what a person types, as one line to the engine's control socket, and its answer as people read it.
+//! `linchpin ctl`: what a person types, as one line to the engine's control socket or HTTPS port, and its answer as people read it.
 //!
 //! The verbs are `control::VERBS`: the command line, its help and the documentation come from that one table. It sends no
 //! order, because the table has no such verb.
@@ -6,29 +6,25 @@
 //! Exit codes: 0 done; 1 refused, and the message says why; 2 the command line is wrong; 5 no engine answers; 6 killed, but
 //! not confirmed or not on the disk.
 
+mod line;
 mod print;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 use serde_json::{Map, Value};
 
+use self::line::Line;
 use super::Failure;
-use crate::config::{DEFAULT_HOME, parse_span};
+use crate::config::parse_span;
 use crate::control::{Refused, Request, VERBS, Verb};
 
 #[derive(Args, Debug)]
 pub(crate) struct CtlArgs {
-    /// Home of the engine, which holds its socket
-    #[arg(long, global = true, value_name = "FOLDER", conflicts_with = "socket")]
-    home: Option<PathBuf>,
-    /// The engine's control socket, where it is not <home>/ctl.sock
-    #[arg(long, global = true, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Print the engine's answer as it is: one JSON object a line
     #[arg(long, global = true)]
     json: bool,
@@ -37,6 +33,33 @@ pub(crate) struct CtlArgs {
     timeout: Duration,
     #[command(subcommand)]
     wish: Wish,
+}
+
+/// Which engine, and by which door.
+#[derive(Args, Debug)]
+pub(super) struct Place {
+    /// Home of the engine, which holds its socket
+    #[arg(long, global = true, value_name = "FOLDER", conflicts_with_all = ["socket", "url"])]
+    home: Option<PathBuf>,
+    /// The engine's control socket, where it is not <home>/ctl.sock
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
+    socket: Option<PathBuf>,
+    /// The engine's HTTPS port instead, such as https://127.0.0.1:7443
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// With --url: the file that holds the token
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// With --url: the certificate to show (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// With --cert: its private key (PEM)
+    // Under a name of its own: `set` has a KEY too.
+    #[arg(id = "key_file", long = "key", global = true, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// With --url: the authority of the engine's certificate (PEM), where the system does not know it
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// What is asked, and how often.
@@ -50,12 +73,7 @@ enum Wish {
 }
 
 pub(crate) fn run(args: &CtlArgs) -> Result<(), Failure> {
-    let socket = match (&args.socket, &args.home) {
-        (Some(socket), _) => socket.clone(),
-        (None, Some(home)) => home.join(SOCKET),
-        (None, None) => Path::new(DEFAULT_HOME).join(SOCKET),
-    };
-    let mut line = Line::open(&socket, args.timeout)?;
+    let mut line = Line::open(&args.place, args.timeout)?;
     match &args.wish {
         Wish::Once(request) => {
             let answer = line.ask(request)?;
@@ -76,53 +94,6 @@ pub(crate) fn run(args: &CtlArgs) -> Result<(), Failure> {
 
 /// The socket's name in the home.
 pub(super) const SOCKET: &str = "ctl.sock";
-
-/// A connection to an engine.
-struct Line {
-    out: UnixStream,
-    lines: BufReader<UnixStream>,
-    timeout: Duration,
-    socket: PathBuf,
-}
-
-/// An answer with every order of a full table fits.
-const MOST_BYTES: u64 = 256 << 20;
-
-impl Line {
-    fn open(socket: &Path, timeout: Duration) -> Result<Self, Failure> {
-        let nobody =
-            || format!("no engine answers at {}: is one running, and is this its home?", socket.display());
-        let stream = UnixStream::connect(socket).with_context(nobody).map_err(Failure::Unreachable)?;
-        let ready = || -> std::io::Result<Self> {
-            stream.set_read_timeout(Some(timeout))?;
-            stream.set_write_timeout(Some(timeout))?;
-            let lines = BufReader::new(stream.try_clone()?);
-            Ok(Self { out: stream.try_clone()?, lines, timeout, socket: socket.to_owned() })
-        };
-        ready().with_context(nobody).map_err(Failure::Unreachable)
-    }
-
-    fn ask(&mut self, request: &Request) -> Result<Value, Failure> {
-        let silent = |why: String| Failure::Unreachable(anyhow!("{}: {why}", self.socket.display()));
-        let mut asked = request.to_line();
-        asked.push('\n');
-        let written = self.out.write_all(asked.as_bytes());
-        written.map_err(|error| silent(format!("the engine does not listen: {error}")))?;
-        let mut answer = Vec::new();
-        let read = self.lines.by_ref().take(MOST_BYTES).read_until(b'\n', &mut answer);
-        match read {
-            Ok(0) => Err(silent("the engine closed the connection without an answer".to_owned())),
-            Ok(_) => serde_json::from_slice(&answer)
-                .map_err(|error| silent(format!("the answer is no JSON: {error}"))),
-            Err(error)
-                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
-            {
-                Err(silent(format!("no answer within {} s", self.timeout.as_secs_f64())))
-            }
-            Err(error) => Err(silent(error.to_string())),
-        }
-    }
-}
 
 fn show(answer: &Value, verb: Verb, as_json: bool) {
     if as_json {

@@ -172,6 +172,8 @@ blocks! {
         rest_failures: Counter, "requests", "REST requests that failed or were refused.";
         hydrations: Counter, "hydrations", "Hydrations begun.";
         key_renewals: Counter, "renewals", "Renewals of the private stream's key.";
+        heartbeats: Counter, "heartbeats", "Heartbeats asked for: positions read back though nothing is in doubt.";
+        audits: Counter, "audits", "Audits asked for: an instrument's open orders read back though nothing is in doubt.";
     }
 
     /// The filling end of a ring, under the ring's name. Owner: the thread that pushes.

@@ -49,14 +49,14 @@ log_events! {
     WarmStart         "warm_start"         Info  "The run goes on from an earlier session's state.";
     Connected         "connected"          Info  "A link to a venue is up.";
     Disconnected      "disconnected"       Warn  "A link to a venue is down.";
-    Reconnect         "reconnect"          Info  "A link to a venue is being made again.";
+    Reconnect         "reconnect"          Info  "A link to a venue is up again after it was lost, or a younger connection takes its place.";
     Hydration         "hydration"          Info  "A scope's state was read from the venue.";
     BookSynced        "book_synced"        Info  "An instrument's book can be trusted.";
     BookLost          "book_lost"          Warn  "An instrument's book cannot be trusted until it is synchronised again.";
     Gate              "gate"               Info  "A gate opened or closed.";
     KillSwitch        "kill_switch"        Error "The kill switch tripped or was reset.";
     Incident          "incident"           Error "Something that a person may have to look at.";
-    DataInconsistency "data_inconsistency" Error "Our numbers and the venue's disagree after recovery.";
+    DataInconsistency "data_inconsistency" Error "Our numbers and the venue's disagree.";
     PositionSnapshot  "position_snapshot"  Info  "An instrument's position, read back.";
     Heartbeat         "heartbeat"          Info  "The periodic read-back from a venue.";
     OrderRejected     "order_rejected"     Warn  "A venue refused a request.";

@@ -26,6 +26,8 @@ pub struct Summary {
     pub turns: u64,
     pub orders: Orders,
     pub fills: Fills,
+    /// How far each work that has an end has come, in words.
+    pub works: Vec<String>,
     pub positions: Vec<Holding>,
     /// By quote asset.
     pub pnl: Vec<Pnl>,
@@ -125,6 +127,9 @@ impl Summary {
             "fills",
             &format!("{} ({} maker, {} taker)", grouped(maker + taker), grouped(maker), grouped(taker)),
         );
+        for work in &self.works {
+            page.line("work", work);
+        }
         page.line("rejected by the venue", &reasons(rejected));
         page.line("denied by risk", &reasons(denied));
         if !not_sent.is_empty() {

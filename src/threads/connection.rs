@@ -18,6 +18,7 @@ use crate::core::time::Nanos;
 use crate::net::EndpointError;
 use crate::net::backoff::Backoff;
 use crate::net::websocket::{Closed, Phase};
+use crate::telemetry::log::LogEvent;
 use crate::threads::world::{Dial, Socket};
 
 /// How connections of one venue are made and kept.
@@ -34,6 +35,8 @@ pub struct Connection<S> {
     pub socket: Option<S>,
     backoff: Backoff,
     is_open: bool,
+    /// It was open before, and was lost.
+    was_lost: bool,
     max_age: Nanos,
     old_at: Nanos,
 }
@@ -50,6 +53,7 @@ impl<S: Socket> Connection<S> {
                 upkeep.seed.wrapping_add(number as u64),
             ),
             is_open: false,
+            was_lost: false,
             max_age: Nanos::new(upkeep.max_age.raw().saturating_sub(earlier)),
             old_at: Nanos::MAX,
         }
@@ -127,7 +131,15 @@ impl<S: Socket> Connection<S> {
         if let Closed::UpgradeRefused { retry_after: Some(seconds), .. } = closed {
             self.backoff.not_before((now + Nanos::from_secs(u64::from(*seconds))).raw());
         }
-        self.gone()
+        let was_open = self.gone();
+        self.was_lost |= was_open;
+        was_open
+    }
+
+    /// What the log calls its being open now: anew, or again.
+    #[cold]
+    pub fn opening(&mut self) -> LogEvent {
+        if std::mem::take(&mut self.was_lost) { LogEvent::Reconnect } else { LogEvent::Connected }
     }
 
     /// The socket is gone as we meant it; says whether it was open.

@@ -155,6 +155,8 @@ struct Desk<C: Clock> {
     log: Logger,
     /// Journal segments that the log knows of.
     rolls_told: u64,
+    /// Why this turn has killed, where the core has said so.
+    cause: Option<&'static str>,
 }
 
 /// What is left when the loop has ended.
@@ -193,6 +195,7 @@ impl<C: Clock> CoreLoop<C> {
                 journal_counters: wiring.journal_counters,
                 log: wiring.log,
                 rolls_told: 0,
+                cause: None,
             },
             sequence: 0,
             now: Nanos::ZERO,
@@ -374,6 +377,7 @@ impl<C: Clock> CoreLoop<C> {
         if !self.desk.record_event(sequence, now, event) {
             return;
         }
+        self.desk.cause = None;
         self.deadline = self.core.turn(sequence, now, event, &mut self.desk);
         self.desk.measure(event, now);
         self.desk.count_refusal(event);
@@ -407,12 +411,11 @@ impl<C: Clock> CoreLoop<C> {
             }
             body => {
                 let _ = self.desk.gate.tighten(state);
-                match body {
+                self.desk.cause.unwrap_or(match body {
                     Body::Control(_) => "a ring was full, or a thread failed",
                     Body::NotSent(_) => "the gate refused a dispatch while the core was not killed",
-                    Body::Timer(_) => "a limit was broken",
-                    _ => "an invariant or a limit was broken",
-                }
+                    _ => "the core has killed, and has not said why",
+                })
             }
         };
         // A full ring loses only the word: whoever watches the gate sees it all the same.
@@ -693,6 +696,7 @@ impl<C: Clock> Outbox for Desk<C> {
         self.count(decision);
         if telling::is_decision_told(decision) {
             telling::decision(&mut self.log, self.now, self.sequence, decision);
+            self.cause = telling::why_killed(decision).or(self.cause);
         }
         self.append(RecordKind::Decision, |slot| decision.encode(slot));
     }

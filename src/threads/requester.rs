@@ -1,12 +1,17 @@
 //! The requester: the cold path. It asks the venue over REST what the core or the receiver must know at a trust boundary,
 //! and hands the answers on as events (to the core) or as bodies (to the receiver's feed). It may block; nobody waits for it.
 //!
+//! Between questions it makes its rounds: the heartbeat and the audit (`heartbeat`).
+//!
 //! It holds no type that can place an order: read requests and listen keys are all that it can make. It also keeps the time: the venue's
 //! clock against ours, measured at an interval and whenever the venue has refused a request for its time.
+
+mod heartbeat;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::heartbeat::Rounds;
 use crate::core::event::{Body, Event, HydrationScope, RateUsage, Source};
 use crate::core::id::InstrumentId;
 use crate::core::record::Ask;
@@ -212,6 +217,9 @@ pub fn measure_clock<C: Clock, R: Read>(
 pub struct RequesterOptions {
     /// The venue's clock is measured this often.
     pub clock_every: Nanos,
+    /// Positions are read back so often, and open orders, though nothing is in doubt.
+    pub heartbeat: Option<Nanos>,
+    pub audit: Option<Nanos>,
     /// Without one every account is read back as empty: there is none (DRY_RUN without a key).
     pub has_account: bool,
 }
@@ -241,6 +249,7 @@ pub struct Requester<C: Clock, R: Read> {
     unanswered: VecDeque<Answer>,
     renew_key_at: Nanos,
     measure_at: Nanos,
+    rounds: Rounds,
     /// The quickest answer to the question for the time so far: a slow one says little.
     quickest: Nanos,
 }
@@ -253,7 +262,10 @@ impl<C: Clock, R: Read> Requester<C, R> {
         wiring: RequesterWiring,
         clock: C,
     ) -> Self {
+        // An account that is not there has no heart.
+        let rounds = |every: Option<Nanos>| every.filter(|_| options.has_account);
         Self {
+            rounds: Rounds::new(rounds(options.heartbeat), rounds(options.audit), clock.now()),
             measure_at: clock.now() + options.clock_every,
             quickest: Nanos::MAX,
             clock,
@@ -275,6 +287,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
             return Pass::Idle;
         }
         let now = self.clock.now();
+        self.miss_heartbeat(now);
         let pause = self.rest.paused_until().since(now);
         if pause > Nanos::ZERO && pause <= LONGEST_WAIT {
             return Pass::Idle;
@@ -289,7 +302,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
             self.renew_key();
         } else if now >= self.measure_at {
             self.measure_clock();
-        } else {
+        } else if !self.make_rounds(now) {
             return Pass::Idle;
         }
         self.hand_on();

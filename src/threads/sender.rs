@@ -450,7 +450,8 @@ impl<C: Clock, D: Dial> Sender<C, D> {
     #[cold]
     fn opened(&mut self, at: usize, now: Nanos) {
         let text = format_args!("order entry is open");
-        say(&mut self.out.log, now, Level::Info, LogEvent::Connected, text);
+        let event = self.session.at(at).map_or(LogEvent::Connected, Connection::opening);
+        say(&mut self.out.log, now, Level::Info, event, text);
         let logs_on = if self.session.is_chosen(at) {
             self.entry.on_open(now, &mut self.frame, &mut self.out)
         } else {

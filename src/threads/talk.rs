@@ -30,6 +30,7 @@ use crate::core::state::market::BookSync;
 use crate::core::state::order::Order;
 use crate::core::state::position::Position;
 use crate::core::state::queue::Pending;
+use crate::core::strategy::Progress;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::kill_gate::Epoch;
@@ -80,6 +81,8 @@ pub enum Sight {
     Venues,
     /// Markets and their trust, by instrument.
     Markets,
+    /// What each strategy may do, and how far it has come with a work that has an end.
+    Strategies,
 }
 
 /// From the core to an operator.
@@ -130,6 +133,7 @@ pub enum Row {
     Position(PositionRow),
     Venue(VenueRow),
     Market(MarketRow),
+    Strategy(StrategyRow),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +196,14 @@ pub struct MarketRow {
     pub agreement: Agreement,
     pub open_orders: u32,
     pub in_doubt: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct StrategyRow {
+    pub strategy: StrategyId,
+    /// Its own; what holds everybody stands in the control row.
+    pub state: TradingState,
+    pub progress: Option<Progress>,
 }
 
 /// A text for people, of bounded size: who asked, and why. It stands in the journal before its event.
@@ -259,6 +271,7 @@ impl Looking {
             Sight::Positions => owners.saturating_mul(instruments),
             Sight::Venues => u32::try_from(core.configuration().venues.len()).unwrap_or(0),
             Sight::Markets => instruments,
+            Sight::Strategies => strategies,
         };
         let end = places.min(self.at.saturating_add(PLACES));
         for at in self.at..end {
@@ -296,6 +309,11 @@ impl Looking {
                 }
                 Sight::Markets => {
                     market_row(core, InstrumentId(u16::try_from(at).unwrap_or(u16::MAX))).map(Row::Market)
+                }
+                Sight::Strategies => {
+                    let strategy = StrategyId(u8::try_from(at).unwrap_or(u8::MAX));
+                    let state = state.control.trading.of(strategy);
+                    Some(Row::Strategy(StrategyRow { strategy, state, progress: core.progress(strategy) }))
                 }
             };
             row.into_iter().for_each(&mut tell);

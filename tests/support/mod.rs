@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 #[cfg(feature = "embedded-venue")]
+pub mod certificates;
+#[cfg(feature = "embedded-venue")]
 pub mod desk;
 #[cfg(feature = "embedded-venue")]
 pub mod faulty;

@@ -31,10 +31,16 @@ const CAN_SEND: &[&str] = &[
     "Delete",
 ];
 
+/// A word that one of them may say all the same.
+const EXCEPT: &[(&str, &str)] = &[
+    // To the engine's own HTTPS port, whose requests are bodies of POST: they are made of `control::Request`, which has no word for an order.
+    ("src/program/ctl/line.rs", "Post"),
+];
+
 pub fn that_could_send(tree: &Tree) -> Vec<Breach> {
     let mut found = Vec::new();
     for file in tree.rust().filter(|file| SAFE.iter().any(|place| file.path.starts_with(place))) {
-        for word in CAN_SEND {
+        for word in CAN_SEND.iter().filter(|word| !EXCEPT.contains(&(file.path.as_str(), **word))) {
             for at in file.words(word).filter(|&at| !file.in_test(at)) {
                 found.push(Breach::at(file, at, format!("`{word}` in a command that only reads")));
             }
@@ -49,6 +55,8 @@ fn a_safe_command_that_names_what_can_send_is_caught() {
         assert_eq!(that_could_send(&Tree::of([("src/program/account.rs", text)])).len(), 1, "{text}");
     }
     assert_eq!(that_could_send(&Tree::of([("src/program/run/venue.rs", "fn f(d: &Dispatch) {}")])).len(), 0);
+    assert_eq!(that_could_send(&Tree::of([("src/program/ctl/line.rs", "let x = Method::Post;")])).len(), 0);
+    assert_eq!(that_could_send(&Tree::of([("src/program/ctl/line.rs", "let x = Method::Put;")])).len(), 1);
     assert_eq!(that_could_send(&Tree::of([("src/program/account.rs", "// Dispatch\nlet a = 1;")])).len(), 0);
 }
 

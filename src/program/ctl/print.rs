@@ -67,6 +67,8 @@ fn status(answer: &Value) -> String {
     lines.push(String::new());
     lines.push(markets(answer));
     lines.push(String::new());
+    lines.push(strategies(answer));
+    lines.push(String::new());
     lines.push(positions(answer));
     lines.join("\n")
 }
@@ -108,10 +110,7 @@ fn orders(answer: &Value) -> String {
         ("age_ms", "age ms"),
         ("client_order_id", "client id"),
     ];
-    let open = columns_of(&answer["orders"], &columns, "no orders are open");
-    if list(&answer["waiting"]).next().is_none() {
-        return open;
-    }
+    let mut tables = vec![columns_of(&answer["orders"], &columns, "no orders are open")];
     let columns = [
         ("owner", "owner"),
         ("symbol", "symbol"),
@@ -120,7 +119,13 @@ fn orders(answer: &Value) -> String {
         ("waits_for", "waits for"),
         ("age_ms", "age ms"),
     ];
-    format!("{open}\n\n{}", columns_of(&answer["waiting"], &columns, ""))
+    if list(&answer["waiting"]).next().is_some() {
+        tables.push(columns_of(&answer["waiting"], &columns, ""));
+    }
+    if list(&answer["strategies"]).any(|strategy| !strategy["work"].is_null()) {
+        tables.push(strategies(answer));
+    }
+    tables.join("\n\n")
 }
 
 /// What risk keeps back; nothing where it keeps nothing back.
@@ -129,6 +134,28 @@ fn denied(answer: &Value) -> Option<String> {
         .map(|denied| format!("{} {}", word(&denied["count"]), word(&denied["reason"])))
         .collect();
     (!reasons.is_empty()).then(|| format!("denied by risk: {}", reasons.join(", ")))
+}
+
+/// What each may do, and how far it has come where its work has an end.
+fn strategies(answer: &Value) -> String {
+    let rows: Vec<Vec<String>> = list(&answer["strategies"])
+        .map(|row| {
+            let work = &row["work"];
+            let done = match work {
+                Value::Null => "-".to_owned(),
+                work => format!("{} of {}", word(&work["filled"]), word(&work["wanted"])),
+            };
+            vec![
+                word(&row["strategy"]),
+                word(&row["may"]),
+                word(&work["phase"]),
+                word(&work["side"]),
+                word(&work["symbol"]),
+                done,
+            ]
+        })
+        .collect();
+    table(&["strategy", "may trade", "phase", "side", "symbol", "done"], &rows, "no strategy")
 }
 
 fn positions(answer: &Value) -> String {

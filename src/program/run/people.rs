@@ -21,7 +21,8 @@ use crate::sys::clock::Clock;
 use crate::sys::peer::own_uid;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::utc::Utc;
-use crate::threads::doors::{DoorError, UnixDoor};
+use crate::threads::doors::https::HttpsDoor;
+use crate::threads::doors::unix::{DoorError, UnixDoor};
 use crate::threads::operator::{Asked, MOST_WAITING, OperatorOptions, What};
 use crate::topology::OperatorParts;
 
@@ -32,6 +33,7 @@ pub(super) struct People {
     pub(super) wants_stop: StopFlag,
     /// Held open as long as the run.
     pub(super) door: Option<UnixDoor>,
+    pub(super) https: Option<HttpsDoor>,
     /// The kill with which the run began.
     pub(super) killed: Option<Killed>,
 }
@@ -63,10 +65,14 @@ impl People {
         directories: &Directories,
         flag: KillFlag,
         killed: Option<Killed>,
+        clock: &Clock,
     ) -> anyhow::Result<(Self, OperatorParts)> {
         let (asked, from_people) = sync_channel(MOST_WAITING);
         let wants_stop = StopFlag::new();
         let door = open_door(config, folder, &asked)?;
+        // Somebody asked for it by name: without it the run does not begin.
+        let https = config.control.https.as_ref();
+        let https = https.map(|options| HttpsDoor::open(options, asked.clone(), clock)).transpose()?;
         let parts = OperatorParts {
             options: OperatorOptions {
                 stall_after: config.control.stall_after,
@@ -78,7 +84,7 @@ impl People {
             asked: from_people,
             wants_stop: wants_stop.clone(),
         };
-        Ok((Self { asked, wants_stop, door, killed }, parts))
+        Ok((Self { asked, wants_stop, door, https, killed }, parts))
     }
 
     /// Ends the run, step by step; false where nobody takes the command any more.

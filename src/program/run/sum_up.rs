@@ -4,6 +4,9 @@ use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::names;
 use crate::config::Config;
+use crate::control::names::steps;
+use crate::core::id::StrategyId;
+use crate::core::num::Quantity;
 use crate::telemetry::counters::Snapshot;
 use crate::telemetry::hops::HopHistograms;
 use crate::telemetry::status::{Holding, Pnl};
@@ -44,6 +47,7 @@ pub(super) fn sum_up(
             maker: counted.core.maker_fills,
             taker: done.fills.saturating_sub(counted.core.maker_fills),
         },
+        works: works(config, directories, ended),
         positions: holdings(counted, directories),
         pnl: vec![pnl(counted, directories)],
         incidents: counted.core.incidents.named(),
@@ -55,6 +59,28 @@ pub(super) fn sum_up(
         session: folder.path.clone(),
         ..Summary::default()
     }
+}
+
+/// `chaser: done, buy 0.500 of 0.500 BTCUSDT`
+fn works(config: &Config, directories: &Directories, ended: &Ended) -> Vec<String> {
+    let listings = directories.listings();
+    let named = config.strategies.iter().zip(0u8..);
+    named
+        .filter_map(|(strategy, at)| {
+            let work = ended.core.core.progress(StrategyId(at))?;
+            let listing = listings.get(work.instrument.index())?;
+            let lots = |quantity: Quantity| steps(&listing.definition.lot, quantity.raw());
+            Some(format!(
+                "{}: {}, {} {} of {} {}",
+                strategy.name,
+                work.phase,
+                work.side.name(),
+                lots(work.filled),
+                lots(work.wanted),
+                listing.symbol()
+            ))
+        })
+        .collect()
 }
 
 /// The rings that a push found full, and how often.

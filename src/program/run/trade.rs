@@ -51,6 +51,9 @@ impl Session {
         if let Some(door) = &self.people.door {
             tell!("control {}", door.path().display());
         }
+        if let Some(door) = &self.people.https {
+            tell!("control https://{}{}", door.address(), crate::threads::doors::https::PATH);
+        }
         let mut printer = StatusPrinter::stdout();
         tell_systemd(NotifyState::Ready);
         let why = self.watch(stop, &mut printer);
@@ -142,7 +145,8 @@ impl Session {
         let mut calendar = Calendar::begin(&self.config.schedule, self.clock.now(), &self.people);
         loop {
             std::thread::sleep(LOOK_EVERY);
-            if let Some(said) = calendar.look(self.clock.now(), &self.people) {
+            let is_idle = self.counters.snapshot().core.idle != 0;
+            if let Some(said) = calendar.look(self.clock.now(), is_idle, &self.people) {
                 self.log.log(LogRecord::new(self.clock.now(), LogEvent::Schedule).with("change", said));
             }
             if stop.is_raised() {

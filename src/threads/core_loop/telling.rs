@@ -13,7 +13,7 @@
 )]
 
 use crate::core::event::{Body, Event, Verdict};
-use crate::core::record::{Decision, IncidentKind};
+use crate::core::record::{Decision, IncidentKind, RiskReason};
 use crate::core::time::Nanos;
 use crate::telemetry::log::{LogEvent, LogRecord, Logger};
 
@@ -54,7 +54,23 @@ pub(super) fn event(log: &mut Logger, now: Nanos, event: &Event) {
 /// Decisions that a person may look for.
 #[inline]
 pub(super) fn is_decision_told(decision: &Decision) -> bool {
-    matches!(decision, Decision::Gate { .. } | Decision::Incident { .. })
+    matches!(decision, Decision::Gate { .. } | Decision::Incident { .. } | Decision::Trip(_))
+}
+
+/// What a kill that comes with this decision is said to be for.
+#[cold]
+pub(super) fn why_killed(decision: &Decision) -> Option<&'static str> {
+    match decision {
+        Decision::Incident { kind: IncidentKind::InvariantBroken, .. } => {
+            Some("an invariant is broken: our bug (keep the session's folder: it replays)")
+        }
+        Decision::Trip(trip) if trip.strategy.is_none() => Some(match trip.why {
+            RiskReason::AccountDailyLoss => "the account's loss of the day has reached its bound",
+            RiskReason::AccountDrawdown => "the account's drawdown has reached its bound",
+            _ => "a bound of the account was reached",
+        }),
+        _ => None,
+    }
 }
 
 #[cold]
@@ -65,9 +81,15 @@ pub(super) fn decision(log: &mut Logger, now: Nanos, sequence: u64, decision: &D
             .with("gate", gate.name())
             .with("venue", u32::from(venue.0))
             .with("state", if *open { "open" } else { "closed" }),
+        Decision::Trip(trip) => record(LogEvent::Incident)
+            .with("kind", trip.why.name())
+            .with("strategy", u32::from(trip.strategy.0))
+            .with("from_now_on", trip.from_now_on.name())
+            .with("reached", trip.reached)
+            .with("bound", trip.bound),
         Decision::Incident { kind, instrument, ours, theirs, .. } => {
             let about = match kind {
-                IncidentKind::PositionMismatch => LogEvent::DataInconsistency,
+                IncidentKind::PositionMismatch | IncidentKind::Contradiction => LogEvent::DataInconsistency,
                 _ => LogEvent::Incident,
             };
             record(about)

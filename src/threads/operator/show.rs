@@ -10,13 +10,22 @@ use crate::core::state::execution::Agreement;
 use crate::core::state::market::BookSync;
 use crate::core::state::order::{Confirmation, Order};
 use crate::core::time::Nanos;
-use crate::threads::talk::{ControlRow, MarketRow, PositionRow, Row, Sight, VenueRow, WaitingRow};
+use crate::threads::talk::{
+    ControlRow, MarketRow, PositionRow, Row, Sight, StrategyRow, VenueRow, WaitingRow,
+};
 
 /// What must be looked at to answer a verb.
 pub(super) fn sights(verb: Verb) -> &'static [Sight] {
     match verb {
-        Verb::Status => &[Sight::Control, Sight::Venues, Sight::Markets, Sight::Positions, Sight::Denials],
-        Verb::Orders => &[Sight::Orders, Sight::Waiting],
+        Verb::Status => &[
+            Sight::Control,
+            Sight::Venues,
+            Sight::Markets,
+            Sight::Strategies,
+            Sight::Positions,
+            Sight::Denials,
+        ],
+        Verb::Orders => &[Sight::Orders, Sight::Waiting, Sight::Strategies],
         Verb::Positions => &[Sight::Positions],
         Verb::Gates => &[Sight::Control, Sight::Venues, Sight::Markets],
         Verb::Links => &[Sight::Venues],
@@ -56,6 +65,10 @@ pub(super) fn shown(verb: Verb, rows: &[Row], names: &Names, now: Nanos) -> Map<
     });
     list("markets", sees(Sight::Markets), &|row| match row {
         Row::Market(row) => Some(market(row, names)),
+        _ => None,
+    });
+    list("strategies", sees(Sight::Strategies), &|row| match row {
+        Row::Strategy(row) => Some(strategy(row, names)),
         _ => None,
     });
     if let Some(row) = rows.iter().find_map(|row| if let Row::Control(row) = row { Some(row) } else { None })
@@ -182,6 +195,19 @@ fn market(row: &MarketRow, names: &Names) -> Value {
         "in_doubt": row.in_doubt,
         "position": agreement(row.agreement),
     })
+}
+
+fn strategy(row: &StrategyRow, names: &Names) -> Value {
+    let work = row.progress.map(|work| {
+        json!({
+            "symbol": names.symbol(work.instrument),
+            "side": work.side.name(),
+            "wanted": names.quantity(work.instrument, work.wanted),
+            "filled": names.quantity(work.instrument, work.filled),
+            "phase": work.phase,
+        })
+    });
+    json!({ "strategy": names.strategy(row.strategy), "may": row.state.name(), "work": work })
 }
 
 fn agreement(agreement: Agreement) -> &'static str {

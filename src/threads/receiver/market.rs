@@ -115,7 +115,8 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
     #[cold]
     fn market_opened(&mut self, at: usize, now: Nanos) {
         let text = format_args!("market connection {at} is open");
-        say(&mut self.out.log, now, Level::Info, LogEvent::Connected, text);
+        let event = self.market.get_mut(at).map_or(LogEvent::Connected, |slot| slot.connection.opening());
+        say(&mut self.out.log, now, Level::Info, event, text);
         self.feed.on_open(at, now, &mut self.out);
         self.plan_renewal();
     }

@@ -174,7 +174,8 @@ impl<D: Dial> PrivateLink<D> {
     #[cold]
     fn opened<C: Clock>(&mut self, at: usize, now: Nanos, out: &mut Output<C>) {
         let text = format_args!("private stream: connection {at} is open");
-        say(&mut out.log, now, Level::Info, LogEvent::Connected, text);
+        let event = self.connections.get_mut(at).map_or(LogEvent::Connected, Connection::opening);
+        say(&mut out.log, now, Level::Info, event, text);
         // A second connection with the same listen key needs no word to the core, which has been told of the first.
         let subscribes = if self.is_up && self.stream.needs_listen_key() {
             false

@@ -13,6 +13,7 @@ use linchpin::control::names::Names;
 use linchpin::core::event::{Body, Control, ControlVerb, Event, KillMode, Source};
 use linchpin::core::id::{InstrumentId, VenueId};
 use linchpin::core::instrument::{InstrumentDefinition, Product};
+use linchpin::core::limits::LimitKey;
 use linchpin::core::record::{Ask, RECORDS_VERSION, RecordKind};
 use linchpin::core::state::State;
 use linchpin::core::time::Nanos;
@@ -68,6 +69,9 @@ pub struct Plan {
     /// How old a connection may become.
     pub max_age: Nanos,
     pub clock_every: Nanos,
+    /// The heartbeat and the audit, so often; `None`: never.
+    pub heartbeat: Option<Nanos>,
+    pub audit: Option<Nanos>,
 }
 
 impl Plan {
@@ -89,6 +93,8 @@ impl Plan {
             patience: Nanos::from_secs(1),
             max_age: Nanos::from_secs(23 * 3600),
             clock_every: Nanos::from_secs(60),
+            heartbeat: None,
+            audit: None,
         }
     }
 
@@ -237,7 +243,12 @@ impl World {
             clock.clone(),
         );
         let requester = Requester::new(
-            RequesterOptions { clock_every: plan.clock_every, has_account: true },
+            RequesterOptions {
+                clock_every: plan.clock_every,
+                heartbeat: plan.heartbeat,
+                audit: plan.audit,
+                has_account: true,
+            },
             directory.clone(),
             rest,
             RequesterWiring {
@@ -419,6 +430,13 @@ impl World {
         let old = self.gate.epoch().0.cast_signed();
         let control = Control { verb, target, old, new: 0, who: 0 };
         self.operator.push(Said::Command(Command { number: 0, control, note: Note::NONE })).is_ok()
+    }
+
+    /// A limit as `ctl set` sets it.
+    pub fn set_limit(&mut self, limit: LimitKey, value: i64) {
+        let control =
+            Control { verb: ControlVerb::SetLimit, target: limit.target(0), old: 0, new: value, who: 1 };
+        self.core.take(&Event::new(self.clock.now(), Source::Operator, Body::Control(control)));
     }
 
     pub fn kill(&mut self, mode: KillMode) {

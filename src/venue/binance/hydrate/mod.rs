@@ -189,6 +189,17 @@ impl Hydrator {
         })
     }
 
+    /// Positions as the private stream would tell them, though nothing was in doubt: outside of any bracket, by their own stamps.
+    pub fn positions(
+        &mut self,
+        directory: &Directory,
+        now: Nanos,
+        body: &[u8],
+        out: &mut Vec<Event>,
+    ) -> Result<(), HydrateError> {
+        self.position_reports(directory, now, body, false, out).map(|_| ())
+    }
+
     /// The account: balances, positions, open orders, in their bracket.
     pub fn account_snapshot<O: EventSink>(
         &mut self,
@@ -355,28 +366,41 @@ impl Hydrator {
             Ok(())
         })?;
         if let Some(body) = bodies.positions {
-            self.read("positionRisk", body, |json| {
-                for row in json.items("positions")? {
-                    let Some(listing) = directory.find(row.text("symbol")?.as_bytes()) else {
-                        skipped.positions += 1;
-                        continue;
-                    };
-                    let report = PositionReport {
-                        quantity: quantity(row, "positionAmt", &listing.definition)?,
-                        entry_price: row.decimal_towards_zero("entryPrice", 8)?,
-                        unrealised: row.decimal_towards_zero("unRealizedProfit", CASH_DECIMALS)?,
-                        side: wire::position_side(row.text("positionSide")?)
-                            .ok_or(JsonError::Unknown { field: "positionSide" })?,
-                        hydrated: true,
-                    };
-                    let time = Nanos::from_millis(row.uint_or("updateTime", 0)?);
-                    events.push(report_event(venue, listing.id, ask.now, time, Body::Position(report)));
-                }
-                Ok(())
-            })?;
+            skipped.positions = self.position_reports(directory, ask.now, body, true, events)?;
         }
         self.order_reports(directory, ask, bodies.open_orders, events, skipped)?;
         self.algo_reports(directory, ask, bodies.open_algo_orders, events, skipped)
+    }
+
+    /// The rows of positionRisk; how many are of no instrument of ours.
+    fn position_reports(
+        &mut self,
+        directory: &Directory,
+        now: Nanos,
+        body: &[u8],
+        hydrated: bool,
+        events: &mut Vec<Event>,
+    ) -> Result<u32, HydrateError> {
+        self.read("positionRisk", body, |json| {
+            let mut skipped = 0;
+            for row in json.items("positions")? {
+                let Some(listing) = directory.find(row.text("symbol")?.as_bytes()) else {
+                    skipped += 1;
+                    continue;
+                };
+                let report = PositionReport {
+                    quantity: quantity(row, "positionAmt", &listing.definition)?,
+                    entry_price: row.decimal_towards_zero("entryPrice", 8)?,
+                    unrealised: row.decimal_towards_zero("unRealizedProfit", CASH_DECIMALS)?,
+                    side: wire::position_side(row.text("positionSide")?)
+                        .ok_or(JsonError::Unknown { field: "positionSide" })?,
+                    hydrated,
+                };
+                let time = Nanos::from_millis(row.uint_or("updateTime", 0)?);
+                events.push(report_event(directory.venue(), listing.id, now, time, Body::Position(report)));
+            }
+            Ok(skipped)
+        })
     }
 
     /// Conditional orders that wait. One that has triggered meanwhile is told by the order that it became.
