@@ -193,7 +193,8 @@ fn listen<L: Listens>(listener: &L, serve: &impl Serve<L::Stream>, stop: &StopFl
     let mut number = 0u64;
     loop {
         let accepted = listener.accept_one();
-        if stop.is_raised() {
+        // Who had knocked when the door closed is let in all the same, and hears that the engine is ending.
+        if stop.is_raised() && accepted.is_err() {
             break;
         }
         let Ok(stream) = accepted else {

@@ -30,7 +30,7 @@ use crate::ring::{Consumer, Producer};
 use crate::telemetry::counters::{Owned, SenderCounters};
 use crate::telemetry::hops::{Hop, HopHistograms};
 use crate::telemetry::log::{Level, LogEvent, Logger};
-use crate::threads::connection::{Upkeep, reason_of};
+use crate::threads::connection::{Connection, Upkeep, reason_of};
 use crate::threads::core_loop::Handed;
 use crate::threads::paper::Paper;
 use crate::threads::requester::{Tuning, Want};
