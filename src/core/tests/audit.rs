@@ -7,7 +7,6 @@ use desk::*;
 use linchpin_core::event::*;
 use linchpin_core::id::*;
 use linchpin_core::intent::Intent;
-use linchpin_core::num::*;
 use linchpin_core::record::{Ask, Decision, Gate, IncidentKind};
 use linchpin_core::state::order::{Confirmation, OrderState};
 use linchpin_core::time::Nanos;
