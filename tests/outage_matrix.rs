@@ -89,7 +89,8 @@ fn cells() -> Vec<Cell> {
     let is_new = |cell: &Cell| {
         let same = |other: &Cell| other.cut == cell.cut && other.manner == cell.manner;
         // REST refused until healed is the same in both words.
-        !first.iter().any(same) && !(cell.cut == [Rest] && cell.manner == Silent)
+        let told_twice = cell.cut == [Rest] && cell.manner == Silent;
+        !first.iter().any(same) && !told_twice
     };
     let others: Vec<Cell> = every.filter(is_new).collect();
     [first, others].concat()
@@ -147,7 +148,8 @@ impl Cell {
 
     /// New orders go out at the cut venue while it lasts.
     fn trades_on(&self) -> bool {
-        !self.cuts(Market) && !self.cuts(Private) && !(self.cuts(OrderEntry) && self.cuts(Rest))
+        let has_a_way = !self.cuts(OrderEntry) || !self.cuts(Rest);
+        !self.cuts(Market) && !self.cuts(Private) && has_a_way
     }
 
     fn gates(&self) -> Vec<Gate> {
@@ -456,13 +458,13 @@ fn holds(cell: &Cell, seen: &[Seen]) {
     assert!(elsewhere.is_empty(), "{name}: something happened at the other venue: {elsewhere:?}");
     for way in [Market, Private, OrderEntry] {
         let link = way.link().expect("a stream");
-        let went_down = seen.iter().any(|seen| *seen == Seen::Down(CUT, link));
+        let went_down = seen.contains(&Seen::Down(CUT, link));
         let is_cut = cell.cuts(way) && cell.is_noticed();
         assert_eq!(went_down, is_cut, "{name}: the {} went down\n{seen:?}", way.name());
     }
-    let lost_a_book = seen.iter().any(|seen| *seen == Seen::BookLost(CUT));
+    let lost_a_book = seen.contains(&Seen::BookLost(CUT));
     assert_eq!(lost_a_book, cell.cuts(Market) && cell.is_noticed(), "{name}: a book was lost\n{seen:?}");
-    let read_back = seen.iter().any(|seen| *seen == Seen::AccountReadBack(CUT));
+    let read_back = seen.contains(&Seen::AccountReadBack(CUT));
     assert!(
         read_back || !cell.cuts(Private) || !cell.is_noticed(),
         "{name}: the account was not read back\n{seen:?}"
