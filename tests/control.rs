@@ -125,6 +125,43 @@ fn every_verb_does_what_it_says_before_it_answers() {
     replay(&session).expect_code(0).says("replay identical");
 }
 
+/// From the keyboard to the strategy, to the journal, and back in a replay.
+#[test]
+fn a_strategys_parameter_changes_while_it_trades_and_the_replay_has_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    let engine = engine(here, &[]);
+    trades(here);
+    let key = "strategy.maker.parameters.quantity";
+    let set = answer(here, &["set", key, "0.002", "--reason", "smaller"]);
+    assert_eq!((&set["old"], &set["new"]), (&5.into(), &2.into()), "{set}");
+    let of_two = |order: &Value| order["quantity"] == "0.002";
+    wait_until("its orders are smaller", || {
+        answer(here, &["orders"])["orders"].as_array().is_some_and(|orders| orders.iter().any(of_two))
+    });
+    ctl(here, &["set", key, "0.0001"]).expect_code(2).complains(&[key, "whole number of lots of 0.001"]);
+    ctl(here, &["set", "strategy.maker.parameters.quantty", "0.002"])
+        .expect_code(2)
+        .complains(&["quantty is no parameter of the strategy", "did you mean \"quantity\""]);
+    let risk = answer(here, &["set", "risk.max_gross", "50000"]);
+    assert_eq!((&risk["old"], &risk["new"]), (&0.into(), &5_000_000_000_000_i64.into()), "{risk}");
+    stop(here, engine);
+
+    let session = session(&here.join("home"));
+    let (_, kept) = records(&session);
+    let parameter = kept.iter().zip(&kept[1..]).find_map(|(note, event)| {
+        let Ok(Event { body: Body::Control(control), .. }) = Event::decode(&event.payload) else {
+            return None;
+        };
+        let is_it = note.kind == RecordKind::Note && control.verb == ControlVerb::SetParameter;
+        is_it.then(|| (control.old, control.new, String::from_utf8_lossy(&note.payload).into_owned()))
+    });
+    let (old, new, note) = parameter.expect("the change is in the journal, its note before it");
+    assert_eq!((old, new), (5, 2));
+    assert!(note.contains("\"reason\":\"smaller\"") && note.contains("uid "), "{note}");
+    replay(&session).expect_code(0).says("replay identical");
+}
+
 #[test]
 fn a_kill_outlives_the_process_until_a_person_resets_it() {
     let folder = tempfile::tempdir().expect("a folder");

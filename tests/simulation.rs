@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use linchpin::core::record::Wait;
 use linchpin::core::time::Nanos;
 use linchpin_kit::{Plan, World, audit, journal_bytes};
 
@@ -61,6 +62,45 @@ fn connections_that_grow_old_are_replaced_without_a_break() {
     assert!(remains.venue.fills > 0);
     let seen = audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
     assert_eq!(seen.hydrations_asked, 1);
+}
+
+/// From a REST answer's header, through the requester and the core's bucket, to orders that stay here until the venue's window ends.
+#[test]
+fn a_header_that_says_1190_of_1200_orders_holds_orders_back_until_the_venues_minute_ends() {
+    const MINUTE: u64 = 60_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = Plan::healthy(11);
+    // The clock is measured by a REST read: each is an answer with headers.
+    plan.clock_every = Nanos::from_secs(1);
+    let mut world = World::new(&plan, folder.path());
+    assert!(world.run_until(Nanos::from_secs(30), |world| world.is_trading()));
+    assert!(world.run_until(Nanos::from_secs(60), |world| world.clock_millis() % MINUTE < 1_000));
+    let sent = |world: &World| {
+        let counts = world.venue.borrow().counts;
+        counts.placed + counts.modifies
+    };
+    let quiet = sent(&world);
+    world.run_for(Nanos::from_secs(10));
+    assert!(sent(&world) > quiet, "it quotes while the venue has room");
+
+    // Somebody else used the account's limit up. The demo's own bucket would let 1,150 out.
+    world.venue.borrow_mut().headers = vec![("X-MBX-ORDER-COUNT-1M", "1190")];
+    world.run_for(Nanos::from_secs(3));
+    let held = sent(&world);
+    let minute = world.clock_millis() / MINUTE;
+    assert!(world.run_until(Nanos::from_secs(60), |world| world.clock_millis() % MINUTE > 58_000));
+    assert_eq!((world.clock_millis() / MINUTE, sent(&world)), (minute, held), "no order while it is used up");
+    let waits =
+        |world: &World| world.state().execution.queue.iter().any(|pending| pending.waits_for == Wait::Rate);
+    assert!(waits(&world), "a command waits, and says for what");
+
+    world.venue.borrow_mut().headers = vec![("X-MBX-ORDER-COUNT-1M", "3")];
+    world.run_for(Nanos::from_secs(10));
+    assert!(sent(&world) > held, "a new minute: it quotes again");
+    assert!(world.drain());
+    let remains = world.finish();
+    assert_eq!(remains.outrages, Vec::<String>::new());
+    audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
 #[test]

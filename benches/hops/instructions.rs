@@ -35,6 +35,8 @@ pieces! {
     piece_turn_depth_64_instruments(desk: Desk) { desk.depth(100_000, false) }
     piece_turn_top_moves_both_quotes_answered_1_instrument(desk: Desk) { desk.move_quotes() }
     piece_turn_top_moves_both_quotes_answered_64_instruments(desk: Desk) { desk.move_quotes() }
+    piece_turn_fill_of_one_lot_1_instrument(desk: Desk) { desk.fill_one_lot() }
+    piece_turn_fill_of_one_lot_64_instruments(desk: Desk) { desk.fill_one_lot() }
     piece_risk_one_intent_1_instrument(one: OneIntent) { one.check() }
     piece_risk_one_intent_64_instruments(one: OneIntent) { one.check() }
     piece_book_touch_sorted_chunks(book: Chosen) { comes_and_goes(book, 0) }
@@ -79,6 +81,9 @@ pub fn run() {
     piece_turn_depth_64_instruments(&mut many);
     piece_turn_top_moves_both_quotes_answered_1_instrument(&mut one);
     piece_turn_top_moves_both_quotes_answered_64_instruments(&mut many);
+    let [mut one_filled, mut many_filled] = [1, 64].map(Desk::filling);
+    piece_turn_fill_of_one_lot_1_instrument(&mut one_filled);
+    piece_turn_fill_of_one_lot_64_instruments(&mut many_filled);
     piece_risk_one_intent_1_instrument(&mut OneIntent::beside(1));
     piece_risk_one_intent_64_instruments(&mut OneIntent::beside(64));
     let (mut chunks, mut array, mut map) = (deep(), deep(), deep());

@@ -82,13 +82,25 @@ pub struct Desk {
     /// Where the market moves.
     pub instrument: InstrumentId,
     bid: i64,
+    /// The quotes where the market moves.
+    resting: Vec<Dispatch>,
+    fills: u64,
 }
 
 impl Desk {
     /// Both sides quoted and confirmed in every instrument; the market moves in the last.
     pub fn quoting(instruments: u16) -> Self {
+        Self::of(rig::core(instruments), instruments)
+    }
+
+    /// The same with orders that fill lot by lot: `fill_one_lot`.
+    pub fn filling(instruments: u16) -> Self {
+        Self::of(rig::core_of_large_orders(instruments), instruments)
+    }
+
+    fn of(core: Core, instruments: u16) -> Self {
         let mut desk = Self {
-            core: rig::core(instruments),
+            core,
             seen: Seen { open: Vec::with_capacity(64), dispatches: 0 },
             sequence: 0,
             update: 100,
@@ -96,6 +108,8 @@ impl Desk {
             deadline: Nanos::MAX,
             instrument: rig::BTC,
             bid: 100_000,
+            resting: Vec::new(),
+            fills: 0,
         };
         for event in rig::opening(instruments, desk.now) {
             desk.turn(&event);
@@ -104,6 +118,7 @@ impl Desk {
             desk.instrument = instrument;
             desk.depth(100_000, true);
             assert_eq!(desk.seen.open.len(), 2, "it quotes both sides");
+            desk.resting.clone_from(&desk.seen.open);
             desk.answer();
         }
         desk.seen.dispatches = 0;
@@ -135,6 +150,14 @@ impl Desk {
         self.bid = if self.bid == 100_000 { 100_005 } else { 100_000 };
         self.top(self.bid, 10);
         self.answer();
+    }
+
+    /// One lot of the bid fills, then one of the ask, and so on.
+    pub fn fill_one_lot(&mut self) {
+        let side = (self.fills % 2) as usize;
+        self.fills += 1;
+        let event = rig::fill(&self.resting[side], self.fills.div_ceil(2) as i64, self.fills, self.now);
+        self.turn(&event);
     }
 
     pub fn top(&mut self, bid: i64, quantity: i64) {

@@ -120,9 +120,13 @@ pub fn configuration(instruments: u16) -> Configuration {
 
 /// A maker that moves a quote at the smallest change of its mind.
 pub fn market_maker() -> Box<dyn Strategy> {
+    maker_of(10)
+}
+
+fn maker_of(quantity: i64) -> Box<dyn Strategy> {
     let decimal = |text: &str| text.parse().expect("a decimal");
     Box::new(MarketMaker::new(Parameters {
-        quantity: Quantity::new(10),
+        quantity: Quantity::new(quantity),
         half_spread: decimal("1.5"),
         max_skew: decimal("4"),
         max_position: Quantity::new(500),
@@ -132,6 +136,11 @@ pub fn market_maker() -> Box<dyn Strategy> {
 
 pub fn core(instruments: u16) -> Core {
     Core::new(configuration(instruments), vec![market_maker()])
+}
+
+/// With orders of 500 lots, which a thousand small fills do not use up.
+pub fn core_of_large_orders(instruments: u16) -> Core {
+    Core::new(configuration(instruments), vec![maker_of(500)])
 }
 
 /// What the core hears before it may trade: definitions, links up, an empty account read back.
@@ -202,6 +211,19 @@ pub fn answers(dispatch: &Dispatch, now: Nanos) -> [Event; 2] {
     let mut done = event(Source::Receiver, Body::Order(report));
     done.event_time = now;
     [event(Source::Sender, Body::Outcome(outcome)), done]
+}
+
+/// The private stream's word that one lot of the order filled, so many in all.
+pub fn fill(dispatch: &Dispatch, cumulative: i64, trade_id: u64, now: Nanos) -> Event {
+    let [_, mut done] = answers(dispatch, now);
+    if let Body::Order(report) = &mut done.body {
+        report.execution = Execution::Trade;
+        report.status = VenueStatus::PartiallyFilled;
+        (report.last_quantity, report.last_price) = (Quantity::new(1), dispatch.price);
+        report.cumulative_quantity = Quantity::new(cumulative);
+        report.trade_id = trade_id;
+    }
+    done
 }
 
 /// One connection, both kinds of stream on it, in envelopes: as the recording was made.

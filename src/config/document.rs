@@ -170,6 +170,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// An entry that the file itself gave, or a table in one.
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
     /// Does the file itself have this key?
     pub fn has(&self, key: &str) -> bool {
         self.user_entry(key).is_some()

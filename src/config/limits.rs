@@ -5,24 +5,23 @@
 
 use linchpin_core::id::VenueId;
 use linchpin_core::instrument::InstrumentDefinition;
-use linchpin_core::limits::{Configuration, InstrumentLimits, StrategyLimits, VenueLimits};
-use linchpin_core::num::{CASH_DECIMALS, Increment, Notional, NumberError, Quantity, pow10};
-use linchpin_core::time::Nanos;
+use linchpin_core::limits::{
+    AccountLimits, Configuration, InstrumentLimits, LimitKey, StrategyLimits, VenueLimits,
+};
+use linchpin_core::num::{Increment, Notional, NumberError, Quantity, pow10};
 
+use super::Config;
+use super::bounds::Bounds;
 use super::error::{ConfigError, ConfigErrors};
 use super::text::Decimal;
-use super::{Config, Strategy};
 
-/// An instrument's limits in its own units, as they were written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An instrument's limits, as they were written: in its own units, and those that need none.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstrumentCaps {
     pub max_order_quantity: Decimal,
     pub max_order_notional: Decimal,
     pub max_position: Decimal,
-    pub max_open_orders: u32,
-    /// In 1/10,000; `None`: no collar.
-    pub collar: Option<u32>,
-    pub stale_after: Nanos,
+    pub bounds: Bounds,
 }
 
 impl Config {
@@ -42,8 +41,9 @@ impl Config {
                 Err(errors) => mistakes.extend(errors.iter().cloned()),
             }
         }
+        mistakes.extend(self.unlike_quotes(definitions));
         let buckets = |venue: &super::Venue| venue.limits.iter().map(|limit| limit.bucket).collect();
-        let configuration = Configuration {
+        let mut configuration = Configuration {
             run_tag,
             venues: self
                 .venues
@@ -55,7 +55,14 @@ impl Config {
                 })
                 .collect(),
             instruments,
-            strategies: self.strategies.iter().map(Strategy::limits).collect(),
+            strategies: self
+                .strategies
+                .iter()
+                .map(|strategy| StrategyLimits {
+                    instruments: strategy.instruments.clone(),
+                    ..StrategyLimits::default()
+                })
+                .collect(),
             order_rows: self.core.order_rows,
             book_levels: self.core.book_levels,
             settle_quiet: self.core.settle_quiet,
@@ -66,9 +73,35 @@ impl Config {
             trading_enabled: self.run.trading_enabled,
             killed: false,
             state_hash_every: self.run.state_hash_every,
+            account: AccountLimits { on_loss: self.risk.on_loss, ..AccountLimits::default() },
             ..Configuration::default()
         };
+        self.risk.bounds.put_into(&mut configuration, 0);
+        let venues = self.venues.iter().map(|venue| &venue.bounds).enumerate();
+        let instruments = self.instruments.iter().map(|instrument| &instrument.caps.bounds).enumerate();
+        let strategies = self.strategies.iter().map(|strategy| &strategy.bounds).enumerate();
+        for (at, bounds) in venues.chain(instruments).chain(strategies) {
+            bounds.put_into(&mut configuration, at);
+        }
         ConfigErrors::unless_any(mistakes, configuration)
+    }
+
+    /// Money of different quote assets is added up in one: which, and at what worth, is nobody's to guess.
+    fn unlike_quotes(&self, definitions: &[InstrumentDefinition]) -> Option<ConfigError> {
+        let mut unvalued = self
+            .instruments
+            .iter()
+            .zip(definitions)
+            .enumerate()
+            .filter(|(_, (instrument, _))| instrument.caps.bounds.get(LimitKey::QuoteWorth) == 0);
+        let (_, (first, reporting)) = unvalued.next()?;
+        let (index, (other, _)) =
+            unvalued.find(|(_, (_, definition))| definition.quote != reporting.quote)?;
+        let problem = format!(
+            "{} and {} are quoted in different assets: say what one unit of {}'s counts for (\"1\" for as much as the other)",
+            first.symbol, other.symbol, other.symbol
+        );
+        Some(mistake(&format!("instrument[{index}].quote_worth"), None, problem))
     }
 
     /// One definition for each instrument: anything else is a mistake of the caller, told instead of an index out of bounds.
@@ -90,7 +123,7 @@ impl Config {
 }
 
 impl InstrumentCaps {
-    /// `key` is where they stand, for messages: `instrument[0]`.
+    /// What is counted in its lots and ticks; the `bounds` come later. `key` is where they stand, for messages: `instrument[0]`.
     pub fn limits(
         &self,
         key: &str,
@@ -122,26 +155,9 @@ impl InstrumentCaps {
             max_order_quantity,
             max_order_notional,
             max_position,
-            max_open_orders: self.max_open_orders,
-            collar: self.collar.unwrap_or(0),
-            stale_after: self.stale_after,
             ..InstrumentLimits::default()
         };
         ConfigErrors::unless_any(mistakes, limits)
-    }
-}
-
-impl Strategy {
-    fn limits(&self) -> StrategyLimits {
-        StrategyLimits {
-            instruments: self.instruments.clone(),
-            max_open_orders: self.max_open_orders,
-            max_intents_per_second: self.max_intents_per_second.unwrap_or(0),
-            // Read with at most eight decimals and bounded, so it fits; the core's zero is "no limit".
-            max_order_age: self.max_order_age.unwrap_or(Nanos::ZERO),
-            max_daily_loss: self.max_daily_loss.and_then(|loss| loss.units(CASH_DECIMALS)).unwrap_or(0),
-            ..StrategyLimits::default()
-        }
     }
 }
 
@@ -179,7 +195,7 @@ fn step(increment: &Increment) -> Decimal {
 }
 
 /// In ticks x lots, rounded down; `None` for nothing, or for what does not fit.
-pub fn notional(value: Decimal, definition: &InstrumentDefinition) -> Option<Notional> {
+pub(super) fn notional(value: Decimal, definition: &InstrumentDefinition) -> Option<Notional> {
     let (mantissa, places) = value.parts();
     let (tick, lot) = (&definition.tick, &definition.lot);
     let unit = i128::from(tick.mantissa) * i128::from(lot.mantissa);

@@ -9,6 +9,7 @@
 //!                                                          '--resolved--> text for the journal --> the same Config, in a replay
 //! ```
 
+mod bounds;
 mod control;
 mod document;
 mod error;
@@ -24,6 +25,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod text;
+mod written;
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -31,17 +33,19 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use linchpin_core::instrument::Product;
-use linchpin_core::limits::BucketLimit;
+use linchpin_core::limits::{BucketLimit, LossAnswer};
 use linchpin_core::time::Nanos;
 
+pub use bounds::Bounds;
 pub use control::{Control, ControlHttps, ControlSocket};
 pub use error::{ConfigError, ConfigErrors};
 pub use key::{Key, KeyKind, Source, check_private};
-pub use limits::{InstrumentCaps, notional};
+pub use limits::InstrumentCaps;
 pub use schedule::{AtClose, Change as ScheduleChange, Schedule, Window, Zone};
 pub use strategy::{Bracket, Chaser, DcaEntry, Kind, MarketMaker, ParameterValue, Parameters};
 pub use text::nearest;
 pub use text::{Decimal, Wrong, parse_percent, parse_size, parse_span, show_percent, show_size, show_span};
+pub use written::setting_number;
 
 use crate::journal;
 use crate::net::Endpoint;
@@ -67,6 +71,7 @@ pub struct Config {
     pub rings: Rings,
     pub control: Control,
     pub core: Core,
+    pub risk: Risk,
     pub demo: Demo,
     /// By `VenueId`.
     pub venues: Vec<Venue>,
@@ -278,6 +283,13 @@ pub struct Demo {
     pub balance: Decimal,
 }
 
+/// Bounds of the whole account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    pub bounds: Bounds,
+    pub on_loss: LossAnswer,
+}
+
 /// Where the embedded venue's prices come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Market {
@@ -310,6 +322,8 @@ pub struct Venue {
     /// How long a signed request stays valid at the venue.
     pub recv_window: Nanos,
     pub connection: Connection,
+    pub bounds: Bounds,
+    /// Rate buckets.
     pub limits: Vec<NamedLimit>,
 }
 
@@ -361,6 +375,11 @@ words! {
 }
 
 impl Dialect {
+    /// What such a venue tells of how much it has counted, in its own words.
+    pub fn counts(self) -> &'static [wire::bucket::Count] {
+        wire::bucket::counts(self.product())
+    }
+
     /// What is traded in this dialect.
     pub fn product(self) -> Product {
         match self {
@@ -463,12 +482,7 @@ pub struct Strategy {
     pub kind: Kind,
     /// Indices into `instruments`; none twice.
     pub instruments: Vec<u16>,
-    pub max_open_orders: u32,
-    /// `None`: no limit.
-    pub max_intents_per_second: Option<u32>,
-    /// In the quote asset, at most eight decimals; `None`: no limit.
-    pub max_daily_loss: Option<Decimal>,
-    pub max_order_age: Option<Nanos>,
+    pub bounds: Bounds,
 }
 
 impl FromStr for RunLength {

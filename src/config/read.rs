@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use linchpin_core::limits::{BucketLimit, MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, PositionMode};
+use linchpin_core::limits::{
+    BucketLimit, BucketScope, LimitScope, LossAnswer, MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES,
+    PositionMode,
+};
 use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
+use super::bounds::Bounds;
 use super::control::control;
 use super::document::{
     Mistakes, Section, Table, Value, count, parse, positive, span_within, text, unless_none,
@@ -17,13 +21,14 @@ use super::key::{Key, KeyKind, Source};
 use super::schedule::{Schedule, Window, parse_date, parse_time};
 use super::strategy::bracket::Protects;
 use super::strategy::{Bracket, Kind, Own, Parameters};
-use super::text::{Decimal, Wrong, nearest, one_of, parse_name, parse_percent, parse_size};
+use super::text::{Decimal, Wrong, nearest, one_of, parse_name, parse_size, show_span};
 use super::{
     Addresses, Config, Connection, Core, Cpu, DEFAULT, Demo, Dialect, Endpoints, Instrument, InstrumentCaps,
-    LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Run, RunLength, Strategy,
+    LIVE_VARIABLE, Layout, Market, Mode, NamedLimit, Overrides, Pace, Rings, Risk, Run, RunLength, Strategy,
     Threads, Venue, hosts,
 };
 use crate::net::{Endpoint, Scheme};
+use crate::venue::binance::wire::bucket::Count;
 
 /// `file`: its name for messages, and its text. `live`: what the environment says beside the file's LIVE.
 pub(super) fn config(
@@ -80,6 +85,7 @@ pub(super) fn config(
         rings: rings(&top.table("rings")),
         control: control(&top.table("control"), mode),
         core: core(&top.table("core")),
+        risk: risk(&top.table("risk")),
         demo,
         venues,
         instruments,
@@ -212,6 +218,13 @@ fn core(section: &Section<'_>) -> Core {
     core
 }
 
+fn risk(section: &Section<'_>) -> Risk {
+    Risk {
+        bounds: Bounds::read(section, LimitScope::Account),
+        on_loss: section.read("on_loss", text(|text| coded(text, LossAnswer::ALL, LossAnswer::name))),
+    }
+}
+
 fn demo(section: &Section<'_>, overrides: &Overrides, mistakes: &Mistakes) -> Demo {
     let speed = section.read("speed", |value| match value {
         Value::Text(text) => text.parse(),
@@ -248,14 +261,15 @@ fn venue(section: &Section<'_>, mode: Mode) -> Venue {
     let connection = connection(section);
     let key = key(&section.table("key"), mode, &endpoints);
     let limit_sections = section.tables("limit");
-    let limits: Vec<_> = limit_sections.iter().map(limit).collect();
+    let dialect = section.word("dialect");
+    let limits: Vec<_> = limit_sections.iter().map(|section| limit(section, dialect)).collect();
     if limits.len() > 8 {
         section.wrong("limit", format!("{} buckets, and a venue has at most 8", limits.len()));
     }
     unique(&limit_sections, "name", limits.iter().map(|limit| limit.name.as_str()));
     let ca_file = section.read("ca_file", text(path));
-    let dialect = section.word("dialect");
-    let position_mode = section.read("position_mode", text(parse_position_mode));
+    let position_mode =
+        section.read("position_mode", text(|text| coded(text, PositionMode::ALL, PositionMode::name)));
     if dialect == Dialect::BinanceSpot && position_mode == PositionMode::Hedge {
         section.wrong("position_mode", "a spot account has no positions to hedge: \"one_way\"".to_owned());
     }
@@ -272,13 +286,15 @@ fn venue(section: &Section<'_>, mode: Mode) -> Venue {
         copies: section.count("copies", 1..=4) as u8,
         recv_window: section.span("recv_window", Nanos::from_millis(1)..=Nanos::from_secs(60)),
         connection,
+        bounds: Bounds::read(section, LimitScope::Venue),
         limits,
     }
 }
 
-fn parse_position_mode(text: &str) -> Result<PositionMode, Wrong> {
-    let known = PositionMode::ALL.iter().copied().find(|mode| mode.name() == text);
-    known.ok_or_else(|| one_of(text, &PositionMode::ALL.iter().map(|mode| mode.name()).collect::<Vec<_>>()))
+/// One of the core's own words.
+fn coded<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, Wrong> {
+    let known = all.iter().copied().find(|word| name(*word) == text);
+    known.ok_or_else(|| one_of(text, &all.iter().map(|word| name(*word)).collect::<Vec<_>>()))
 }
 
 fn endpoints(section: &Section<'_>, mode: Mode) -> Endpoints {
@@ -408,7 +424,8 @@ fn key(section: &Section<'_>, mode: Mode, endpoints: &Endpoints) -> Option<Key> 
     Some(Key { kind, id, secret })
 }
 
-fn limit(section: &Section<'_>) -> NamedLimit {
+fn limit(section: &Section<'_>, dialect: Dialect) -> NamedLimit {
+    let counted = counted_as(section, dialect.counts());
     let number = |key, range| section.count(key, range) as u32;
     let bucket = BucketLimit {
         burst: number("burst", 1..=1_000_000),
@@ -416,8 +433,19 @@ fn limit(section: &Section<'_>) -> NamedLimit {
         interval: section.span("interval", Nanos::from_millis(1)..=Nanos::from_secs(2 * 86_400)),
         costs: ["new", "replace", "cancel"].map(|key| section.count(key, 0..=1000) as u16),
         cancel_reserve: number("cancel_reserve", 0..=1_000_000),
-        ..BucketLimit::default()
+        per: section.read("per", text(|text| coded(text, BucketScope::ALL, BucketScope::name))),
+        counted_as: counted.map(|count| count.bucket),
     };
+    if let Some(count) = counted {
+        if bucket.interval != count.window {
+            let window = show_span(count.window);
+            section.wrong("interval", format!("the venue counts {} over \"{window}\"", count.word));
+        }
+        if bucket.per != BucketScope::Venue {
+            section
+                .wrong("per", format!("the venue counts {} for all that we do there: \"venue\"", count.word));
+        }
+    }
     let [new, replace, cancel] = bucket.costs.map(u32::from);
     let room = bucket.burst.saturating_sub(bucket.cancel_reserve);
     for (key, cost) in [("new", new), ("replace", replace)] {
@@ -432,6 +460,17 @@ fn limit(section: &Section<'_>) -> NamedLimit {
     NamedLimit { name: section.read("name", text(parse_name)), bucket }
 }
 
+/// The venue's own count of the same thing. Nobody's bucket is the venue's by default, but the demo's own.
+fn counted_as(section: &Section<'_>, counts: &'static [Count]) -> Option<&'static Count> {
+    let find = |word: &str| counts.iter().find(|count| count.word == word);
+    if section.has("counted_as") {
+        let words = || counts.iter().map(|count| count.word).collect::<Vec<_>>();
+        let known = |word: &str| find(word).ok_or_else(|| one_of(word, &words()));
+        return section.read("counted_as", unless_none(text(known)));
+    }
+    if section.is_own() { None } else { section.read("counted_as", text(|word| Ok(find(word)))) }
+}
+
 fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
     let venue_name = section.need("venue", text(parse_name));
     let venue = venues.iter().position(|venue| venue.name == venue_name).unwrap_or_else(|| {
@@ -442,10 +481,6 @@ fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
         }
         0
     });
-    let collar = |text: &str| match parse_percent(text)? {
-        0 => Err(Wrong::new("expected from \"0.01%\" to \"100%\"")),
-        collar => Ok(collar),
-    };
     Instrument {
         venue: venue as u8,
         symbol: section.need("symbol", text(symbol)),
@@ -453,9 +488,7 @@ fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
             max_order_quantity: section.positive("max_order_quantity"),
             max_order_notional: section.positive("max_order_notional"),
             max_position: section.positive("max_position"),
-            max_open_orders: section.count("max_open_orders", 1..=100_000) as u32,
-            collar: section.read("collar", unless_none(text(collar))),
-            stale_after: section.span("stale_after", Nanos::from_millis(1)..=Nanos::from_secs(3600)),
+            bounds: Bounds::read(section, LimitScope::Instrument),
         },
     }
 }
@@ -500,25 +533,11 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
         let wrong = |key: &str, problem| section.wrong("parameters", format!("`{key}`: {problem}"));
         Kind::Own { name: kind_name, parameters: Parameters::read(path, &entries, wrong) }
     });
-    let loss = |text: &str| match positive(text)? {
-        loss if loss.units(CASH_DECIMALS).is_some() => Ok(loss),
-        _ => Err(Wrong::new("expected at most 8 decimals and 11 digits before them")),
-    };
     Strategy {
         name: section.need("name", text(parse_name)),
         kind,
         instruments: chosen,
-        max_open_orders: section.count("max_open_orders", 1..=100_000) as u32,
-        max_intents_per_second: section
-            .read("max_intents_per_second", unless_none(|value: &Value| count(value, &(1..=1_000_000))))
-            .map(|intents| intents as u32),
-        max_daily_loss: section.read("max_daily_loss", unless_none(text(loss))),
-        max_order_age: section.read(
-            "max_order_age",
-            unless_none(text(|text| {
-                span_within(text, &(Nanos::from_millis(100)..=Nanos::from_secs(30 * 86_400)))
-            })),
-        ),
+        bounds: Bounds::read(section, LimitScope::Strategy),
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::schedule::show_time;
 use super::{
-    Config, Cpu, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_percent, show_size, show_span,
+    Config, Cpu, Dialect, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_size, show_span,
 };
 
 impl Config {
@@ -53,6 +53,9 @@ impl Config {
         out.span("confirmation_timeout", self.core.confirmation_timeout);
         out.span("visibility_delay", self.core.visibility_delay);
         out.bare("recovery_attempts", self.core.recovery_attempts);
+        out.table("[risk]");
+        self.risk.bounds.write(&mut out);
+        out.quoted("on_loss", self.risk.on_loss);
         out.table("[demo]");
         out.text("market", &self.demo.market.to_string());
         out.bare("seed", self.demo.seed);
@@ -125,6 +128,7 @@ impl Venue {
         out.quoted("trades", self.trades);
         out.bare("copies", self.copies);
         out.span("recv_window", self.recv_window);
+        self.bounds.write(out);
         let connection = &self.connection;
         out.span("connect_timeout", connection.connect_timeout);
         out.quoted("ping_interval", connection.ping_interval.map_or("none".to_owned(), show_span));
@@ -146,12 +150,12 @@ impl Venue {
         out.quoted("kind", kind);
         out.local("id", self.key.as_ref().map_or_else(none, |key| source(&key.id)));
         out.local("secret", self.key.as_ref().map_or_else(none, |key| source(&key.secret)));
-        self.limits.iter().for_each(|limit| limit.write(out));
+        self.limits.iter().for_each(|limit| limit.write(self.dialect, out));
     }
 }
 
 impl NamedLimit {
-    fn write(&self, out: &mut Writer) {
+    fn write(&self, dialect: Dialect, out: &mut Writer) {
         let [new, replace, cancel] = self.bucket.costs;
         out.table("[[venue.limit]]");
         out.quoted("name", &self.name);
@@ -162,6 +166,9 @@ impl NamedLimit {
         out.bare("replace", replace);
         out.bare("cancel", cancel);
         out.bare("cancel_reserve", self.bucket.cancel_reserve);
+        out.quoted("per", self.bucket.per);
+        let counted = dialect.counts().iter().find(|count| Some(count.bucket) == self.bucket.counted_as);
+        out.quoted("counted_as", counted.map_or("none", |count| count.word));
     }
 }
 
@@ -174,13 +181,19 @@ impl Instrument {
         out.quoted("max_order_quantity", caps.max_order_quantity);
         out.quoted("max_order_notional", caps.max_order_notional);
         out.quoted("max_position", caps.max_position);
-        out.bare("max_open_orders", caps.max_open_orders);
-        out.quoted("collar", caps.collar.map_or("none".to_owned(), show_percent));
-        out.span("stale_after", caps.stale_after);
+        caps.bounds.write(out);
     }
 }
 
 impl Strategy {
+    /// The keys of its parameters, as the file has them.
+    pub fn parameter_names(&self) -> Vec<String> {
+        let mut out = Writer { text: String::new(), scope: Scope::Everything };
+        self.kind.write(&mut out);
+        let names = out.text.lines().filter_map(|line| line.split_once(" = "));
+        names.map(|(name, _)| name.trim_matches('"').to_owned()).collect()
+    }
+
     fn write(&self, config: &Config, out: &mut Writer) {
         let full_name = |at: &u16| {
             let instrument = config.instruments.get(usize::from(*at))?;
@@ -192,16 +205,7 @@ impl Strategy {
         out.quoted("name", &self.name);
         out.quoted("kind", self.kind.name());
         out.bare("instruments", format!("[{}]", instruments.join(", ")));
-        out.bare("max_open_orders", self.max_open_orders);
-        match self.max_intents_per_second {
-            Some(intents) => out.bare("max_intents_per_second", intents),
-            None => out.quoted("max_intents_per_second", "none"),
-        }
-        out.quoted("max_daily_loss", self.max_daily_loss.map_or("none".to_owned(), |loss| loss.to_string()));
-        match self.max_order_age {
-            Some(age) => out.span("max_order_age", age),
-            None => out.quoted("max_order_age", "none"),
-        }
+        self.bounds.write(out);
         out.table("[strategy.parameters]");
         self.kind.write(out);
     }

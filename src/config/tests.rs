@@ -2,6 +2,7 @@
 
 use linchpin_core::id::AssetId;
 use linchpin_core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
+use linchpin_core::limits::{BucketScope, LimitKey, LimitScope, LossAnswer, Unit};
 use linchpin_core::num::{CASH_UNIT, Increment, Notional, Price, Quantity};
 use linchpin_core::time::Nanos;
 use proptest::prelude::*;
@@ -104,7 +105,7 @@ fn what_a_file_leaves_out_has_its_default_and_a_file_without_a_mode_sends_nothin
     assert_eq!(config.run.home, PathBuf::from("elsewhere"));
     assert_eq!(config.run.state_hash_every, demo().run.state_hash_every);
     assert_eq!(config.core, demo().core);
-    assert_eq!(config.instruments[0].caps.collar, Some(200));
+    assert_eq!(config.instruments[0].caps.bounds.get(LimitKey::Collar), 200);
     let Kind::MarketMaker(maker) = &config.strategies[0].kind else { panic!("a market maker") };
     assert_eq!((maker.quantity.to_string().as_str(), maker.requote_ticks), ("0.002", 5));
 }
@@ -532,7 +533,7 @@ fn what_does_not_fit_the_instrument_is_refused_with_its_key() {
 fn a_notional_limit_is_rounded_down_and_never_to_nothing() {
     let caps = |notional: &str| InstrumentCaps {
         max_order_notional: notional.parse().unwrap(),
-        ..demo().instruments[0].caps
+        ..demo().instruments[0].caps.clone()
     };
     let limits =
         |notional: &str| caps(notional).limits("instrument[0]", linchpin_core::id::VenueId(0), &definition());
@@ -541,6 +542,205 @@ fn a_notional_limit_is_rounded_down_and_never_to_nothing() {
         limits("0.00009").unwrap_err().to_string(),
         "instrument[0].max_order_notional = \"0.00009\": is less than one tick times one lot of the instrument, or too large to count"
     );
+}
+
+// ---- limits ----
+
+/// `table.key` of every key of the manual.
+fn manual_keys() -> std::collections::BTreeSet<String> {
+    let mut table = "";
+    let mut keys = std::collections::BTreeSet::new();
+    for line in DEFAULT.lines() {
+        if line.starts_with('[') {
+            table = line.trim_matches(['[', ']']);
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            keys.insert(format!("{table}.{key}"));
+        }
+    }
+    keys
+}
+
+#[test]
+fn every_limit_of_the_core_and_every_key_that_a_check_of_risk_names_is_a_key_of_the_manual() {
+    let manual = manual_keys();
+    for key in LimitKey::ALL {
+        assert!(manual.contains(key.name()), "{key} is in no table of default.toml");
+    }
+    let checks = linchpin_core::risk::CHECKS;
+    for (check, key) in checks.iter().flat_map(|check| check.keys.split(", ").map(move |key| (check, key))) {
+        assert!(key.is_empty() || manual.contains(key), "{}: default.toml has no {key}", check.reason);
+    }
+    assert!(checks.iter().filter(|check| !check.keys.is_empty()).count() > 20);
+}
+
+/// A line of the file, with the table that it stands in.
+fn with_limit(scope: LimitScope, line: &str) -> String {
+    match scope {
+        LimitScope::Account => desk(&format!("[risk]\n{line}\n")),
+        LimitScope::Venue => desk("").replace("key = {", &format!("{line}\nkey = {{")),
+        LimitScope::Instrument => {
+            desk("").replace("max_position = \"0.05\"", &format!("max_position = \"0.05\"\n{line}"))
+        }
+        LimitScope::Strategy => desk("").replace("parameters = {", &format!("{line}\nparameters = {{")),
+    }
+}
+
+#[test]
+fn every_limit_says_what_it_takes_when_it_is_given_something_else() {
+    let money = "expected a number above \"0\", or \"none\"";
+    let tenth_of_a_second = "expected a span from \"100ms\" to \"30d\", or \"none\"";
+    let mut told_keys = std::collections::BTreeSet::new();
+    for (key, value, problem) in [
+        ("risk.max_gross", "\"0\"", money),
+        ("risk.max_net", "\"-1\"", money),
+        (
+            "risk.max_daily_loss",
+            "0.5",
+            "expected a decimal number such as \"0.002\"; write it in quotes, or \"none\"",
+        ),
+        (
+            "risk.max_drawdown",
+            "\"0.123456789\"",
+            "expected at most 8 decimals and 11 digits before them, or \"none\"",
+        ),
+        ("risk.report_wait", "\"2h\"", "expected a span from \"1ms\" to \"1h\", or \"none\""),
+        ("venue.max_open_orders", "0", "expected a whole number from 1 to 100000, or \"none\""),
+        ("venue.least_validity", "\"25h\"", "expected a span from \"1ns\" to \"1d\", or \"none\""),
+        ("instrument.max_open_orders", "\"none\"", "expected a whole number from 1 to 100000"),
+        ("instrument.max_position_notional", "\"0\"", money),
+        ("instrument.leverage", "1001", "expected a whole number from 1 to 1000, or \"none\""),
+        ("instrument.quote_worth", "\"0\"", money),
+        ("instrument.collar", "\"101%\"", "expected from \"0%\" to \"100%\", or \"none\""),
+        (
+            "instrument.stale_after",
+            "\"none\"",
+            "expected a span such as \"250us\", \"2ms\", \"10s\" or \"5m\"",
+        ),
+        ("strategy.max_open_orders", "0", "expected a whole number from 1 to 100000"),
+        ("strategy.max_intents_per_second", "0", "expected a whole number from 1 to 1000000, or \"none\""),
+        ("strategy.max_daily_loss", "\"0\"", money),
+        ("strategy.max_drawdown", "\"0\"", money),
+        ("strategy.max_gross", "\"0\"", money),
+        ("strategy.max_net", "\"0\"", money),
+        ("strategy.duplicate_within", "\"2h\"", "expected a span from \"1ns\" to \"1h\", or \"none\""),
+        ("strategy.max_messages_per_fill", "\"5\"", "expected a whole number from 1 to 1000000, or \"none\""),
+        ("strategy.message_window", "\"25h\"", "expected a span from \"1ms\" to \"1d\""),
+        ("strategy.message_minimum", "0", "expected a whole number from 1 to 1000000"),
+        ("strategy.max_order_age", "\"1ms\"", tenth_of_a_second),
+    ] {
+        let found = LimitKey::ALL.iter().copied().find(|known| known.name() == key).expect(key);
+        let place = if found.scope() == LimitScope::Account { String::new() } else { "[0]".to_owned() };
+        let full = format!("{}{place}.{}", found.scope(), found.own_name());
+        let answer = told(&with_limit(found.scope(), &format!("{} = {value}", found.own_name())));
+        let (_, answer) = answer.split_once(": ").expect("a line");
+        assert_eq!(answer, format!("{full} = {value}: {problem}"));
+        told_keys.insert(found);
+    }
+    let needs_lots = ["max_order_quantity", "max_position", "max_order_notional"];
+    let rest = LimitKey::ALL.iter().filter(|key| !needs_lots.contains(&key.own_name()));
+    assert!(rest.eq(&told_keys), "a limit without a line here");
+    let on_loss = told(&desk("[risk]\non_loss = \"kil\"\n"));
+    assert!(
+        on_loss.ends_with("expected one of \"kill\", \"halt\", \"reduce\"; did you mean \"kill\"?"),
+        "{on_loss}"
+    );
+}
+
+#[test]
+fn every_limit_reaches_the_core_and_the_journals_text() {
+    for key in LimitKey::ALL {
+        let values = key.values();
+        let Some(text) = (match values.unit {
+            Unit::Count => Some("7".to_owned()),
+            Unit::Money => Some("\"7.5\"".to_owned()),
+            Unit::Share => Some("\"0.07%\"".to_owned()),
+            Unit::Span => Some("\"777ms\"".to_owned()),
+            _ => None,
+        }) else {
+            continue;
+        };
+        let config = good(&with_limit(key.scope(), &format!("{} = {text}", key.own_name())));
+        let core = config.core(&[definition()], *b"tests").unwrap();
+        let number = match values.unit {
+            Unit::Money => 750_000_000,
+            Unit::Span => 777_000_000,
+            _ => 7,
+        };
+        assert_eq!(core.limit(key.target(0)), Some(number), "{key}");
+        assert_eq!(Config::from_resolved(&config.resolved_text()).unwrap(), config, "{key}");
+    }
+    let reduce = good(&desk("[risk]\non_loss = \"reduce\"\n"));
+    assert_eq!(reduce.core(&[definition()], *b"tests").unwrap().account.on_loss, LossAnswer::Reduce);
+    assert_eq!(Config::from_resolved(&reduce.resolved_text()).unwrap(), reduce);
+}
+
+fn with_bucket(dialect: &str, lines: &str) -> String {
+    let bucket = format!(
+        "dialect = \"{dialect}\"\nlimit = [{{ name = \"one\", interval = \"1m\", {lines} }}]\nkey = {{"
+    );
+    desk("").replace("key = {", &bucket)
+}
+
+#[test]
+fn a_bucket_is_bound_to_the_venues_own_count_by_the_venues_word() {
+    let bucket = |text: &str| good(text).venues[0].limits[0].bucket;
+    let bound = bucket(&with_bucket("binance-usdm", "counted_as = \"ORDERS-1M\""));
+    assert_eq!(bound.counted_as, Some(wire::bucket::ORDERS_1M));
+    // What is left out binds nothing: the manual's word is about the manual's bucket.
+    assert_eq!(bucket(&with_bucket("binance-usdm", "burst = 90")).counted_as, None);
+    assert_eq!(bucket(&with_bucket("binance-usdm", "per = \"instrument\"")).per, BucketScope::Instrument);
+    let demo = demo();
+    let of_demo: Vec<_> = demo.venues[0].limits.iter().map(|limit| limit.bucket.counted_as).collect();
+    use wire::bucket::{ORDERS_1M, ORDERS_10S, REQUEST_WEIGHT};
+    assert_eq!(of_demo, [Some(ORDERS_10S), Some(ORDERS_1M), Some(REQUEST_WEIGHT)]);
+    let whole = good(&with_bucket("binance-usdm", "counted_as = \"REQUEST_WEIGHT-1M\", per = \"venue\""));
+    assert_eq!(Config::from_resolved(&whole.resolved_text()).unwrap(), whole);
+    for (dialect, lines, problem) in [
+        (
+            "binance-usdm",
+            "counted_as = \"ORDERS-1D\"",
+            "counted_as = \"ORDERS-1D\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1M\"; did you mean \"ORDERS-1M\"?, or \"none\"",
+        ),
+        (
+            "binance-spot",
+            "counted_as = \"ORDERS-1M\"",
+            "counted_as = \"ORDERS-1M\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1D\"; did you mean \"ORDERS-1D\"?, or \"none\"",
+        ),
+        (
+            "binance-usdm",
+            "counted_as = \"ORDERS-10S\"",
+            "interval = \"1m\": the venue counts ORDERS-10S over \"10s\"",
+        ),
+        (
+            "binance-usdm",
+            "per = \"session\", counted_as = \"ORDERS-1M\"",
+            "per = \"session\": the venue counts ORDERS-1M for all that we do there: \"venue\"",
+        ),
+        (
+            "binance-usdm",
+            "per = \"order\"",
+            "per = \"order\": expected one of \"venue\", \"instrument\", \"session\"",
+        ),
+    ] {
+        let answer = told(&with_bucket(dialect, lines));
+        assert!(answer.ends_with(&format!("venue[0].limit[0].{problem}")), "{answer}");
+    }
+}
+
+#[test]
+fn money_of_unlike_quote_assets_is_not_added_up_unless_somebody_says_what_it_is_worth() {
+    let two = |line: &str| {
+        let other = BTC.replace("BTCUSDT", "ETHBTC") + line;
+        good(&format!("{TESTNET_VENUE}{BTC}{other}{MAKER}"))
+    };
+    let definitions = [definition(), InstrumentDefinition { quote: AssetId(7), ..definition() }];
+    assert_eq!(
+        two("").core(&definitions, *b"tests").unwrap_err().to_string(),
+        "instrument[1].quote_worth: BTCUSDT and ETHBTC are quoted in different assets: say what one unit of ETHBTC's counts for \
+         (\"1\" for as much as the other)"
+    );
+    let core = two("quote_worth = \"60000\"\n").core(&definitions, *b"tests").unwrap();
+    assert_eq!(core.instruments[1].quote_worth, 60_000 * CASH_UNIT);
 }
 
 proptest! {

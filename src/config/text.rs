@@ -82,8 +82,8 @@ impl Decimal {
     const MOST_PLACES: u8 = 18;
 
     /// `places` above 18 is more than any venue prints, and taken for 18.
-    pub fn new(mut mantissa: i64, places: u8) -> Self {
-        let mut places = places.min(Self::MOST_PLACES);
+    pub const fn new(mut mantissa: i64, places: u8) -> Self {
+        let mut places = if places < Self::MOST_PLACES { places } else { Self::MOST_PLACES };
         while places > 0 && mantissa % 10 == 0 {
             mantissa /= 10;
             places -= 1;

@@ -3,6 +3,7 @@
 use crate::core::id::{AssetId, InstrumentId, StrategyId, VenueId};
 use crate::core::instrument::InstrumentDefinition;
 use crate::core::num::{CASH_DECIMALS, DecimalText, Increment, Notional, Price, Quantity};
+use crate::core::strategy::changeable::Parameter;
 
 /// The names of one run.
 #[derive(Clone, Debug, Default)]
@@ -11,10 +12,22 @@ pub struct Names {
     pub venues: Vec<String>,
     /// By `StrategyId`.
     pub strategies: Vec<String>,
+    /// By `StrategyId`.
+    pub parameters: Vec<ParameterNames>,
     /// By `InstrumentId`.
     pub instruments: Vec<Named>,
     /// By `AssetId`.
     pub assets: Vec<String>,
+}
+
+/// What a strategy's parameters are called.
+#[derive(Clone, Debug, Default)]
+pub struct ParameterNames {
+    pub changeable: &'static [Parameter],
+    /// Those that are fixed for a run included.
+    pub all: Vec<String>,
+    /// Index of the instrument whose ticks and lots they count in.
+    pub grid: Option<usize>,
 }
 
 #[derive(Clone, Debug)]

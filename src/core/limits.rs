@@ -1,6 +1,7 @@
 //! The core's configuration: every limit and every deadline, checked once outside and read here. Its hash is in the journal.
 
 mod key;
+mod values;
 
 use alloc::vec::Vec;
 
@@ -9,7 +10,8 @@ use crate::num::{Notional, Quantity};
 use crate::snapshot::{Saved, StateHasher};
 use crate::time::Nanos;
 
-pub use key::{LimitKey, LimitScope, LimitUnit, LimitValues};
+pub use key::{LimitKey, LimitScope};
+pub use values::{ANY, Numbered, Unit, Values};
 
 /// Hard bounds of the tables, so that ids stay small.
 pub const MAX_VENUES: usize = 8;

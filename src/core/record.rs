@@ -240,8 +240,6 @@ coded! {
         PositionMismatch = 2 "position_mismatch",
         ConfirmationOverdue = 3 "confirmation_overdue",
         UnknownOutcome = 4 "unknown_outcome",
-        /// An invariant is broken: our bug. The kill switch trips.
-        InvariantBroken = 5 "invariant_broken",
         /// A table is full: the gate shuts.
         CapacityExhausted = 6 "capacity_exhausted",
         /// The book's update chain broke inside the core: a silent hole upstream.
@@ -249,6 +247,31 @@ coded! {
         /// A report that contradicts what is known.
         Contradiction = 8 "contradiction",
         RecoveryExhausted = 9 "recovery_exhausted",
+        // Broken invariants: our bug, and the kill switch trips. Both numbers are in the record.
+        /// More of an order is filled than was ordered.
+        BrokenOrdered = 16 "broken_filled_within_ordered",
+        /// An order's fills are more than what the venue counts.
+        BrokenCumulative = 17 "broken_fills_within_cumulative",
+        /// Less than nothing works on a side.
+        BrokenWork = 18 "broken_work_not_negative",
+        /// A position is not its start and its fills.
+        BrokenPosition = 19 "broken_position_is_start_and_fills",
+        /// The account's position is not the sum of its owners'.
+        BrokenOwners = 20 "broken_owners_make_the_account",
+        /// A request was to go out for an order that has one in flight: the numbers of both dispatches.
+        BrokenInflight = 21 "broken_one_request_in_flight",
+        /// A second command waits under the key of one that was to go out.
+        BrokenPending = 22 "broken_one_command_a_key",
+        /// A request was to go out that the kill's mode forbids: the codes of the request and of the mode.
+        BrokenKill = 23 "broken_kill_lets_nothing_out",
+    }
+}
+
+impl IncidentKind {
+    /// An invariant does not hold: trading may not go on.
+    #[inline]
+    pub const fn is_broken_invariant(self) -> bool {
+        self.code() >= Self::BrokenOrdered.code()
     }
 }
 

@@ -18,7 +18,8 @@ use crate::snapshot::{
     Saved, Sink, SnapshotError, StateHasher, WordCount, Words, hash_of, load_header, save_header,
     save_section, skip_header,
 };
-use crate::state::{Change, Findings, State};
+use crate::state::{Change, Finding, Findings, State};
+use crate::strategy::changeable::Parameter;
 use crate::strategy::{Progress, Strategies, Strategy};
 use crate::time::Nanos;
 
@@ -36,10 +37,10 @@ pub struct Core {
     intents: Intents,
     findings: Findings,
     gates: [Option<Gate>; MAX_VENUES],
-    /// When some market goes stale: known lazily, because nearly every event moves it.
-    stale_at: Nanos,
     /// A bound was reached in this very turn: the next one must come at once.
     sweep_at: Nanos,
+    /// An invariant was found broken in this turn.
+    broke: bool,
 }
 
 impl Core {
@@ -54,8 +55,8 @@ impl Core {
             intents: Intents::default(),
             findings: Findings::new(),
             gates: [None; MAX_VENUES],
-            stale_at: Nanos::MAX,
             sweep_at: Nanos::MAX,
+            broke: false,
             fingerprint: configuration.fingerprint(),
             configuration,
         }
@@ -68,14 +69,17 @@ impl Core {
         self.state.sequence = sequence;
         self.state.now = self.state.now.later(now);
         self.execution.begin(event.received);
+        self.broke = false;
 
         let change = self.derive(event, outbox); // what happened
         self.watch(outbox); // what must stop
         self.decide(event, change, outbox); // what we want
         self.check_and_admit(outbox); // what we may
         // Who ran away in this turn is halted in it; what it had open is cancelled at once, in the next.
-        self.sweep_at = if self.watch(outbox) { self.state.now } else { Nanos::MAX };
+        let tripped = self.watch(outbox);
         self.carry_out(outbox); // what we do, now
+        self.stop_if_broken(outbox);
+        self.sweep_at = if tripped || self.broke { self.state.now } else { Nanos::MAX };
 
         self.close_turn(sequence, event, change, outbox)
     }
@@ -86,6 +90,20 @@ impl Core {
 
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// The present value of the limit or the parameter that this event would change; `None` where it names none.
+    pub fn setting(&self, control: &Control) -> Option<i64> {
+        match control.verb {
+            ControlVerb::SetLimit => self.configuration.limit(control.target),
+            ControlVerb::SetParameter => self.strategies.parameter(control.target),
+            _ => None,
+        }
+    }
+
+    /// What may change of a strategy while the run goes on.
+    pub fn changeable(&self, strategy: StrategyId) -> &'static [Parameter] {
+        self.strategies.changeable(strategy)
     }
 
     pub fn dispatches(&self) -> u64 {
@@ -142,9 +160,9 @@ impl Core {
             intents: _,
             findings: _,
             gates,
-            stale_at,
             // Only of use to whoever waits for the next event.
             sweep_at: _,
+            broke: _,
         } = self;
         save_header(*fingerprint, to);
         configuration.save(to);
@@ -158,7 +176,6 @@ impl Core {
         workflow.save(to);
         save_section("turn", to);
         gates.save(to);
-        stale_at.save(to);
         strategies.save(to);
     }
 
@@ -186,14 +203,13 @@ impl Core {
         self.workflow.load(&mut from)?;
         from.section("turn")?;
         self.gates.load(&mut from)?;
-        self.stale_at.load(&mut from)?;
         self.strategies.load(&mut from)?;
         from.finish()
     }
 
     /// Takes over what an earlier run knew: orders, positions, accounts, strategies' memory, under this core's own run tag
-    /// and deadlines. `keeps_limits`: the limits as the earlier run left them, its operator's changes included; else those that this
-    /// core was made with. The tables must have the same rows: instruments, venues, strategies, buckets. The first event must
+    /// and deadlines. `keeps_limits`: the limits and parameters as the earlier run left them, its operator's changes included; else
+    /// those that this core was made with. The tables must have the same rows: instruments, venues, strategies, buckets. The first event must
     /// be a `WarmStart`. After an error the core is of no use.
     pub fn succeed(&mut self, form: &[u8], keeps_limits: bool) -> Result<(), SnapshotError> {
         let mut from = Words::new(form);
@@ -207,7 +223,11 @@ impl Core {
             self.configuration.killed = own.killed;
             self.configuration.trading_enabled = own.trading_enabled;
         }
+        let own = self.strategies.parameters();
         self.load_sections(from)?;
+        if !keeps_limits {
+            self.strategies.put_parameters(&own);
+        }
         if self.configuration.killed {
             self.state.control.kill = Some(KillMode::Block);
         }
@@ -230,7 +250,29 @@ impl Core {
         if let Body::Control(control) = &event.body {
             self.change_settings(control, outbox);
         }
+        self.stop_if_broken(outbox);
         change
+    }
+
+    /// An invariant that does not hold is our bug: nothing is done on top of it, and what is open is cancelled. One record a turn.
+    #[inline]
+    fn stop_if_broken(&mut self, outbox: &mut impl Outbox) {
+        if let Some(broken) = self.state.execution.take_broken()
+            && !self.broke
+        {
+            self.stop_for(broken, outbox);
+        }
+    }
+
+    #[cold]
+    fn stop_for(&mut self, broken: Finding, outbox: &mut impl Outbox) {
+        let Finding { kind, instrument, order, ours, theirs } = broken;
+        outbox.decision(&Decision::Incident { kind, instrument, order, ours, theirs });
+        if self.state.control.kill.is_none() {
+            self.state.control.kill = Some(KillMode::Cancel);
+        }
+        self.note_gates(outbox);
+        self.broke = true;
     }
 
     /// Bounds that stop more than one order.
@@ -261,8 +303,7 @@ impl Core {
     fn change_settings(&mut self, control: &Control, outbox: &mut impl Outbox) {
         match control.verb {
             ControlVerb::SetParameter => {
-                let strategy = StrategyId((control.target >> 16) as u8);
-                self.strategies.set_parameter(strategy, control.target & 0xFFFF, control.new);
+                self.strategies.set_parameter(control.target, control.new);
             }
             ControlVerb::SetLimit if self.configuration.set_limit(control.target, control.new) => {
                 self.follow_limit(control.target);
@@ -291,8 +332,8 @@ impl Core {
                 }
                 self.look_for_staleness();
             }
-            (LimitKey::Leverage, Some(limits)) => {
-                self.state.execution.stakes.set_leverage(id, limits.leverage);
+            (LimitKey::Leverage | LimitKey::QuoteWorth, Some(limits)) => {
+                self.state.execution.stakes.follow(id, limits);
             }
             (LimitKey::ReportWait, _) => self.execution.set_report_wait(self.configuration.report_wait),
             _ => {}
@@ -359,12 +400,12 @@ impl Core {
             // Not later than when this market goes stale; a market that moves on is found out at the look.
             Change::Top(id) | Change::Book(id) => {
                 if let Some(market) = self.state.market.instrument(id) {
-                    self.stale_at = self.stale_at.earlier(market.updated + market.stale_after);
+                    self.state.stale_at = self.state.stale_at.earlier(market.updated + market.stale_after);
                 }
             }
             _ => {}
         }
-        if self.state.now >= self.stale_at {
+        if self.state.now >= self.state.stale_at {
             self.look_for_staleness();
         }
         let every = self.configuration.state_hash_every;
@@ -383,12 +424,12 @@ impl Core {
         settle
             .earlier(rate)
             .earlier(self.workflow.next_deadline())
-            .earlier(self.stale_at)
+            .earlier(self.state.stale_at)
             .earlier(self.sweep_at)
     }
 
     fn look_for_staleness(&mut self) {
-        self.stale_at = self.state.next_staleness().unwrap_or(Nanos::MAX);
+        self.state.stale_at = self.state.next_staleness().unwrap_or(Nanos::MAX);
     }
 
     /// Records each venue's first closed gate when it changes.
@@ -429,3 +470,6 @@ impl Core {
         IntentRecord { key, instrument, request, side, price, quantity, verdict, admission, family }
     }
 }
+
+#[cfg(test)]
+mod tests;

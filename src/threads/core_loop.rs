@@ -443,8 +443,9 @@ impl<C: Clock> CoreLoop<C> {
     /// The command's note and its event, a turn, and the answer that it has been taken.
     fn obey(&mut self, command: &Command) {
         let mut control = command.control;
-        if control.verb == ControlVerb::SetLimit {
-            control.old = self.core.configuration().limit(control.target).unwrap_or(0);
+        let is_setting = matches!(control.verb, ControlVerb::SetLimit | ControlVerb::SetParameter);
+        if is_setting {
+            control.old = self.core.setting(&control).unwrap_or(0);
         }
         let now = self.desk.clock.now();
         self.take_due_timer(now);
@@ -453,11 +454,10 @@ impl<C: Clock> CoreLoop<C> {
         }
         control.who = command.number;
         self.take_at(now, &Event::new(now, Source::Operator, Body::Control(control)));
-        let limit = |core: &Core| core.configuration().limit(control.target);
         let answer = Applied {
             number: command.number,
             sequence: self.sequence,
-            taken: control.verb != ControlVerb::SetLimit || limit(&self.core) == Some(control.new),
+            taken: !is_setting || self.core.setting(&control) == Some(control.new),
             old: control.old,
             new: control.new,
             epoch: self.desk.gate.epoch(),

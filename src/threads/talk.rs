@@ -114,7 +114,7 @@ pub struct Applied {
     pub number: u32,
     /// Its event's place in the stream, by which it is found in the journal.
     pub sequence: u64,
-    /// False where the core has no such limit, or not this value for it: nothing has changed.
+    /// False where the core has no such limit or parameter, or not this value for it: nothing has changed.
     pub taken: bool,
     /// Of a limit or parameter: before and after. Else as they were in the command.
     pub old: i64,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use linchpin::config::{Config, Overrides};
-use linchpin::control::names::{Named, Names};
+use linchpin::control::names::{Named, Names, ParameterNames};
 use linchpin::control::{MAX_REASON, Request};
 use linchpin::core::codec::MAX_PAYLOAD;
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
@@ -23,6 +23,7 @@ use linchpin::core::id::{
 use linchpin::core::instrument::Product;
 use linchpin::core::num::{DecimalText, Increment, Price, Quantity};
 use linchpin::core::record::{Ask, Decision};
+use linchpin::core::strategy::market_maker::Parameters;
 use linchpin::core::time::Nanos;
 use linchpin::exchange::front::params::Params;
 use linchpin::exchange::front::requests;
@@ -105,6 +106,7 @@ fn names() -> Names {
     Names {
         venues: vec!["demo".to_owned()],
         strategies: vec!["maker".to_owned()],
+        parameters: vec![ParameterNames { changeable: Parameters::CHANGEABLE, ..ParameterNames::default() }],
         instruments: directory.listings().iter().map(named).collect(),
         assets: directory.assets().map(|(_, name)| name.to_owned()).collect(),
     }

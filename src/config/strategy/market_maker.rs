@@ -29,11 +29,10 @@ impl MarketMaker {
     pub(in crate::config) fn read(section: &Section<'_>, own: &Own<'_>) -> Self {
         let ticks = |text: &str| {
             let decimal: Decimal = text.parse()?;
-            let allowed = Decimal::ZERO..=Decimal::new(1_000_000, 0);
-            if allowed.contains(&decimal) {
+            if (Decimal::ZERO..=MOST_TICKS).contains(&decimal) {
                 Ok(decimal)
             } else {
-                Err(Wrong::new("expected from \"0\" to \"1000000\" ticks"))
+                Err(Wrong(format!("expected from \"0\" to \"{MOST_TICKS}\" ticks")))
             }
         };
         let maker = Self {
@@ -76,8 +75,11 @@ impl MarketMaker {
     }
 }
 
+/// The farthest that a quote may stand off.
+pub(in crate::config) const MOST_TICKS: Decimal = Decimal::new(1_000_000, 0);
+
 /// Ticks as the core's fixed point: the nearest 1/65536, ties away from zero. The value was read within the type's range.
-pub(super) fn ticks(value: Decimal) -> I48F16 {
+pub(in crate::config) fn ticks(value: Decimal) -> I48F16 {
     let (mantissa, places) = value.parts();
     let unit = i128::from(pow10(places).unwrap_or(1));
     let bits = (i128::from(mantissa) * 65_536 * 2 + unit * i128::from(mantissa.signum())) / (unit * 2);

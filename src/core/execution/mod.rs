@@ -250,7 +250,19 @@ impl ExecutionControl {
     }
 
     #[inline]
-    fn send(&mut self, state: &mut State, pending: &Pending, venue: VenueId, outbox: &mut impl Outbox) {
+    pub(crate) fn send(
+        &mut self,
+        state: &mut State,
+        pending: &Pending,
+        venue: VenueId,
+        outbox: &mut impl Outbox,
+    ) {
+        let (key, request) = (pending.intent.key(), pending.intent.request());
+        let kill = state.control.kill;
+        if !state.execution.check_dispatch(key, pending.instrument, request, pending.reducing, kill) {
+            outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
+            return;
+        }
         match pending.intent {
             Intent::New(new) => self.send_new(state, pending, &new, venue, outbox),
             Intent::Replace(replace) => {
@@ -406,6 +418,9 @@ impl ExecutionControl {
         reducing: bool,
         outbox: &mut impl Outbox,
     ) {
+        if !state.execution.check_inflight(index, self.dispatches + 1) {
+            return;
+        }
         self.dispatches += 1;
         let inflight =
             Inflight { request, dispatch: self.dispatches, since: state.now, family, price, quantity };

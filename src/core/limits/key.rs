@@ -3,39 +3,95 @@
 //! `Control::target` is the code in the high 16 bits and the index of the venue, instrument or strategy in the low ones; the
 //! value is in the limit's own unit. Zero means "no limit" where the table says so, and is refused elsewhere.
 
-use core::ops::RangeInclusive;
-
 use super::Configuration;
-use crate::num::{Notional, Quantity};
-use crate::time::Nanos;
+use super::values::{ANY, Numbered, Unit, Values};
 
-crate::coded! {
-    pub enum LimitKey {
-        MaxOrderQuantity = 0 "instrument.max_order_quantity",
-        MaxPosition = 1 "instrument.max_position",
-        InstrumentMaxOpenOrders = 2 "instrument.max_open_orders",
-        Collar = 3 "instrument.collar",
-        StrategyMaxOpenOrders = 4 "strategy.max_open_orders",
-        MaxIntentsPerSecond = 5 "strategy.max_intents_per_second",
-        MaxDailyLoss = 6 "strategy.max_daily_loss",
-        MaxOrderNotional = 7 "instrument.max_order_notional",
-        MaxPositionNotional = 8 "instrument.max_position_notional",
-        StaleAfter = 9 "instrument.stale_after",
-        Leverage = 10 "instrument.leverage",
-        MaxDrawdown = 11 "strategy.max_drawdown",
-        MaxGross = 12 "strategy.max_gross",
-        MaxNet = 13 "strategy.max_net",
-        DuplicateWithin = 14 "strategy.duplicate_within",
-        MaxMessagesPerFill = 15 "strategy.max_messages_per_fill",
-        MessageWindow = 16 "strategy.message_window",
-        MessageMinimum = 17 "strategy.message_minimum",
-        VenueMaxOpenOrders = 18 "venue.max_open_orders",
-        AccountMaxGross = 19 "risk.max_gross",
-        AccountMaxNet = 20 "risk.max_net",
-        AccountMaxDailyLoss = 21 "risk.max_daily_loss",
-        AccountMaxDrawdown = 22 "risk.max_drawdown",
-        ReportWait = 23 "risk.report_wait",
-    }
+const COUNT: i64 = 1_000_000;
+const ORDERS: i64 = 100_000;
+const MILLI: i64 = 1_000_000;
+/// Of a second.
+const TENTH: i64 = 100 * MILLI;
+const HOUR: i64 = 3_600_000_000_000;
+const DAY: i64 = 24 * HOUR;
+const MONTH: i64 = 30 * DAY;
+
+/// One row a limit: its code, its name, what it belongs to, its unit, its least and greatest value, whether zero stands for "no
+/// limit", and where the configuration keeps it.
+macro_rules! limits {
+    ($($key:ident = $code:literal $name:literal $scope:ident $unit:ident $least:tt $most:tt $or_none:ident $place:tt;)*) => {
+        crate::coded! {
+            pub enum LimitKey { $($key = $code $name),* }
+        }
+
+        impl LimitKey {
+            pub const fn scope(self) -> LimitScope {
+                match self {
+                    $(Self::$key => LimitScope::$scope,)*
+                }
+            }
+
+            pub const fn values(self) -> Values {
+                match self {
+                    $(Self::$key => Values::new(Unit::$unit, $least, $most, $or_none),)*
+                }
+            }
+        }
+
+        impl Configuration {
+            /// The present value of a limit, in its own unit; `None` where there is no such limit.
+            pub fn limit(&self, target: u32) -> Option<i64> {
+                let (key, index) = LimitKey::of_target(target)?;
+                Some(match key {
+                    $(LimitKey::$key => place!(get self index $place)?.number(),)*
+                })
+            }
+
+            fn put_limit(&mut self, key: LimitKey, index: usize, value: i64) -> Option<()> {
+                match key {
+                    $(LimitKey::$key => *place!(get_mut self index $place)? = Numbered::of_number(value)?,)*
+                }
+                Some(())
+            }
+        }
+    };
+}
+
+/// A field of a table's row, or of the configuration itself.
+macro_rules! place {
+    (get $of:ident $index:ident ($table:ident[].$field:ident)) => { $of.$table.get($index).map(|row| &row.$field) };
+    (get_mut $of:ident $index:ident ($table:ident[].$field:ident)) => { $of.$table.get_mut($index).map(|row| &mut row.$field) };
+    (get $of:ident $index:ident ($($field:ident).+)) => { Some(&$of.$($field).+) };
+    (get_mut $of:ident $index:ident ($($field:ident).+)) => { Some(&mut $of.$($field).+) };
+}
+
+limits! {
+    MaxOrderQuantity = 0 "instrument.max_order_quantity" Instrument Lots 1 ANY false (instruments[].max_order_quantity);
+    MaxPosition = 1 "instrument.max_position" Instrument Lots 1 ANY false (instruments[].max_position);
+    InstrumentMaxOpenOrders = 2 "instrument.max_open_orders" Instrument Count 1 ORDERS false (instruments[].max_open_orders);
+    Collar = 3 "instrument.collar" Instrument Share 1 10_000 true (instruments[].collar);
+    StrategyMaxOpenOrders = 4 "strategy.max_open_orders" Strategy Count 1 ORDERS false (strategies[].max_open_orders);
+    MaxIntentsPerSecond = 5 "strategy.max_intents_per_second" Strategy Count 1 COUNT true (strategies[].max_intents_per_second);
+    MaxDailyLoss = 6 "strategy.max_daily_loss" Strategy Money 1 ANY true (strategies[].max_daily_loss);
+    MaxOrderNotional = 7 "instrument.max_order_notional" Instrument Notional 1 ANY false (instruments[].max_order_notional);
+    MaxPositionNotional = 8 "instrument.max_position_notional" Instrument Money 1 ANY true (instruments[].max_position_notional);
+    StaleAfter = 9 "instrument.stale_after" Instrument Span MILLI HOUR false (instruments[].stale_after);
+    Leverage = 10 "instrument.leverage" Instrument Count 1 1_000 true (instruments[].leverage);
+    MaxDrawdown = 11 "strategy.max_drawdown" Strategy Money 1 ANY true (strategies[].max_drawdown);
+    MaxGross = 12 "strategy.max_gross" Strategy Money 1 ANY true (strategies[].max_gross);
+    MaxNet = 13 "strategy.max_net" Strategy Money 1 ANY true (strategies[].max_net);
+    DuplicateWithin = 14 "strategy.duplicate_within" Strategy Span 1 HOUR true (strategies[].duplicate_within);
+    MaxMessagesPerFill = 15 "strategy.max_messages_per_fill" Strategy Count 1 COUNT true (strategies[].max_messages_per_fill);
+    MessageWindow = 16 "strategy.message_window" Strategy Span MILLI DAY false (strategies[].message_window);
+    MessageMinimum = 17 "strategy.message_minimum" Strategy Count 1 COUNT false (strategies[].message_minimum);
+    VenueMaxOpenOrders = 18 "venue.max_open_orders" Venue Count 1 ORDERS true (venues[].max_open_orders);
+    AccountMaxGross = 19 "risk.max_gross" Account Money 1 ANY true (account.max_gross);
+    AccountMaxNet = 20 "risk.max_net" Account Money 1 ANY true (account.max_net);
+    AccountMaxDailyLoss = 21 "risk.max_daily_loss" Account Money 1 ANY true (account.max_daily_loss);
+    AccountMaxDrawdown = 22 "risk.max_drawdown" Account Money 1 ANY true (account.max_drawdown);
+    ReportWait = 23 "risk.report_wait" Account Span MILLI HOUR true (report_wait);
+    QuoteWorth = 24 "instrument.quote_worth" Instrument Money 1 ANY true (instruments[].quote_worth);
+    LeastValidity = 25 "venue.least_validity" Venue Span 1 DAY true (venues[].least_validity);
+    MaxOrderAge = 26 "strategy.max_order_age" Strategy Span TENTH MONTH true (strategies[].max_order_age);
 }
 
 crate::coded! {
@@ -49,31 +105,16 @@ crate::coded! {
     }
 }
 
-crate::coded! {
-    pub enum LimitUnit {
-        Lots = 0 "lots",
-        /// Ticks x lots of the instrument.
-        Notional = 1 "ticks x lots",
-        /// At `CASH_DECIMALS`.
-        Money = 2 "money",
-        Count = 3 "count",
-        /// 1/10,000.
-        Share = 4 "1/10,000",
-        Span = 5 "ns",
-    }
-}
-
-/// Which values a limit takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitValues {
-    pub scope: LimitScope,
-    pub unit: LimitUnit,
-    pub range: RangeInclusive<i64>,
-    /// Zero stands for "no limit".
-    pub may_be_none: bool,
-}
-
 impl LimitKey {
+    /// Without what it belongs to: as a key of the configuration's table.
+    pub fn own_name(self) -> &'static str {
+        self.name().split_once('.').map_or("", |(_, name)| name)
+    }
+
+    pub fn of_scope(scope: LimitScope) -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.iter().copied().filter(move |key| key.scope() == scope)
+    }
+
     /// The target of a control event that changes this limit of the venue, instrument or strategy `index`.
     pub const fn target(self, index: u16) -> u32 {
         (self.code() as u32) << 16 | index as u32
@@ -84,127 +125,13 @@ impl LimitKey {
         let key = u8::try_from(target >> 16).ok().and_then(|code| Self::from_code(code).ok())?;
         Some((key, (target & 0xFFFF) as usize))
     }
-
-    pub const fn values(self) -> LimitValues {
-        use LimitKey as K;
-        use LimitScope as S;
-        use LimitUnit as U;
-        const ANY: i64 = i64::MAX;
-        const COUNT: i64 = 1_000_000;
-        const ORDERS: i64 = 100_000;
-        const HOUR: i64 = 3_600_000_000_000;
-        const MILLI: i64 = 1_000_000;
-        let (scope, unit, least, most, may_be_none) = match self {
-            K::MaxOrderQuantity => (S::Instrument, U::Lots, 1, ANY, false),
-            K::MaxPosition => (S::Instrument, U::Lots, 1, ANY, false),
-            K::InstrumentMaxOpenOrders => (S::Instrument, U::Count, 1, ORDERS, false),
-            K::Collar => (S::Instrument, U::Share, 1, 10_000, true),
-            K::StrategyMaxOpenOrders => (S::Strategy, U::Count, 1, ORDERS, false),
-            K::MaxIntentsPerSecond => (S::Strategy, U::Count, 1, COUNT, true),
-            K::MaxDailyLoss => (S::Strategy, U::Money, 1, ANY, true),
-            K::MaxOrderNotional => (S::Instrument, U::Notional, 1, ANY, false),
-            K::MaxPositionNotional => (S::Instrument, U::Money, 1, ANY, true),
-            K::StaleAfter => (S::Instrument, U::Span, MILLI, HOUR, false),
-            K::Leverage => (S::Instrument, U::Count, 1, 1_000, true),
-            K::MaxDrawdown => (S::Strategy, U::Money, 1, ANY, true),
-            K::MaxGross => (S::Strategy, U::Money, 1, ANY, true),
-            K::MaxNet => (S::Strategy, U::Money, 1, ANY, true),
-            K::DuplicateWithin => (S::Strategy, U::Span, 1, HOUR, true),
-            K::MaxMessagesPerFill => (S::Strategy, U::Count, 1, COUNT, true),
-            K::MessageWindow => (S::Strategy, U::Span, MILLI, 24 * HOUR, false),
-            K::MessageMinimum => (S::Strategy, U::Count, 1, COUNT, false),
-            K::VenueMaxOpenOrders => (S::Venue, U::Count, 1, ORDERS, true),
-            K::AccountMaxGross => (S::Account, U::Money, 1, ANY, true),
-            K::AccountMaxNet => (S::Account, U::Money, 1, ANY, true),
-            K::AccountMaxDailyLoss => (S::Account, U::Money, 1, ANY, true),
-            K::AccountMaxDrawdown => (S::Account, U::Money, 1, ANY, true),
-            K::ReportWait => (S::Account, U::Span, MILLI, HOUR, true),
-        };
-        LimitValues { scope, unit, range: RangeInclusive::new(least, most), may_be_none }
-    }
-}
-
-impl LimitValues {
-    pub fn takes(&self, value: i64) -> bool {
-        self.range.contains(&value) || (self.may_be_none && value == 0)
-    }
 }
 
 impl Configuration {
-    /// The present value of a limit, in its own unit; `None` where there is no such limit.
-    pub fn limit(&self, target: u32) -> Option<i64> {
-        use LimitKey as K;
-        let (key, index) = LimitKey::of_target(target)?;
-        let span = |span: Nanos| i64::try_from(span.raw()).unwrap_or(i64::MAX);
-        let (venue, instrument, strategy) =
-            (self.venues.get(index), self.instruments.get(index), self.strategies.get(index));
-        Some(match key {
-            K::MaxOrderQuantity => instrument?.max_order_quantity.raw(),
-            K::MaxPosition => instrument?.max_position.raw(),
-            K::InstrumentMaxOpenOrders => i64::from(instrument?.max_open_orders),
-            K::Collar => i64::from(instrument?.collar),
-            K::StrategyMaxOpenOrders => i64::from(strategy?.max_open_orders),
-            K::MaxIntentsPerSecond => i64::from(strategy?.max_intents_per_second),
-            K::MaxDailyLoss => strategy?.max_daily_loss,
-            K::MaxOrderNotional => i64::try_from(instrument?.max_order_notional.raw()).unwrap_or(i64::MAX),
-            K::MaxPositionNotional => instrument?.max_position_notional,
-            K::StaleAfter => span(instrument?.stale_after),
-            K::Leverage => i64::from(instrument?.leverage),
-            K::MaxDrawdown => strategy?.max_drawdown,
-            K::MaxGross => strategy?.max_gross,
-            K::MaxNet => strategy?.max_net,
-            K::DuplicateWithin => span(strategy?.duplicate_within),
-            K::MaxMessagesPerFill => i64::from(strategy?.max_messages_per_fill),
-            K::MessageWindow => span(strategy?.message_window),
-            K::MessageMinimum => i64::from(strategy?.message_minimum),
-            K::VenueMaxOpenOrders => i64::from(venue?.max_open_orders),
-            K::AccountMaxGross => self.account.max_gross,
-            K::AccountMaxNet => self.account.max_net,
-            K::AccountMaxDailyLoss => self.account.max_daily_loss,
-            K::AccountMaxDrawdown => self.account.max_drawdown,
-            K::ReportWait => span(self.report_wait),
-        })
-    }
-
     /// Changes a limit; false where there is no such limit or no such value for it, and then nothing has changed.
     pub fn set_limit(&mut self, target: u32, value: i64) -> bool {
         let Some((key, index)) = LimitKey::of_target(target) else { return false };
         key.values().takes(value) && self.put_limit(key, index, value).is_some()
-    }
-
-    fn put_limit(&mut self, key: LimitKey, index: usize, value: i64) -> Option<()> {
-        use LimitKey as K;
-        let count = u32::try_from(value).unwrap_or(u32::MAX);
-        let span = Nanos::new(u64::try_from(value).ok()?);
-        let (venue, instrument, strategy) =
-            (self.venues.get_mut(index), self.instruments.get_mut(index), self.strategies.get_mut(index));
-        match key {
-            K::MaxOrderQuantity => instrument?.max_order_quantity = Quantity::new(value),
-            K::MaxPosition => instrument?.max_position = Quantity::new(value),
-            K::InstrumentMaxOpenOrders => instrument?.max_open_orders = count,
-            K::Collar => instrument?.collar = count,
-            K::StrategyMaxOpenOrders => strategy?.max_open_orders = count,
-            K::MaxIntentsPerSecond => strategy?.max_intents_per_second = count,
-            K::MaxDailyLoss => strategy?.max_daily_loss = value,
-            K::MaxOrderNotional => instrument?.max_order_notional = Notional::new(i128::from(value)),
-            K::MaxPositionNotional => instrument?.max_position_notional = value,
-            K::StaleAfter => instrument?.stale_after = span,
-            K::Leverage => instrument?.leverage = count,
-            K::MaxDrawdown => strategy?.max_drawdown = value,
-            K::MaxGross => strategy?.max_gross = value,
-            K::MaxNet => strategy?.max_net = value,
-            K::DuplicateWithin => strategy?.duplicate_within = span,
-            K::MaxMessagesPerFill => strategy?.max_messages_per_fill = count,
-            K::MessageWindow => strategy?.message_window = span,
-            K::MessageMinimum => strategy?.message_minimum = count,
-            K::VenueMaxOpenOrders => venue?.max_open_orders = count,
-            K::AccountMaxGross => self.account.max_gross = value,
-            K::AccountMaxNet => self.account.max_net = value,
-            K::AccountMaxDailyLoss => self.account.max_daily_loss = value,
-            K::AccountMaxDrawdown => self.account.max_drawdown = value,
-            K::ReportWait => self.report_wait = span,
-        }
-        Some(())
     }
 }
 
@@ -247,7 +174,7 @@ mod tests {
                 assert!(!with.set_limit(key.target(0), values.range.end() + 1), "{key}");
             }
             let elsewhere = with.set_limit(key.target(7), *values.range.start());
-            assert_eq!(elsewhere, values.scope == LimitScope::Account, "{key} of nobody");
+            assert_eq!(elsewhere, key.scope() == LimitScope::Account, "{key} of nobody");
         }
         assert!(!configuration().set_limit(200 << 16, 1));
         assert_eq!(configuration().limit(200 << 16), None);

@@ -131,8 +131,8 @@ checks! {
     MessageRatio Always message_ratio "requests for each fill, over the present window and the one before; halts the strategy" "strategy.max_messages_per_fill, strategy.message_window, strategy.message_minimum" "requests";
     DailyLoss Adding daily_loss "loss of the strategy since the day began, realised and marked, the worse of the two; at the bound it may only reduce" "strategy.max_daily_loss" "money";
     Drawdown Adding drawdown "loss of the strategy from its best, realised and marked; at the bound it may only reduce" "strategy.max_drawdown" "money";
-    AccountDailyLoss Adding account_daily_loss "loss of the whole account since the day began; at the bound `risk.on_account_loss`" "risk.max_daily_loss" "money";
-    AccountDrawdown Adding account_drawdown "loss of the whole account from its best; at the bound `risk.on_account_loss`" "risk.max_drawdown" "money";
+    AccountDailyLoss Adding account_daily_loss "loss of the whole account since the day began; at the bound `risk.on_loss`" "risk.max_daily_loss" "money";
+    AccountDrawdown Adding account_drawdown "loss of the whole account from its best; at the bound `risk.on_loss`" "risk.max_drawdown" "money";
     TradingDisabled Always trading_disabled "trading is not halted for everybody; no operator's flatten is at work" "run.trading_enabled" "";
     ReducingOnly Adding reducing_only "not everybody may only reduce" "" "";
     StrategyHalted Always strategy_halted "the strategy is not halted" "" "";
@@ -156,7 +156,7 @@ checks! {
     BelowMinNotional Always min_notional "the venue's least worth of an order (reduce-only orders may be worth less)" "" "quote asset";
     OutsidePercentPrice Always percent_price "the venue's percent-price filter, against the mark or the middle" "" "1/10,000";
     WouldTrigger Always would_trigger "the trigger of a conditional order is not reached already" "" "ticks";
-    BadExpiry Always bad_expiry "a good-till-date order lives at least as long as the venue asks" "" "time";
+    BadExpiry Always bad_expiry "a good-till-date order lives at least as long as the venue asks" "venue.least_validity" "span";
     OrderTooLarge Always order_quantity "fat finger: quantity of one order" "instrument.max_order_quantity" "lots";
     OrderNotionalTooLarge Always order_notional "fat finger: worth of one order" "instrument.max_order_notional" "quote asset";
     NoReferencePrice Always no_reference_price "there is a reference for the collar" "instrument.collar" "";

@@ -21,7 +21,7 @@ pub(super) fn objects(subject: &Subject<'_>) -> bool {
         (_, Side::Sell) => subject.price <= theirs,
     };
     let opposite = subject.side.opposite();
-    subject.state.execution.orders.live_on(subject.instrument).any(|order| {
+    subject.state.execution.orders.live_on(subject.instrument).any(|(_, order)| {
         // An untriggered stop rests at no price.
         let rests = order.price.is_positive()
             && (matches!(order.kind, OrderKind::Limit | OrderKind::Other) || order.triggered)

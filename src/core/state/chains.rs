@@ -58,14 +58,43 @@ impl Chains {
         self.heads.fill(OrderIndex::NONE);
     }
 
+    /// The chains of an earlier `rows`, in the order in which that gave them: what goes along a chain has an order to keep.
+    pub fn link_again(&mut self, rows: impl Iterator<Item = (InstrumentId, OrderIndex)>) {
+        let mut last = (InstrumentId::NONE, OrderIndex::NONE);
+        for (instrument, row) in rows {
+            if last.0 == instrument {
+                if let Some(link) = self.links.get_mut(last.1.index()) {
+                    link.next = row;
+                }
+                if let Some(link) = self.links.get_mut(row.index()) {
+                    *link = Link { next: OrderIndex::NONE, previous: last.1 };
+                }
+            } else {
+                self.link(instrument, row);
+            }
+            last = (instrument, row);
+        }
+    }
+
+    /// Every linked row, chain by chain.
+    pub fn rows(&self) -> impl Iterator<Item = OrderIndex> + '_ {
+        (0..self.heads.len()).flat_map(|at| self.of(InstrumentId(at as u16)))
+    }
+
+    #[inline]
+    pub fn first(&self, instrument: InstrumentId) -> Option<OrderIndex> {
+        self.heads.get(instrument.index()).copied().filter(|row| !row.is_none())
+    }
+
+    #[inline]
+    pub fn after(&self, row: OrderIndex) -> Option<OrderIndex> {
+        self.links.get(row.index()).map(|link| link.next).filter(|next| !next.is_none())
+    }
+
     /// The newest first.
     #[inline]
     pub fn of(&self, instrument: InstrumentId) -> impl Iterator<Item = OrderIndex> + '_ {
-        let head = self.heads.get(instrument.index()).copied().filter(|row| !row.is_none());
-        let next = |row: &OrderIndex| {
-            self.links.get(row.index()).map(|link| link.next).filter(|next| !next.is_none())
-        };
-        core::iter::successors(head, next)
+        core::iter::successors(self.first(instrument), |row| self.after(*row))
     }
 }
 
@@ -89,6 +118,12 @@ mod tests {
                 twin[at].insert(row);
                 chains.link(instrument, index);
             }
+            let mut again = Chains::new(64);
+            let instrument_of = |row: OrderIndex| {
+                InstrumentId(twin.iter().position(|known| known.contains(&row.0)).unwrap() as u16)
+            };
+            again.link_again(chains.rows().map(|row| (instrument_of(row), row)));
+            assert!(again.rows().eq(chains.rows()), "made again, each goes the same way");
             for (at, known) in twin.iter().enumerate() {
                 let found: BTreeSet<u32> = chains.of(InstrumentId(at as u16)).map(|row| row.0).collect();
                 assert_eq!(&found, known);

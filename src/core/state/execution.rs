@@ -8,6 +8,7 @@ mod audit;
 mod exposure;
 mod holdings;
 mod hydration;
+mod invariants;
 mod money;
 mod reports;
 mod unconfirmed;
@@ -80,6 +81,8 @@ pub struct ExecutionState {
     pub queue: Queue,
     pub throttle: Throttle,
     pub counters: ExecutionCounters,
+    /// What was found broken in this turn.
+    broken: Option<Finding>,
 }
 
 crate::saved! {
@@ -103,7 +106,7 @@ crate::saved! {
         counters,
     }
     lists { buffered, orphans }
-    kept { strategies, instruments, instrument_venues, hedged, visibility_delay }
+    kept { strategies, instruments, instrument_venues, hedged, visibility_delay, broken }
 }
 
 /// Our position of an instrument against the venue's.
@@ -232,6 +235,7 @@ impl ExecutionState {
             queue: Queue::new(QUEUE_CAPACITY),
             throttle: Throttle::new(configuration),
             counters: ExecutionCounters::default(),
+            broken: None,
         }
     }
 
@@ -533,7 +537,7 @@ impl ExecutionState {
             *slot = index;
         }
         // A fresh row counts for nothing until here: account for it as a change from nothing.
-        self.account_for(index, Weight::default());
+        self.account_for(index, Weight::default(), Stakes::work);
         self.change(index, |order| order.inflight = Some(inflight));
         Some(index)
     }
@@ -544,11 +548,26 @@ impl ExecutionState {
         let order = self.orders.order_mut(index)?;
         let before = Weight::of(order);
         let result = act(order);
-        self.account_for(index, before);
+        self.account_for(index, before, Stakes::work);
         Some(result)
     }
 
-    fn account_for(&mut self, index: OrderIndex, before: Weight) {
+    /// An order fills: like `change`, but `hold` of its owner's position must follow, which values what is at stake for both.
+    #[inline]
+    fn change_before_hold(&mut self, index: OrderIndex, act: impl FnOnce(&mut Order)) {
+        let Some(order) = self.orders.order_mut(index) else { return };
+        let before = Weight::of(order);
+        act(order);
+        self.account_for(index, before, Stakes::work_before_hold);
+    }
+
+    #[inline]
+    fn account_for(
+        &mut self,
+        index: OrderIndex,
+        before: Weight,
+        work: impl FnOnce(&mut Stakes, Place, Side, Work, Work),
+    ) {
         let Some(order) = self.orders.order(index) else { return };
         let after = Weight::of(order);
         let (side, instrument, strategy) = (order.side, order.instrument, order.key.strategy);
@@ -577,7 +596,7 @@ impl ExecutionState {
             }
         }
         let place = Place { owner: row, instrument, leg };
-        self.stakes.work(place, side, before.work, after.work);
+        work(&mut self.stakes, place, side, before.work, after.work);
         if before.live != after.live {
             self.open.step(instrument, row, venue, after.live);
         }
@@ -588,6 +607,7 @@ impl ExecutionState {
         if unresolved(&before) != unresolved(&after) {
             self.orders.resolve_later(index, after.in_doubt);
         }
+        self.check_order(index);
     }
 
     /// The stakes follow one leg of an owner's position, and of the account's.
@@ -600,6 +620,7 @@ impl ExecutionState {
         if let Some(total) = self.holdings.total_leg(instrument, leg) {
             self.stakes.hold(Place { owner: self.stakes.account(), ..place }, total);
         }
+        self.check_position(strategy, instrument, leg);
     }
 
     /// The same where the owners of an instrument were all touched: a read-back, funding, a transfer.

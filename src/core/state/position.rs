@@ -24,6 +24,8 @@ pub struct Position {
     pub funding: Cash,
     /// Spot: fees in the base asset that do not make a lot yet.
     pub base_owed: Cash,
+    /// Came without a trade of ours: what was held at the start, deposits; less what left so, base fees among it.
+    pub brought: Quantity,
     pub bought: Quantity,
     pub sold: Quantity,
     pub fills: u64,
@@ -40,6 +42,7 @@ crate::saved! {
         fees_elsewhere,
         funding,
         base_owed,
+        brought,
         bought,
         sold,
         fills,
@@ -202,6 +205,20 @@ impl Position {
         }
         let side = if lots.is_positive() { Side::Sell } else { Side::Buy };
         self.move_lots(side, Price::ZERO, lots.abs());
+        self.brought -= lots;
+    }
+
+    /// Lots come without a trade, or go.
+    #[inline]
+    pub(crate) fn bring(&mut self, lots: Quantity) {
+        self.quantity += lots;
+        self.brought += lots;
+    }
+
+    /// What must be held: what came without a trade, and what trades made of it.
+    #[inline]
+    pub fn accounted(&self) -> Quantity {
+        self.brought + self.bought - self.sold
     }
 
     /// Two positions as one: every sum of both.
@@ -218,6 +235,7 @@ impl Position {
             fees_elsewhere,
             funding: self.funding + other.funding,
             base_owed: self.base_owed + other.base_owed,
+            brought: self.brought + other.brought,
             bought: self.bought + other.bought,
             sold: self.sold + other.sold,
             fills: self.fills + other.fills,

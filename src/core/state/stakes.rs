@@ -12,7 +12,7 @@ use crate::event::{PositionSide, Side};
 use crate::id::{AssetId, InstrumentId, VenueId};
 use crate::instrument::{InstrumentDefinition, Product};
 use crate::intent::NewIntent;
-use crate::limits::Configuration;
+use crate::limits::{Configuration, InstrumentLimits};
 use crate::num::{CASH_DECIMALS, CASH_UNIT, Cash, Notional, Price, Quantity, pow10};
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words};
 use crate::state::account::MAX_ASSETS;
@@ -321,6 +321,16 @@ impl Stakes {
         }
     }
 
+    /// The same without what it is worth now: `hold` of the same owner and of the account follows, and values both.
+    #[inline]
+    pub(crate) fn work_before_hold(&mut self, place: Place, side: Side, before: Work, after: Work) {
+        for owner in [place.owner, self.owners] {
+            if let Some(stake) = self.at(Place { owner, ..place }).and_then(|at| self.stakes.get_mut(at)) {
+                stake.on_mut(side).move_by(before, after);
+            }
+        }
+    }
+
     /// The position of this owner (the account has its own) is now so.
     #[inline]
     pub(crate) fn hold(&mut self, place: Place, position: &Position) {
@@ -378,9 +388,10 @@ impl Stakes {
         }
     }
 
-    pub(crate) fn set_leverage(&mut self, instrument: InstrumentId, leverage: u32) {
+    /// What the account's leverage is here, or what the quote asset counts for, has changed.
+    pub(crate) fn follow(&mut self, instrument: InstrumentId, limits: &InstrumentLimits) {
         if let Some(pricing) = self.pricings.get_mut(instrument.index()) {
-            pricing.leverage = leverage;
+            (pricing.leverage, pricing.quote_worth) = (limits.leverage, limits.quote_worth);
             self.revalue(instrument);
         }
     }

@@ -29,9 +29,11 @@ pub struct Bucket {
     /// In units of 1/interval token.
     level: u128,
     refilled: Nanos,
+    /// The venue's own limit, once it has told it; headers tell only what was used.
+    published: u32,
 }
 
-crate::saved! { table Bucket { level, refilled } kept { limit } }
+crate::saved! { table Bucket { level, refilled, published } kept { limit } }
 
 /// A bucket has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +101,7 @@ impl Throttle {
     pub(crate) fn begin_session(&mut self, venue: VenueId, now: Nanos) {
         let buckets = self.venues.get_mut(venue.index()).into_iter().flatten();
         for bucket in buckets.filter(|bucket| bucket.limit.per == BucketScope::Session) {
-            *bucket = Bucket { refilled: now, ..Bucket::full(bucket.limit) };
+            *bucket = Bucket { refilled: now, published: bucket.published, ..Bucket::full(bucket.limit) };
         }
     }
 
@@ -132,7 +134,7 @@ impl Throttle {
 impl Bucket {
     fn full(limit: BucketLimit) -> Self {
         let level = u128::from(limit.burst) * u128::from(limit.interval.raw());
-        Self { limit, level, refilled: Nanos::ZERO }
+        Self { limit, level, refilled: Nanos::ZERO, published: 0 }
     }
 
     #[inline]
@@ -181,18 +183,25 @@ impl Bucket {
         self.level = self.level.saturating_sub(cost);
     }
 
-    /// The venue's windows stand side by side on its clock, and ours refills all the time: what the venue has left in its window, less what
-    /// comes back until that ends, is the most that may be here. Where the venue counts as we do, that changes nothing.
+    /// The venue's windows stand side by side on its clock, and ours refills all the time: what is here and what comes back until its
+    /// window ends may not be more together than what the venue has left in it. So no more than that is here, and where too much would
+    /// come back, the refill pauses. Where the venue counts as we do, that changes nothing.
     fn believe(&mut self, usage: &RateUsage, stamp: Nanos) {
+        if usage.limit != 0 {
+            self.published = usage.limit;
+        }
         let interval = self.limit.interval.raw();
         let Some(into_window) = stamp.raw().checked_rem(interval) else { return };
         let to_come = u128::from(interval - into_window) * u128::from(self.limit.refill);
-        let allowed = match usage.limit {
+        let allowed = match self.published {
             0 => u64::from(self.limit.burst) + u64::from(self.limit.refill),
             limit => u64::from(limit),
         };
         let left = u128::from(allowed.saturating_sub(u64::from(usage.used))) * u128::from(interval);
-        self.level = self.level.min(left.saturating_sub(to_come));
+        self.level = self.level.min(left);
+        let too_much = to_come.saturating_sub(left - self.level);
+        let pause = too_much.div_ceil(u128::from(self.limit.refill.max(1)));
+        self.refilled = self.refilled + Nanos::new(u64::try_from(pause).unwrap_or(u64::MAX));
     }
 
     fn give_back(&mut self, request: RequestKind) {
@@ -295,9 +304,10 @@ mod tests {
         for step in 0..9_999 {
             let now = Nanos::from_secs(100) + Nanos::from_millis(step);
             sent += u32::from(draw(&mut throttle, RequestKind::New, now).is_ok());
-            let before = throttle.buckets().next().copied();
+            let level = |throttle: &Throttle| throttle.buckets().next().map(|bucket| bucket.level);
+            let before = level(&throttle);
             throttle.note_usage(VenueId(0), &usage(sent, 150), now, now);
-            assert_eq!(throttle.buckets().next().copied(), before, "after {sent} in {step} ms");
+            assert_eq!(level(&throttle), before, "after {sent} in {step} ms");
         }
         assert!(sent > 140);
     }
@@ -305,16 +315,38 @@ mod tests {
     #[test]
     fn a_venue_that_counted_more_than_we_did_leaves_us_the_rest() {
         let mut throttle = throttle(50, 100, 0);
-        // A second before its window ends, 290 of 300 are used: 10 are left, and 10 come back by then.
+        // A second before its window ends, 280 of 300 are used: 20 are left, and none comes back before it ends.
         let now = Nanos::from_secs(109);
         throttle.note_usage(VenueId(0), &usage(280, 300), now, now);
-        assert_eq!(throttle.tokens(VenueId(0)).next(), Some(10));
+        assert_eq!(throttle.tokens(VenueId(0)).next(), Some(20));
+        let end = Nanos::from_secs(110);
+        let sent = (0..1_000)
+            .filter(|ms| draw(&mut throttle, RequestKind::New, now + Nanos::from_millis(*ms)).is_ok());
+        assert_eq!(sent.count(), 20);
+        assert_eq!(draw(&mut throttle, RequestKind::New, end), Err(end + Nanos::from_millis(100)));
         throttle.note_usage(VenueId(0), &usage(300, 300), now, now);
         assert_eq!(throttle.tokens(VenueId(0)).next(), Some(0));
         // Another limit's count is none of ours.
         let mut other = self::throttle(50, 100, 0);
         other.note_usage(VenueId(0), &RateUsage { bucket: 2, ..usage(300, 300) }, now, now);
         assert_eq!(other.tokens(VenueId(0)).next(), Some(50));
+    }
+
+    #[test]
+    fn a_count_without_a_limit_is_held_against_the_limit_that_the_venue_published() {
+        let now = Nanos::from_secs(109);
+        let told = |used, limit: Option<u32>| {
+            let mut throttle = throttle(50, 100, 0);
+            if let Some(limit) = limit {
+                throttle.note_usage(VenueId(0), &usage(0, limit), now, now);
+            }
+            throttle.note_usage(VenueId(0), &usage(used, 0), now, now);
+            throttle.tokens(VenueId(0)).next()
+        };
+        assert_eq!(told(280, Some(300)), Some(20));
+        assert_eq!(told(200, Some(300)), Some(50));
+        // Before it was published: no more than what we would use ourselves.
+        assert_eq!(told(130, None), Some(20));
     }
 
     #[test]

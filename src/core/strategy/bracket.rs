@@ -302,7 +302,7 @@ fn has_fired(order: &Order) -> bool {
 impl Strategy for Bracket {
     fn decide(&mut self, view: &View<'_>, change: Change, intents: &mut Intents) {
         let (Change::Top(id) | Change::Book(id) | Change::Settled(id)) = change else { return };
-        let Some(at) = view.instruments().position(|own| own == id) else { return };
+        let Some(at) = view.place_of(id) else { return };
         if !view.is_settled(id) {
             return;
         }

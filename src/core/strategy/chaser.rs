@@ -14,11 +14,13 @@ use crate::event::{Side, TimeInForce};
 use crate::family::Claim;
 use crate::id::InstrumentId;
 use crate::intent::{Intents, NewIntent};
+use crate::limits::ANY;
 use crate::num::{Cash, Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Words};
 use crate::state::Change;
 use crate::state::execution::Agreement;
 use crate::state::market::Top;
+use crate::strategy::changeable::Changeable;
 use crate::strategy::distance::{better, worse_within};
 use crate::strategy::quote::{self, Quote};
 use crate::strategy::{Progress, Strategy, View, Wakes};
@@ -44,16 +46,17 @@ pub struct Parameters {
     pub requote_ticks: i64,
 }
 
-crate::saved! {
-    value Parameters {
-        side,
-        quantity,
-        price_limit,
-        max_slippage,
-        child_quantity,
-        deadline,
-        finish,
-        requote_ticks,
+/// Thirty days.
+const LONGEST: i64 = 30 * 86_400 * 1_000_000_000;
+
+crate::changeable! {
+    Parameters {
+        quantity "quantity" Lots 1 ANY false;
+        price_limit "price_limit" Ticks 1 ANY true;
+        max_slippage "max_slippage" Share 1 10_000 false;
+        child_quantity "child_quantity" Lots 1 ANY false;
+        deadline "deadline" Span 1_000_000_000 LONGEST true;
+        requote_ticks "requote_ticks" Count 1 1_000_000 false;
     }
 }
 
@@ -93,13 +96,13 @@ pub struct Chaser {
 struct Memory {
     phase: Phase,
     arrived: Nanos,
-    /// The bound that the slippage cap made of the market on arrival, tightened by the price limit.
-    bound: Price,
+    /// The middle of the market on arrival, rounded to the better side: what the slippage is measured from.
+    middle: Price,
     /// The strategy's position on arrival.
     held_before: Quantity,
 }
 
-crate::saved! { value Memory { phase, arrived, bound, held_before } }
+crate::saved! { value Memory { phase, arrived, middle, held_before } }
 crate::saved! { table Chaser { memory } kept { parameters } }
 
 impl Chaser {
@@ -107,7 +110,7 @@ impl Chaser {
         let memory = Memory {
             phase: Phase::Waiting,
             arrived: Nanos::ZERO,
-            bound: Price::ZERO,
+            middle: Price::ZERO,
             held_before: Quantity::ZERO,
         };
         Self { parameters, memory }
@@ -118,20 +121,23 @@ impl Chaser {
     }
 
     fn arrive(&mut self, view: &View<'_>, instrument: InstrumentId, top: Top) {
-        let Parameters { side, price_limit, max_slippage, .. } = self.parameters;
-        // The middle, rounded to the better side.
         let sum = top.bid.price + top.ask.price;
-        let middle = match side {
-            Side::Buy => Price::new(sum.raw() >> 1),
-            Side::Sell => Price::new((sum.raw() + 1) >> 1),
-        };
-        let cap = worse_within(side, middle, max_slippage);
         self.memory = Memory {
             phase: Phase::Working,
             arrived: view.now(),
-            bound: price_limit.map_or(cap, |limit| better(side, cap, limit)),
+            middle: match self.parameters.side {
+                Side::Buy => Price::new(sum.raw() >> 1),
+                Side::Sell => Price::new((sum.raw() + 1) >> 1),
+            },
             held_before: view.position(instrument).quantity,
         };
+    }
+
+    /// What the slippage cap makes of the market on arrival, tightened by the price limit.
+    fn bound(&self) -> Price {
+        let Parameters { side, price_limit, max_slippage, .. } = self.parameters;
+        let cap = worse_within(side, self.memory.middle, max_slippage);
+        price_limit.map_or(cap, |limit| better(side, cap, limit))
     }
 
     /// What is filled of the parent.
@@ -163,7 +169,7 @@ impl Chaser {
             Side::Buy => top.bid.price,
             Side::Sell => top.ask.price,
         };
-        let price = better(side, near, self.memory.bound);
+        let price = better(side, near, self.bound());
         let quantity = match view.order(CHILD) {
             // Its size is what it was born with, whatever has filled: reports that are lost cannot make it larger.
             Some(child) => child.quantity - child.filled,
@@ -189,7 +195,7 @@ impl Chaser {
 
     /// The remainder takes what there is within the bound, once.
     fn take(&mut self, instrument: InstrumentId, missing: Quantity, intents: &mut Intents) {
-        let order = NewIntent::limit(instrument, self.parameters.side, self.memory.bound, missing);
+        let order = NewIntent::limit(instrument, self.parameters.side, self.bound(), missing);
         intents.new_order(TAKER, order.valid(TimeInForce::ImmediateOrCancel));
         self.memory.phase = Phase::Taking;
     }
@@ -263,6 +269,14 @@ impl Strategy for Chaser {
 
     fn wakes_on(&self) -> Wakes {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
+    }
+
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        Some(&self.parameters)
+    }
+
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        Some(&mut self.parameters)
     }
 
     fn save(&self, to: &mut dyn Sink) {

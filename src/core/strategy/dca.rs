@@ -13,10 +13,12 @@ use crate::event::{Side, TimeInForce};
 use crate::family::Claim;
 use crate::id::{ClientOrderId, InstrumentId};
 use crate::intent::Intents;
+use crate::limits::ANY;
 use crate::num::{Notional, Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Words};
 use crate::state::Change;
 use crate::state::market::Top;
+use crate::strategy::changeable::Changeable;
 use crate::strategy::distance::better_beyond;
 use crate::strategy::quote::{self, Quote};
 use crate::strategy::{Strategy, View, Wakes};
@@ -53,6 +55,14 @@ pub struct Parameters {
     pub deals: u32,
     /// The base order and the take-profit are moved when they are this many ticks off.
     pub requote_ticks: i64,
+}
+
+crate::changeable! {
+    Parameters {
+        take_profit "take_profit" Share 1 10_000 false;
+        max_position "max_position" Lots 1 ANY false;
+        requote_ticks "requote_ticks" Count 1 1_000_000 false;
+    }
 }
 
 crate::coded! {
@@ -364,6 +374,14 @@ impl Strategy for DcaEntry {
 
     fn wakes_on(&self) -> Wakes {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
+    }
+
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        Some(&self.parameters)
+    }
+
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        Some(&mut self.parameters)
     }
 
     fn save(&self, to: &mut dyn Sink) {

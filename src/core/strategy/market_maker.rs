@@ -9,10 +9,12 @@ use fixed::types::I48F16;
 use crate::event::{Side, TimeInForce};
 use crate::id::InstrumentId;
 use crate::intent::Intents;
+use crate::limits::ANY;
 use crate::num::{Price, Quantity};
-use crate::snapshot::{Saved, Sink, SnapshotError, Words};
+use crate::snapshot::{Sink, SnapshotError, Words};
 use crate::state::Change;
 use crate::state::market::Top;
+use crate::strategy::changeable::Changeable;
 use crate::strategy::quote::{self, Quote};
 use crate::strategy::{Strategy, View, Wakes};
 
@@ -30,8 +32,17 @@ pub struct Parameters {
     pub requote_ticks: i64,
 }
 
-crate::saved! {
-    value Parameters { quantity, half_spread, max_skew, max_position, requote_ticks }
+/// A million ticks, in the unit of a tick's fraction.
+const MOST_TICKS: i64 = 1_000_000 << 16;
+
+crate::changeable! {
+    Parameters {
+        quantity "quantity" Lots 1 ANY false;
+        half_spread "half_spread_ticks" TickFraction 0 MOST_TICKS false;
+        max_skew "max_skew_ticks" TickFraction 0 MOST_TICKS false;
+        max_position "max_position" Lots 1 ANY false;
+        requote_ticks "requote_ticks" Count 1 1_000_000 false;
+    }
 }
 
 /// Slots: two an instrument, bid then ask, in the order of its instruments.
@@ -39,8 +50,6 @@ crate::saved! {
 pub struct MarketMaker {
     parameters: Parameters,
 }
-
-crate::saved! { value MarketMaker { parameters } }
 
 impl MarketMaker {
     pub fn new(parameters: Parameters) -> Self {
@@ -92,7 +101,7 @@ impl Strategy for MarketMaker {
             Change::Top(id) | Change::Book(id) | Change::Settled(id) | Change::BookLost(id) => id,
             _ => return,
         };
-        let Some(at) = view.instruments().position(|id| id == instrument) else { return };
+        let Some(at) = view.place_of(instrument) else { return };
         let (bid_slot, ask_slot) = (2 * at as u16, 2 * at as u16 + 1);
         let Some(top) = view.trusted_top(instrument) else {
             quote::withdraw(view, bid_slot, intents);
@@ -113,11 +122,18 @@ impl Strategy for MarketMaker {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
     }
 
-    fn save(&self, to: &mut dyn Sink) {
-        Saved::save(self, to);
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        Some(&self.parameters)
     }
 
-    fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
-        Saved::load(self, from)
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        Some(&mut self.parameters)
+    }
+
+    /// It remembers nothing: what it does follows from what it sees.
+    fn save(&self, _to: &mut dyn Sink) {}
+
+    fn load(&mut self, _from: &mut Words<'_>) -> Result<(), SnapshotError> {
+        Ok(())
     }
 }

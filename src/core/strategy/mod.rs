@@ -3,6 +3,7 @@
 //! Hot.
 
 pub mod bracket;
+pub mod changeable;
 pub mod chaser;
 pub mod dca;
 pub mod distance;
@@ -11,6 +12,8 @@ pub mod quote;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+
+use changeable::{Changeable, Parameter};
 
 use crate::event::{PositionSide, Side};
 use crate::family::Claim;
@@ -40,7 +43,7 @@ pub trait Strategy: Send {
         Wakes::TOP | Wakes::BOOK | Wakes::SETTLED | Wakes::LOST
     }
 
-    /// Its own memory: every field that events changed, parameters that may change at run time included. `saved!` writes
+    /// Its own memory: every field that events changed, but for `changeable` parameters, which are saved for it. `saved!` writes
     /// both halves from one list. Nothing where it keeps nothing.
     fn save(&self, to: &mut dyn Sink);
 
@@ -57,9 +60,14 @@ pub trait Strategy: Send {
         None
     }
 
-    /// Changes a parameter at run time, as an event; false: no such parameter, or not a value for it.
-    fn set_parameter(&mut self, _parameter: u32, _value: i64) -> bool {
-        false
+    /// Its parameters that may change while the run goes on (`changeable!` makes the table); none: all are fixed.
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        None
+    }
+
+    /// The same, to change one: a control event does, within the table's bounds.
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        None
     }
 }
 
@@ -118,12 +126,11 @@ pub struct View<'a> {
     state: &'a State,
     strategy: StrategyId,
     limits: &'a StrategyLimits,
+    /// By instrument.
+    places: &'a [u16],
 }
 
 impl<'a> View<'a> {
-    pub fn new(state: &'a State, strategy: StrategyId, limits: &'a StrategyLimits) -> Self {
-        Self { state, strategy, limits }
-    }
     /// The processing time of the present event.
     #[inline]
     pub fn now(&self) -> Nanos {
@@ -132,6 +139,14 @@ impl<'a> View<'a> {
     /// The instruments that configuration gave this strategy, in its order.
     pub fn instruments(&self) -> impl Iterator<Item = InstrumentId> + 'a {
         self.limits.instruments.iter().map(|id| InstrumentId(*id))
+    }
+    /// Where an instrument stands among this strategy's own; `None` where it is none of them.
+    #[inline]
+    pub fn place_of(&self, instrument: InstrumentId) -> Option<usize> {
+        self.places
+            .get(instrument.index())
+            .filter(|place| **place != NO_PLACE)
+            .map(|place| usize::from(*place))
     }
     #[inline]
     pub fn market(&self, instrument: InstrumentId) -> Option<&'a InstrumentMarket> {
@@ -250,20 +265,48 @@ pub struct Strategies {
 struct Instance {
     strategy: Box<dyn Strategy>,
     wakes: Wakes,
+    /// By instrument: its place among the strategy's own.
+    places: Vec<u16>,
+}
+
+const NO_PLACE: u16 = u16::MAX;
+
+impl Instance {
+    fn new(strategy: Box<dyn Strategy>, own: &[u16], instruments: usize) -> Self {
+        let mut places = alloc::vec![NO_PLACE; instruments];
+        for (place, instrument) in own.iter().enumerate() {
+            if let Some(known) = places.get_mut(usize::from(*instrument)) {
+                *known = place as u16;
+            }
+        }
+        Self { wakes: strategy.wakes_on(), strategy, places }
+    }
 }
 
 /// Each memory is a section of its own: one that reads more or less than it wrote is found out where it ends.
 impl Saved for Strategies {
     fn save<S: Sink + ?Sized>(&self, mut to: &mut S) {
         let Self { instances, by_instrument: _ } = self;
-        for Instance { strategy, wakes: _ } in instances {
+        for Instance { strategy, wakes: _, places: _ } in instances {
             save_section("strategy", to);
+            let changeable = strategy.changeable();
+            for value in changeable.into_iter().flat_map(|all| values(all)) {
+                value.write(to);
+            }
             strategy.save(&mut to);
         }
     }
     fn load(&mut self, from: &mut Words<'_>) -> Result<(), SnapshotError> {
-        self.instances.iter_mut().try_for_each(|Instance { strategy, wakes: _ }| {
+        self.instances.iter_mut().try_for_each(|Instance { strategy, wakes: _, places: _ }| {
             from.section("strategy")?;
+            if let Some(all) = strategy.changeable_mut() {
+                for at in 0..all.table().len() {
+                    let value = i64::read(from)?;
+                    if !all.put(at, value) {
+                        return Err(from.unfit("parameter", value as u64));
+                    }
+                }
+            }
             strategy.load(from)
         })
     }
@@ -280,8 +323,10 @@ impl Strategies {
                 }
             }
         }
-        let instances =
-            strategies.into_iter().map(|strategy| Instance { wakes: strategy.wakes_on(), strategy });
+        let instruments = configuration.instruments.len();
+        let own = |at: usize| configuration.strategies.get(at).map_or(&[][..], |limits| &limits.instruments);
+        let instances = strategies.into_iter().enumerate();
+        let instances = instances.map(|(at, strategy)| Instance::new(strategy, own(at), instruments));
         Self { instances: instances.collect(), by_instrument }
     }
 
@@ -316,7 +361,8 @@ impl Strategies {
             let Some(limits) = configuration.strategies.get(at) else { continue };
             let id = StrategyId(at as u8);
             intents.begin(id);
-            instance.strategy.decide(&View::new(state, id, limits), change, intents);
+            let view = View { state, strategy: id, limits, places: &instance.places };
+            instance.strategy.decide(&view, change, intents);
         }
     }
 
@@ -326,7 +372,8 @@ impl Strategies {
         let limits = configuration.strategies.get(key.strategy.index());
         match (instance, limits) {
             (Some(instance), Some(limits)) => {
-                instance.strategy.claim(&View::new(state, key.strategy, limits), key.slot)
+                let view = View { state, strategy: key.strategy, limits, places: &instance.places };
+                instance.strategy.claim(&view, key.slot)
             }
             _ => Claim::Abandoned,
         }
@@ -340,12 +387,61 @@ impl Strategies {
         id: StrategyId,
     ) -> Option<Progress> {
         let limits = configuration.strategies.get(id.index())?;
-        self.instances.get(id.index())?.strategy.progress(&View::new(state, id, limits))
+        let instance = self.instances.get(id.index())?;
+        instance.strategy.progress(&View { state, strategy: id, limits, places: &instance.places })
     }
 
-    pub(crate) fn set_parameter(&mut self, strategy: StrategyId, parameter: u32, value: i64) -> bool {
-        self.instances
-            .get_mut(strategy.index())
-            .is_some_and(|instance| instance.strategy.set_parameter(parameter, value))
+    /// What may change of this strategy while the run goes on.
+    pub(crate) fn changeable(&self, strategy: StrategyId) -> &'static [Parameter] {
+        let found = self.instances.get(strategy.index()).and_then(|instance| instance.strategy.changeable());
+        found.map_or(&[], Changeable::table)
     }
+
+    /// The present value of the parameter that a control event names.
+    pub(crate) fn parameter(&self, target: u32) -> Option<i64> {
+        let (strategy, at) = parameter_of(target);
+        self.instances.get(strategy)?.strategy.changeable()?.value(at)
+    }
+
+    /// Changes it; false where there is no such parameter or it does not take this value, and then nothing has changed.
+    pub(crate) fn set_parameter(&mut self, target: u32, value: i64) -> bool {
+        let (strategy, at) = parameter_of(target);
+        let instance = self.instances.get_mut(strategy);
+        let Some(all) = instance.and_then(|instance| instance.strategy.changeable_mut()) else {
+            return false;
+        };
+        let takes = all.table().get(at).is_some_and(|parameter| parameter.values.takes(value));
+        takes && all.put(at, value)
+    }
+
+    /// Every changeable parameter as it is, strategy by strategy.
+    pub(crate) fn parameters(&self) -> Vec<Vec<i64>> {
+        let of = |instance: &Instance| -> Vec<i64> {
+            instance.strategy.changeable().into_iter().flat_map(|all| values(all)).collect()
+        };
+        self.instances.iter().map(of).collect()
+    }
+
+    /// Puts back what `parameters` told.
+    pub(crate) fn put_parameters(&mut self, all: &[Vec<i64>]) {
+        for (instance, values) in self.instances.iter_mut().zip(all) {
+            let Some(changeable) = instance.strategy.changeable_mut() else { continue };
+            for (at, value) in values.iter().enumerate() {
+                changeable.put(at, *value);
+            }
+        }
+    }
+}
+
+/// The target of a control event that changes a strategy's parameter: by its place in the table.
+pub const fn parameter_target(strategy: StrategyId, at: u16) -> u32 {
+    (strategy.0 as u32) << 16 | at as u32
+}
+
+fn parameter_of(target: u32) -> (usize, usize) {
+    ((target >> 16) as usize, (target & 0xFFFF) as usize)
+}
+
+fn values(all: &dyn Changeable) -> impl Iterator<Item = i64> + '_ {
+    (0..all.table().len()).map(|at| all.value(at).unwrap_or(0))
 }

@@ -158,8 +158,8 @@ fn the_checks_of_risk_are_printed() {
          *Lowers exposure*: even with all that works and waits on its side filled, the position does not pass zero; or the venue sees to it \
          that it only reduces (reduce-only, close-position, the closing side of a leg); or it only shrinks a working order, at a price that \
          is no keener.\n\n\
-         *Money* is in the reporting asset, `risk.reporting_asset`. Keys can be changed while the run goes on (`linchpin ctl set`), but \
-         for those in `[run]` and `[core]`, `strategy.instruments` and `order_rows`.\n\n\
+         *Money* is in the reporting asset: the quote asset of every instrument that gives no `quote_worth`. Keys of the last table can be \
+         changed while the run goes on (`linchpin ctl set`); the others are fixed for a run.\n\n\
          | reason | what is checked | key | unit | what lowers exposure |\n|---|---|---|---|---|\n",
     );
     for check in CHECKS {
@@ -175,7 +175,7 @@ fn the_checks_of_risk_are_printed() {
         | `intent_rate`, `message_ratio` | the strategy is halted, what it had open is cancelled | a person makes it active |\n\
         | `daily_loss` | the strategy may only reduce, what it had open is cancelled | the next day, or a person |\n\
         | `drawdown` | the same | a person makes it active: its best counts from there |\n\
-        | `account_daily_loss`, `account_drawdown` | `risk.on_account_loss`: the kill switch, or everybody halted, or everybody only \
+        | `account_daily_loss`, `account_drawdown` | `risk.on_loss`: the kill switch, or everybody halted, or everybody only \
         reduces | a person (and for `halt` and `reduce` after a daily loss, the next day) |\n\
         \n## Limits that change while the run goes on\n\n\
         | key | of | unit in events | least | most | none |\n|---|---|---|---|---|---|\n";
@@ -184,7 +184,7 @@ fn the_checks_of_risk_are_printed() {
         let most = values.range.end();
         let most = if *most == i64::MAX { String::new() } else { most.to_string() };
         let none = if values.may_be_none { "0" } else { "" };
-        let (scope, unit, least) = (values.scope, values.unit, values.range.start());
+        let (scope, unit, least) = (key.scope(), values.unit, values.range.start());
         text += &format!("| `{key}` | {scope} | {unit} | {least} | {most} | {none} |\n");
     }
     printed("RISK.md", &text);

@@ -10,11 +10,12 @@ use serde_json::{Map, json};
 use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::names;
-use crate::config::{Config, ControlSocket, Mode};
+use crate::config::{Config, ControlSocket, Mode, Strategy};
 use crate::control::Who;
-use crate::control::names::{Named, Names};
+use crate::control::names::{Named, Names, ParameterNames};
 use crate::core::event::ControlVerb;
-use crate::core::id::VenueId;
+use crate::core::id::{StrategyId, VenueId};
+use crate::core::turn::Core;
 use crate::kill_flag::{KillFlag, Killed};
 use crate::program::ctl::SOCKET;
 use crate::sys::clock::Clock;
@@ -63,6 +64,7 @@ impl People {
         config: &Config,
         folder: &SessionFolder,
         directories: &Directories,
+        core: &Core,
         flag: KillFlag,
         killed: Option<Killed>,
         clock: &Clock,
@@ -79,7 +81,7 @@ impl People {
                 session: folder.path.display().to_string(),
                 about: about(config, folder),
             },
-            names: names_of(config, directories),
+            names: names_of(config, directories, core),
             flag,
             asked: from_people,
             wants_stop: wants_stop.clone(),
@@ -146,10 +148,16 @@ fn about(config: &Config, folder: &SessionFolder) -> Map<String, serde_json::Val
     }
 }
 
-fn names_of(config: &Config, directories: &Directories) -> Names {
+fn names_of(config: &Config, directories: &Directories, core: &Core) -> Names {
+    let parameters = |(at, strategy): (usize, &Strategy)| ParameterNames {
+        changeable: core.changeable(StrategyId(at as u8)),
+        all: strategy.parameter_names(),
+        grid: strategy.instruments.first().copied().map(usize::from),
+    };
     Names {
         venues: config.venues.iter().map(|venue| venue.name.clone()).collect(),
         strategies: config.strategies.iter().map(|strategy| strategy.name.clone()).collect(),
+        parameters: config.strategies.iter().enumerate().map(parameters).collect(),
         instruments: directories
             .listings()
             .into_iter()

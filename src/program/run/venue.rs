@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::config::{Addresses, Config, Mode, Paths, Venue};
-use crate::core::event::Event;
+use crate::core::event::{Body, Event, RateUsage, Source};
 use crate::core::id::{InstrumentId, VenueId};
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpOptions};
@@ -43,6 +43,8 @@ pub(super) struct Reached<'a> {
     requests: Requests,
     hydrator: Hydrator,
     pub clock_offset: i64,
+    /// The limits that it publishes.
+    published: Vec<RateUsage>,
     clock: Clock,
 }
 
@@ -74,6 +76,7 @@ impl<'a> Reached<'a> {
             requests,
             hydrator: Hydrator::default(),
             clock_offset: 0,
+            published: Vec::new(),
             clock: clock.clone(),
         };
         reached
@@ -124,14 +127,18 @@ impl<'a> Reached<'a> {
         let body = self.rest.read(&self.requests.exchange_info());
         let body =
             body.with_context(|| format!("cannot read the filters of the venue \"{}\"", self.venue.name))?;
+        self.published = self.hydrator.rate_limits(&body)?;
         let empty = Directory::new(self.id, self.venue.dialect.product());
         let empty = before.map_or(empty.clone(), |before| empty.sharing_assets_of(before));
         Ok(self.hydrator.list(empty, &symbols, &body)?)
     }
 
-    /// The definitions as the core's first events.
+    /// The definitions and the published limits, as the core's first events.
     pub fn definitions(&self, directory: &Directory, first: &mut Vec<Event>) {
-        self.hydrator.definitions(directory, Nanos::new(self.clock.now()), first);
+        let now = Nanos::new(self.clock.now());
+        self.hydrator.definitions(directory, now, first);
+        let limit = |usage: &RateUsage| Event::new(now, Source::Requester, Body::RateUsage(*usage));
+        first.extend(self.published.iter().map(|usage| limit(usage).on(self.id, InstrumentId::NONE)));
     }
 
     /// Everything that its threads are made of. `session` is where a dry run's requests are kept.

@@ -283,12 +283,41 @@ pub const SETTLEMENT_PREFIX: &str = "settlement_autoclose-";
 
 /// Which limit a usage report is about: the `bucket` of `RateUsage`.
 pub mod bucket {
+    use crate::core::instrument::Product;
+    use crate::core::time::Nanos;
+
     pub const REQUEST_WEIGHT: u8 = 0;
     pub const ORDERS_10S: u8 = 1;
     pub const ORDERS_1M: u8 = 2;
     pub const ORDERS_1D: u8 = 3;
     pub const RAW_REQUESTS: u8 = 4;
     pub const CONNECTIONS: u8 = 5;
+
+    /// A count that the venue keeps of us and tells with its answers, over windows that stand side by side on its clock.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Count {
+        /// `rateLimitType`, and the interval as the headers write it: what a configuration says.
+        pub word: &'static str,
+        pub bucket: u8,
+        pub window: Nanos,
+    }
+
+    impl Count {
+        const fn of(word: &'static str, bucket: u8, seconds: u64) -> Self {
+            Self { word, bucket, window: Nanos::from_secs(seconds) }
+        }
+    }
+
+    /// The counts of a product. (USD-M "General Info / LIMITS" and "exchangeInfo / rateLimits"; Spot the same, "General Information on
+    /// Endpoints / LIMITS".)
+    pub fn counts(product: Product) -> &'static [Count] {
+        const WEIGHT: Count = Count::of("REQUEST_WEIGHT-1M", REQUEST_WEIGHT, 60);
+        const ORDERS: Count = Count::of("ORDERS-10S", ORDERS_10S, 10);
+        match product {
+            Product::LinearPerpetual => &[WEIGHT, ORDERS, Count::of("ORDERS-1M", ORDERS_1M, 60)],
+            Product::Spot => &[WEIGHT, ORDERS, Count::of("ORDERS-1D", ORDERS_1D, 86_400)],
+        }
+    }
 
     /// From a `rateLimits` entry. (USD-M and Spot "exchangeInfo / rateLimits"; WebSocket API "Rate limits".)
     pub fn of(kind: &str, interval: &str, count: u64) -> Option<u8> {

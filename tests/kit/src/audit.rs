@@ -169,7 +169,7 @@ fn check_turn(
             Decision::Ask(_) => seen.hydrations_asked += 1,
             Decision::Incident { kind, .. } => {
                 seen.incidents += 1;
-                if matches!(kind, IncidentKind::InvariantBroken | IncidentKind::BookChainBroken) {
+                if kind.is_broken_invariant() || *kind == IncidentKind::BookChainBroken {
                     return Err(format!("{decision:?}"));
                 }
             }

@@ -4,10 +4,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use linchpin::core::event::RateUsage;
 use linchpin::core::time::Nanos;
 use linchpin::threads::requester::{Read, RestError};
 use linchpin::threads::world::Clock;
 use linchpin::venue::binance::hydrate::RestRequest;
+use linchpin::venue::binance::wire::usage_of_headers;
 
 use crate::clock::VirtualClock;
 use crate::venue::Venue;
@@ -15,11 +17,13 @@ use crate::venue::Venue;
 pub struct SimRest {
     venue: Rc<RefCell<Venue>>,
     clock: VirtualClock,
+    /// What the last answer's headers said.
+    usage: Vec<RateUsage>,
 }
 
 impl SimRest {
     pub fn new(venue: Rc<RefCell<Venue>>, clock: VirtualClock) -> Self {
-        Self { venue, clock }
+        Self { venue, clock, usage: Vec::new() }
     }
 }
 
@@ -34,6 +38,7 @@ impl Read for SimRest {
         let answer = venue.rest(request.method.name(), &target);
         self.clock.advance(Nanos::new(back));
         venue.advance(self.clock.now().raw());
+        self.usage = usage_of_headers(venue.headers.iter().copied(), Nanos::ZERO);
         let path = request.path;
         answer.map(String::into_bytes).map_err(|status| RestError::Status {
             path,
@@ -50,5 +55,9 @@ impl Read for SimRest {
 
     fn paused_until(&self) -> Nanos {
         Nanos::ZERO
+    }
+
+    fn rate_usage(&mut self) -> Vec<RateUsage> {
+        std::mem::take(&mut self.usage)
     }
 }

@@ -42,6 +42,8 @@ pub struct Venue {
     placed: BTreeSet<String>,
     /// What the venue saw that must never happen.
     pub outrages: Vec<String>,
+    /// Headers of every REST answer from now on: a test's word about what was used.
+    pub headers: Vec<(&'static str, &'static str)>,
 }
 
 /// What happened here, so that a test can say that its faults did happen.
@@ -122,6 +124,7 @@ impl Venue {
             now,
             placed: BTreeSet::new(),
             outrages: Vec::new(),
+            headers: Vec::new(),
         }
     }
 

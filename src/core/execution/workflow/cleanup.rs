@@ -83,12 +83,14 @@ fn sweep(
     claim: impl Fn(&State, OrderKey) -> Claim,
     intents: &mut Intents,
 ) -> Nanos {
+    let orders = &state.execution.orders;
+    let (of_one, of_all) = match only {
+        Some(instrument) => (Some(orders.live_on(instrument)), None),
+        None => (None, Some(orders.live_orders())),
+    };
     let mut next = Nanos::MAX;
-    for (index, order) in state.execution.orders.live_orders() {
+    for (index, order) in of_one.into_iter().flatten().chain(of_all.into_iter().flatten()) {
         let Some(limits) = configuration.strategies.get(order.key.strategy.index()) else { continue };
-        if only.is_some_and(|instrument| instrument != order.instrument) {
-            continue;
-        }
         if matches!(order.confirmation, Confirmation::Unknown { .. }) || order.inflight.is_some() {
             // Its answer, or the end of its doubt, opens a settle window, at whose end this looks again.
             continue;

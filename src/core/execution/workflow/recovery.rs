@@ -50,7 +50,8 @@ impl Recovery {
         match change {
             Change::Link(venue, kind) => self.after_link(state, venue, kind, outbox),
             Change::Account(venue) => self.after_account(state, venue),
-            Change::Private(_) | Change::Settled(_) | Change::Control => self.look_at = state.now,
+            Change::Private(id) | Change::Settled(id) => self.look_around(state, id, outbox),
+            Change::Control => self.look_at = state.now,
             _ => {}
         }
         if state.now >= self.look_at {
@@ -117,10 +118,28 @@ impl Recovery {
         outbox.ask(&ask);
     }
 
+    /// What a private event can have made a question: its instrument's. Others have their own times.
+    #[inline]
+    fn look_around(&mut self, state: &mut State, instrument: InstrumentId, outbox: &mut impl Outbox) {
+        let mut next = self.look_at_position(state, instrument);
+        let mut last = None;
+        while let Some(index) = state.execution.orders.next_live_on(instrument, last) {
+            next = next.earlier(self.look_at_order(state, index, outbox));
+            last = Some(index);
+        }
+        next = next.earlier(self.look_at_unresolved(state, |of| of == instrument, outbox));
+        self.look_at = self.look_at.earlier(next.earlier(self.read_trades(state, instrument, outbox)));
+    }
+
     /// Overdue confirmations become doubts, doubts become questions.
     fn look(&mut self, state: &mut State, outbox: &mut impl Outbox) {
         let now = state.now;
-        let mut next = self.look_at_positions(state);
+        let mut next = Nanos::MAX;
+        for at in 0..state.market.count() {
+            let due = self.look_at_position(state, InstrumentId(at as u16));
+            // What is due now is asked for below.
+            next = if due > now { next.earlier(due) } else { next };
+        }
         for at in 0..state.control.venues().count() {
             let venue = VenueId(at as u8);
             self.hydrate_account(state, venue, outbox);
@@ -137,17 +156,31 @@ impl Recovery {
             at += 1;
             next = next.earlier(self.look_at_order(state, index, outbox));
         }
-        let mut at = 0;
-        while let Some(index) = state.execution.orders.unresolved().get(at).copied() {
-            next = next.earlier(self.look_at_order(state, index, outbox));
-            // What was given up has left the list.
-            at += usize::from(state.execution.orders.unresolved().get(at) == Some(&index));
-        }
+        next = next.earlier(self.look_at_unresolved(state, |_| true, outbox));
         // After the orders: what is of none of them is somebody else's.
         for at in 0..state.market.count() {
             next = next.earlier(self.read_trades(state, InstrumentId(at as u16), outbox));
         }
         self.look_at = next;
+    }
+
+    /// Orders that have ended and are still asked about: as a rule there is none.
+    #[inline]
+    fn look_at_unresolved(
+        &mut self,
+        state: &mut State,
+        is_meant: impl Fn(InstrumentId) -> bool,
+        outbox: &mut impl Outbox,
+    ) -> Nanos {
+        let (mut next, mut at) = (Nanos::MAX, 0);
+        while let Some(index) = state.execution.orders.unresolved().get(at).copied() {
+            if state.execution.orders.order(index).is_some_and(|order| is_meant(order.instrument)) {
+                next = next.earlier(self.look_at_order(state, index, outbox));
+            }
+            // What was given up has left the list.
+            at += usize::from(state.execution.orders.unresolved().get(at) == Some(&index));
+        }
+        next
     }
 
     /// After a warm start: the trades of an instrument that came while nobody looked. Returns when to look again.
@@ -188,26 +221,23 @@ impl Recovery {
 
     /// A position that differs from the venue's for longer than any report takes puts the account in doubt: it is read
     /// back at the next look. Returns when that is.
-    fn look_at_positions(&mut self, state: &mut State) -> Nanos {
-        let mut next = Nanos::MAX;
-        for at in 0..state.market.count() {
-            let instrument = InstrumentId(at as u16);
-            let Agreement::DiffersSince(since) = state.execution.agreement(instrument) else { continue };
-            let due = since + self.confirmation_timeout;
-            if state.now < due {
-                next = next.earlier(due);
-                continue;
-            }
-            let venue = state.execution.venue_of(instrument);
-            let account = venue.and_then(|venue| state.control.venue_mut(venue));
-            if let Some(control) = account
-                && control.account == AccountTrust::Trusted
-            {
-                // The read-back is asked for in this same look.
-                control.account = AccountTrust::Doubtful;
-            }
+    #[inline]
+    fn look_at_position(&mut self, state: &mut State, instrument: InstrumentId) -> Nanos {
+        let Agreement::DiffersSince(since) = state.execution.agreement(instrument) else { return Nanos::MAX };
+        let due = since + self.confirmation_timeout;
+        if state.now < due {
+            return due;
         }
-        next
+        let venue = state.execution.venue_of(instrument);
+        let account = venue.and_then(|venue| state.control.venue_mut(venue));
+        if let Some(control) = account
+            && control.account == AccountTrust::Trusted
+        {
+            control.account = AccountTrust::Doubtful;
+            // The read-back is asked for in this same turn.
+            return state.now;
+        }
+        Nanos::MAX
     }
 
     /// Returns when this order must be looked at again.

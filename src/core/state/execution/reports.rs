@@ -13,6 +13,7 @@ use crate::instrument::InstrumentDefinition;
 use crate::num::{Cash, Price, Quantity};
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Inflight, NewRow, OrderState};
+use crate::state::stakes::Stakes;
 use crate::state::{Finding, Findings};
 use crate::time::Nanos;
 
@@ -146,7 +147,7 @@ impl ExecutionState {
             theirs: report.quantity.raw(),
         });
         let index = index?;
-        self.account_for(index, Weight::default());
+        self.account_for(index, Weight::default(), Stakes::work);
         // What filled before we knew of it is in the hydrated position, not in ours.
         let told = report.cumulative_quantity.min(report.quantity);
         let hydrated = report.flags.has(ReportFlags::HYDRATED);
@@ -261,7 +262,7 @@ impl ExecutionState {
         }
         self.counters.fills += 1;
         self.note_trade(instrument, report.trade_id);
-        self.change(index, |order| {
+        self.change_before_hold(index, |order| {
             order.filled += quantity;
             order.fill_notional += price.notional(quantity);
             order.cumulative = ceiling;
