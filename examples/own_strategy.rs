@@ -18,6 +18,7 @@ use linchpin::core::intent::Intents;
 use linchpin::core::num::{CASH_DECIMALS, Cash, Price, Quantity};
 use linchpin::core::snapshot::{Saved, Sink, SnapshotError, Words};
 use linchpin::core::state::Change;
+use linchpin::core::strategy::changeable::Changeable;
 use linchpin::core::strategy::quote::{self, Quote};
 use linchpin::core::strategy::{Strategy, View};
 use linchpin::core::time::Nanos;
@@ -59,6 +60,14 @@ struct Opinion {
 }
 
 linchpin::core::saved! { value Opinion { at, mid, variance } }
+
+// What `linchpin ctl set strategy.NAME.parameters.KEY` may change while it trades; the formula's own are fixed for a run.
+linchpin::core::changeable! {
+    Quoter {
+        max_orders_held "max_orders_held" Count 1 1_000_000 false;
+        requote_ticks "requote_ticks" Count 1 1_000_000 false;
+    }
+}
 
 impl Strategy for Quoter {
     fn decide(&mut self, view: &View<'_>, change: Change, intents: &mut Intents) {
@@ -105,6 +114,14 @@ impl Strategy for Quoter {
         };
         let (bid, ask) = (standing(slots[0], Side::Buy, bid), standing(slots[1], Side::Sell, ask));
         quote::step_both(view, &bid, &ask, intents);
+    }
+
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        Some(self)
+    }
+
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        Some(self)
     }
 
     fn save(&self, to: &mut dyn Sink) {

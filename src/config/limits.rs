@@ -76,6 +76,7 @@ impl Config {
             account: AccountLimits { on_loss: self.risk.on_loss, ..AccountLimits::default() },
             ..Configuration::default()
         };
+        ConfigErrors::unless_any(mistakes, ())?;
         self.risk.bounds.put_into(&mut configuration, 0);
         let venues = self.venues.iter().map(|venue| &venue.bounds).enumerate();
         let instruments = self.instruments.iter().map(|instrument| &instrument.caps.bounds).enumerate();
@@ -83,7 +84,7 @@ impl Config {
         for (at, bounds) in venues.chain(instruments).chain(strategies) {
             bounds.put_into(&mut configuration, at);
         }
-        ConfigErrors::unless_any(mistakes, configuration)
+        Ok(configuration)
     }
 
     /// Money of different quote assets is added up in one: which, and at what worth, is nobody's to guess.

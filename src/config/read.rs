@@ -12,10 +12,7 @@ use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
 use super::bounds::Bounds;
-use super::control::control;
-use super::document::{
-    Mistakes, Section, Table, Value, count, parse, positive, span_within, text, unless_none,
-};
+use super::document::{Mistakes, Section, Table, Value, count, parse, span_within, text, unless_none};
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};
 use super::schedule::{Schedule, Window, parse_date, parse_time};
@@ -466,7 +463,9 @@ fn counted_as(section: &Section<'_>, counts: &'static [Count]) -> Option<&'stati
     if section.has("counted_as") {
         let words = || counts.iter().map(|count| count.word).collect::<Vec<_>>();
         let known = |word: &str| find(word).ok_or_else(|| one_of(word, &words()));
-        return section.read("counted_as", unless_none(text(known)));
+        let counted = section.read("counted_as", unless_none(text(known)));
+        // After a mistake the manual's word stands in, which is about another bucket.
+        return counted.filter(|_| !section.is_wrong("counted_as"));
     }
     if section.is_own() { None } else { section.read("counted_as", text(|word| Ok(find(word)))) }
 }

@@ -11,8 +11,10 @@ use linchpin_core::event::*;
 use linchpin_core::intent::NewIntent;
 use linchpin_core::limits::LimitKey;
 use linchpin_core::num::Quantity;
+use linchpin_core::record::IncidentKind;
 use linchpin_core::risk::{Applies, CHECKS, Check};
 use linchpin_core::state::order::OrderState;
+use linchpin_core::strategy::{chaser, dca, market_maker};
 
 // ---- printed ----
 
@@ -186,6 +188,24 @@ fn the_checks_of_risk_are_printed() {
         let none = if values.may_be_none { "0" } else { "" };
         let (scope, unit, least) = (key.scope(), values.unit, values.range.start());
         text += &format!("| `{key}` | {scope} | {unit} | {least} | {most} | {none} |\n");
+    }
+    text += "\n## Parameters of the built-in strategies that change while the run goes on\n\n\
+        By `linchpin ctl set strategy.NAME.parameters.KEY VALUE`, in the units of the configuration file; the others are fixed for a run.\n\n\
+        | kind | parameter | unit in events |\n|---|---|---|\n";
+    for (kind, table) in [
+        ("market-maker", market_maker::Parameters::CHANGEABLE),
+        ("chaser", chaser::Parameters::CHANGEABLE),
+        ("dca-entry", dca::Parameters::CHANGEABLE),
+    ] {
+        for parameter in table {
+            text += &format!("| `{kind}` | `{}` | {} |\n", parameter.name, parameter.values.unit);
+        }
+    }
+    text += "\n## What must hold whatever comes\n\n\
+        Checked in production too, for what each turn changed (`src/core/state/execution/invariants.rs`). One that does not hold is a bug of \
+        ours: it is recorded as an incident of its name with both numbers, and the kill switch trips.\n\n";
+    for kind in IncidentKind::ALL.iter().filter(|kind| kind.is_broken_invariant()) {
+        text += &format!("- `{kind}`\n");
     }
     printed("RISK.md", &text);
 }

@@ -313,9 +313,11 @@ pub mod bucket {
     pub fn counts(product: Product) -> &'static [Count] {
         const WEIGHT: Count = Count::of("REQUEST_WEIGHT-1M", REQUEST_WEIGHT, 60);
         const ORDERS: Count = Count::of("ORDERS-10S", ORDERS_10S, 10);
+        const FUTURES: &[Count] = &[WEIGHT, ORDERS, Count::of("ORDERS-1M", ORDERS_1M, 60)];
+        const SPOT: &[Count] = &[WEIGHT, ORDERS, Count::of("ORDERS-1D", ORDERS_1D, 86_400)];
         match product {
-            Product::LinearPerpetual => &[WEIGHT, ORDERS, Count::of("ORDERS-1M", ORDERS_1M, 60)],
-            Product::Spot => &[WEIGHT, ORDERS, Count::of("ORDERS-1D", ORDERS_1D, 86_400)],
+            Product::LinearPerpetual => FUTURES,
+            Product::Spot => SPOT,
         }
     }
 
