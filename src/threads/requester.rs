@@ -451,7 +451,10 @@ impl<C: Clock, R: Read> Requester<C, R> {
         self.measure_at = self.clock.now() + self.options.clock_every;
         self.wiring.counters.rest_requests.one();
         let before = self.rest.venue_time().as_millis() as i64 - self.clock.now().as_millis() as i64;
-        match measure_clock(&mut self.rest, &self.clock, self.requests, &mut self.hydrator) {
+        let measured = measure_clock(&mut self.rest, &self.clock, self.requests, &mut self.hydrator);
+        // In a healthy session nothing else is read: what others use of the limits is heard of here.
+        self.tell_usage();
+        match measured {
             Ok((_, took)) if took.raw() / 4 > self.quickest.raw() => {
                 self.rest.set_clock_offset(before);
                 self.quickest = Nanos::new(self.quickest.raw().saturating_mul(2));
@@ -489,11 +492,15 @@ impl<C: Clock, R: Read> Requester<C, R> {
     /// One request; the limits that its answer states are for the core to hear.
     fn read(&mut self, request: &RestRequest) -> Result<Vec<u8>, RestError> {
         let answer = self.rest.read(request);
+        self.tell_usage();
+        answer
+    }
+
+    fn tell_usage(&mut self) {
         for usage in self.rest.rate_usage() {
             let event = Event::new(self.clock.now(), Source::Requester, Body::RateUsage(usage));
             self.backlog.push_back(event.on(self.directory.venue(), InstrumentId::NONE));
         }
-        answer
     }
 
     fn say(&mut self, what: &str, error: &CallError) {
