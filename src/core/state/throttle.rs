@@ -93,7 +93,7 @@ impl Throttle {
         };
         for bucket in self.venues.get_mut(venue.index()).into_iter().flatten().filter(counted) {
             bucket.refill(now);
-            bucket.believe(usage, stamp);
+            bucket.believe(usage, now, stamp);
         }
     }
 
@@ -186,13 +186,15 @@ impl Bucket {
     /// The venue's windows stand side by side on its clock, and ours refills all the time: what is here and what comes back until its
     /// window ends may not be more together than what the venue has left in it. So no more than that is here, and where too much would
     /// come back, the refill pauses. Where the venue counts as we do, that changes nothing.
-    fn believe(&mut self, usage: &RateUsage, stamp: Nanos) {
+    fn believe(&mut self, usage: &RateUsage, now: Nanos, stamp: Nanos) {
         if usage.limit != 0 {
             self.published = usage.limit;
         }
         let interval = self.limit.interval.raw();
         let Some(into_window) = stamp.raw().checked_rem(interval) else { return };
-        let to_come = u128::from(interval - into_window) * u128::from(self.limit.refill);
+        // Where the refill pauses already, less comes.
+        let end = now + Nanos::new(interval - into_window);
+        let to_come = u128::from(end.since(self.refilled).raw()) * u128::from(self.limit.refill);
         let allowed = match self.published {
             0 => u64::from(self.limit.burst) + u64::from(self.limit.refill),
             limit => u64::from(limit),
@@ -319,6 +321,8 @@ mod tests {
         let now = Nanos::from_secs(109);
         throttle.note_usage(VenueId(0), &usage(280, 300), now, now);
         assert_eq!(throttle.tokens(VenueId(0)).next(), Some(20));
+        // Told again, it pauses no longer.
+        throttle.note_usage(VenueId(0), &usage(280, 300), now, now);
         let end = Nanos::from_secs(110);
         let sent = (0..1_000)
             .filter(|ms| draw(&mut throttle, RequestKind::New, now + Nanos::from_millis(*ms)).is_ok());

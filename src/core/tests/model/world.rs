@@ -1035,7 +1035,7 @@ impl World {
             15 => (LimitKey::AccountMaxDailyLoss, day),
             _ => (LimitKey::AccountMaxDrawdown, day),
         };
-        let at = if matches!(key.values().scope, LimitScope::Account) { 0 } else { at };
+        let at = if matches!(key.scope(), LimitScope::Account) { 0 } else { at };
         self.twin.counts.limits += 1;
         let control =
             Control { verb: ControlVerb::SetLimit, target: key.target(at), old: 0, new: value, who: 0 };
