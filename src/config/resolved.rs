@@ -9,9 +9,7 @@ use linchpin_core::time::Nanos;
 use sha2::{Digest as _, Sha256};
 
 use super::schedule::show_time;
-use super::{
-    Config, Cpu, Dialect, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_size, show_span,
-};
+use super::{Config, Cpu, Dialect, Endpoints, Instrument, NamedLimit, Strategy, Venue, show_size, show_span};
 
 impl Config {
     /// Complete TOML; `from_resolved` reads the same configuration from it.

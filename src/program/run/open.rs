@@ -112,8 +112,7 @@ impl Session {
                     .with("who", ShortText::new(&killed.who)),
             );
         }
-        let (people, operator) =
-            People::open(&config, &folder, &directories, &core, flag, killed, &clock)?;
+        let (people, operator) = People::open(&config, &folder, &directories, &core, flag, killed, &clock)?;
         let running = start(seats, &config.rings, core, journal, &first, parts, operator, shared)?;
         let log_writer = log_lanes.start()?;
         Ok(Self {
