@@ -241,6 +241,9 @@ pub struct Increment {
 crate::saved! { value Increment { mantissa, decimals, text_decimals } }
 
 impl Increment {
+    /// No venue's step is finer, and `DecimalText` has room for what it makes.
+    pub const MAX_DECIMALS: u8 = 18;
+
     /// From the venue's text of the step (`"0.10"`) and the decimals of its messages. Trailing zeros are dropped from the step.
     pub fn parse(step: &[u8], text_decimals: u8) -> Result<Self, NumberError> {
         let point = step.iter().position(|&b| b == b'.');
@@ -255,7 +258,11 @@ impl Increment {
             decimals -= 1;
         }
         let mantissa = u32::try_from(mantissa).map_err(|_| NumberError::TooLarge { offset: step.len() })?;
-        Ok(Self { mantissa, decimals, text_decimals: text_decimals.max(decimals) })
+        let text_decimals = text_decimals.max(decimals);
+        if text_decimals > Self::MAX_DECIMALS {
+            return Err(NumberError::TooFine { offset: step.len() });
+        }
+        Ok(Self { mantissa, decimals, text_decimals })
     }
 
     /// Venue text to whole steps; text between two steps is an error, never rounded.
@@ -433,6 +440,18 @@ mod tests {
         let mut out = DecimalText::new();
         tick.write(23, &mut out);
         assert_eq!(out.as_str(), "1.15");
+    }
+
+    /// Found by the fuzz target `decimal`: the text of two such steps did not fit, and read as 2.
+    #[test]
+    fn a_step_finer_than_any_venues_is_refused_and_the_finest_has_room_for_its_text() {
+        let finest = Increment::parse(b"0.000000000000000001", 0).unwrap();
+        let mut out = DecimalText::new();
+        finest.write(i64::MIN, &mut out);
+        assert_eq!(out.as_str(), "-9.223372036854775808");
+        assert_eq!(out.write(i128::MIN, Increment::MAX_DECIMALS, Increment::MAX_DECIMALS), 41);
+        assert_eq!(Increment::parse(b"0.0000000000000000001", 0), Err(NumberError::TooFine { offset: 21 }));
+        assert_eq!(Increment::parse(b"0.1", 19), Err(NumberError::TooFine { offset: 3 }));
     }
 
     #[test]
