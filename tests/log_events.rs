@@ -65,7 +65,8 @@ fn writes(folder: &Path, name: &str) -> bool {
 
 #[test]
 fn a_desks_days_are_told_in_its_log() {
-    let mut desk = Desk::open("heartbeat = \"1s\"\naudit = \"1s\"", "[journal]\nsegment_size = \"8KiB\"\n");
+    let mut desk =
+        Desk::open(&[], "heartbeat = \"1s\"\naudit = \"1s\"", "[journal]\nsegment_size = \"8KiB\"\n");
     desk.wait_for_log("\"event\":\"heartbeat\"");
     desk.wait_for_log("\"event\":\"journal_roll\"");
     desk.venue.fault(r#"{"fault":"reset","target":"all"}"#);
