@@ -7,14 +7,17 @@ use desk::*;
 use linchpin_core::event::*;
 use linchpin_core::id::*;
 use linchpin_core::intent::Intent;
+use linchpin_core::num::Quantity;
 use linchpin_core::record::{Ask, Decision, Gate, IncidentKind};
 use linchpin_core::state::order::{Confirmation, OrderState};
 use linchpin_core::time::Nanos;
 
 /// Long enough after an order's last report that an audit judges it.
 const SOME_TIME: Nanos = Nanos::from_secs(5);
-/// Longer than a confirmation may take.
-const OVERDUE: Nanos = Nanos::from_secs(3);
+/// Just longer than a confirmation may take: no question is asked a second time within it.
+fn overdue() -> Nanos {
+    configuration().confirmation_timeout + Nanos::from_millis(1)
+}
 
 /// A bid at the touch, whose ten lots the book shows among its hundred.
 fn bid() -> linchpin_core::intent::NewIntent {
@@ -36,7 +39,12 @@ fn audit(desk: &mut Desk, listed: &[OrderReport]) {
     desk.on(BTC, bracket(HydrationPhase::Begin, as_of));
     for report in listed {
         let flags = report.flags.with(ReportFlags::HYDRATED, true);
-        desk.on(BTC, Body::Order(OrderReport { flags, execution: Execution::Status, ..*report }));
+        // A row bears the stamp of the order's last change, which is long ago.
+        let orders = &desk.core.state().execution.orders;
+        let known = orders.find(&report.client_order_id).and_then(|index| orders.order(index));
+        let stamp = known.expect("an order of ours").reported;
+        let body = Body::Order(OrderReport { flags, execution: Execution::Status, ..*report });
+        desk.stamped(stamp, BTC, body);
     }
     desk.on(BTC, bracket(HydrationPhase::End, as_of));
 }
@@ -65,7 +73,7 @@ fn an_order_that_is_listed_and_in_the_book_is_left_alone() {
     let listed = desk.report(&sent, Execution::Status, VenueStatus::New);
     audit(&mut desk, &[listed]);
     desk.market(BTC, 10_000, 10_010);
-    desk.pass(OVERDUE);
+    desk.pass(overdue());
     assert!(asks_about_orders(&desk).is_empty());
     assert_eq!(sides(&desk, IncidentKind::Contradiction), []);
 }
@@ -78,7 +86,7 @@ fn an_order_that_the_venue_does_not_list_is_asked_about_and_both_sides_are_told(
     audit(&mut desk, &[]);
     assert_eq!(desk.order(&sent).confirmation, Confirmation::Confirmed, "news may be on its way");
     assert!(asks_about_orders(&desk).is_empty());
-    desk.pass(OVERDUE);
+    desk.pass(overdue());
     let asked = asks_about_orders(&desk);
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].client_order_id, sent.client_order_id);
@@ -105,7 +113,7 @@ fn news_that_was_on_its_way_answers_the_audit() {
             false => desk.fill(&sent, 4, 4, 1),
         };
         desk.tell(&sent, report);
-        desk.pass(OVERDUE);
+        desk.pass(overdue());
         assert!(asks_about_orders(&desk).is_empty(), "cancelled: {cancelled}");
         assert_eq!(sides(&desk, IncidentKind::Contradiction), []);
     }
@@ -113,7 +121,10 @@ fn news_that_was_on_its_way_answers_the_audit() {
 
 #[test]
 fn an_order_that_the_book_does_not_show_is_asked_about_and_left_when_the_venue_says_that_it_lives() {
-    let mut desk = Desk::ready();
+    let mut limits = configuration();
+    limits.instruments[0].max_position = Quantity::new(1_000);
+    limits.instruments[0].max_order_quantity = Quantity::new(1_000);
+    let mut desk = Desk::ready_with(limits, definition());
     let sent = desk.open(limit(0, BTC, Side::Buy, 10_000, 200));
     desk.pass(SOME_TIME);
     // The book is whole, and has a hundred lots where two hundred are ours.
@@ -121,7 +132,7 @@ fn an_order_that_the_book_does_not_show_is_asked_about_and_left_when_the_venue_s
     let listed = desk.report(&sent, Execution::Status, VenueStatus::New);
     audit(&mut desk, &[listed]);
     desk.market(BTC, 10_000, 10_010);
-    desk.pass(OVERDUE);
+    desk.pass(overdue());
     assert_eq!(sides(&desk, IncidentKind::Contradiction), [(200, 100)]);
     let asked = asks_about_orders(&desk);
     assert_eq!(asked.len(), 1);
@@ -139,13 +150,13 @@ fn an_order_that_the_book_does_not_show_is_asked_about_and_left_when_the_venue_s
 fn an_order_younger_than_the_list_or_beyond_the_books_end_is_not_judged() {
     let mut desk = Desk::ready();
     // The book of this desk ends at its first level.
-    let far = desk.open(limit(0, BTC, Side::Buy, 9_000, 200));
+    let far = desk.open(limit(0, BTC, Side::Buy, 9_990, 10));
     desk.pass(SOME_TIME);
     desk.market(BTC, 10_000, 10_010);
     let young = desk.open(limit(1, BTC, Side::Buy, 9_999, 10));
     let listed = desk.report(&far, Execution::Status, VenueStatus::New);
     audit(&mut desk, &[listed]);
-    desk.pass(OVERDUE);
+    desk.pass(overdue());
     assert!(asks_about_orders(&desk).is_empty());
     assert!(desk.order(&far).is_live() && desk.order(&young).is_live());
 }
