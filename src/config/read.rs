@@ -12,6 +12,7 @@ use linchpin_core::num::CASH_DECIMALS;
 use linchpin_core::time::Nanos;
 
 use super::bounds::Bounds;
+use super::control::control;
 use super::document::{Mistakes, Section, Table, Value, count, parse, span_within, text, unless_none};
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};

@@ -61,7 +61,7 @@ pub(super) fn is_decision_told(decision: &Decision) -> bool {
 #[cold]
 pub(super) fn why_killed(decision: &Decision) -> Option<&'static str> {
     match decision {
-        Decision::Incident { kind: IncidentKind::InvariantBroken, .. } => {
+        Decision::Incident { kind, .. } if kind.is_broken_invariant() => {
             Some("an invariant is broken: our bug (keep the session's folder: it replays)")
         }
         Decision::Trip(trip) if trip.strategy.is_none() => Some(match trip.why {
