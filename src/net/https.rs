@@ -89,6 +89,7 @@ impl HttpsServer {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is there")]
 pub enum Welcome {
     Https(HttpsConnection),
     NotTls(NotTls),
