@@ -309,6 +309,7 @@ impl Twin {
             new,
             said: new.map_or(record.family, |new| new.family),
             reducing,
+            admitted: 0,
             since: self.now,
             looked: false,
         };

@@ -117,6 +117,7 @@ impl Twin {
                 reducing,
                 since,
                 looked,
+                admitted: 0,
             }
         });
         let known = self.waiting.get(&record.key).cloned();
@@ -129,7 +130,10 @@ impl Twin {
                     (new.price, new.quantity) = (weighed.price, Quantity::new(weighed.quantity));
                 }
                 // Another rank: it enters anew, with its age.
-                new.looked &= new.reducing == weighed.reducing;
+                if new.reducing != weighed.reducing {
+                    self.admissions += 1;
+                    (new.looked, new.admitted) = (false, self.admissions);
+                }
                 new.reducing = weighed.reducing;
                 A::Folded
             }
@@ -140,7 +144,9 @@ impl Twin {
             (Some(K::Replace), K::New) | (Some(K::Cancel), K::New | K::Replace) => A::Discarded,
             (pending, _) => {
                 let since = known.map_or(weighed.since, |known| known.since);
-                self.waiting.insert(record.key, Waiting { since, ..weighed });
+                self.admissions += 1;
+                let admitted = self.admissions;
+                self.waiting.insert(record.key, Waiting { since, admitted, ..weighed });
                 if pending.is_some() { A::Replaced } else { A::Entered }
             }
         }
@@ -442,7 +448,7 @@ impl Twin {
     /// The maximal sendable prefix has gone: what is left is held by a gate, a request, or tokens.
     pub(super) fn nothing_waits_without_reason(&mut self) -> Check {
         let mut left: Vec<(OrderKey, Waiting)> = self.waiting.iter().map(|(k, w)| (*k, w.clone())).collect();
-        left.sort_by_key(|(_, waiting)| rank_of(waiting));
+        left.sort_by_key(|(_, waiting)| (rank_of(waiting), waiting.admitted));
         let mut exhausted = vec![false; self.venues.len()];
         for (key, waiting) in left {
             hold!("queue", !self.is_too_old(&waiting), "{waiting:?} of {key:?} is too old");

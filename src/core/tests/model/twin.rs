@@ -204,6 +204,8 @@ pub struct Waiting {
     /// The family that it says it is of.
     pub said: Family,
     pub reducing: bool,
+    /// Its place among those of its rank.
+    pub admitted: u64,
     /// When this key's command first entered, and whether it was looked at and left since.
     pub since: Nanos,
     pub looked: bool,
@@ -251,6 +253,7 @@ pub struct Twin {
     revisits: Vec<(InstrumentId, Nanos)>,
     venues: Vec<Venue>,
     dispatched: u64,
+    admissions: u64,
     rates: HashMap<StrategyId, (u64, u32)>,
     /// The last wish of each key that was allowed, and when.
     allowed: HashMap<OrderKey, (LastWish, Nanos)>,
@@ -325,6 +328,7 @@ impl Twin {
             revisits: Vec::new(),
             venues: configuration.venues.iter().map(venue).collect(),
             dispatched: 0,
+            admissions: 0,
             rates: HashMap::new(),
             allowed: HashMap::new(),
             trading: Trading::new(configuration.trading_enabled, configuration.strategies.len()),
