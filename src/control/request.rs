@@ -181,7 +181,9 @@ impl Request {
                 _ => {}
             }
         }
-        let reason = checked_reason(row.name, line.reason.unwrap_or_default(), &line.verb)?;
+        let reason = line.reason.unwrap_or_default();
+        let is_required = row.arguments.iter().any(|argument| argument.name == "reason" && argument.required);
+        check_reason(&reason, is_required).map_err(|why| bad(format!("{}: {why}", row.name)))?;
         Ok(match row.verb {
             Verb::Kill => Self::Kill { mode: kill_mode(line.mode.as_deref())?, reason },
             Verb::ResetKill => Self::ResetKill { reason },
@@ -241,21 +243,18 @@ pub fn kill_mode(text: Option<&str>) -> Result<KillMode, Refusal> {
         .ok_or_else(|| bad(format!("there is no kill mode {text:?}; they are block, cancel and flatten")))
 }
 
-fn checked_reason(verb: &str, reason: String, given: &str) -> Result<String, Refusal> {
-    let row = VERBS.iter().find(|row| row.name == given);
-    let required = row.is_some_and(|row| {
-        row.arguments.iter().any(|argument| argument.name == "reason" && argument.required)
-    });
-    if required && reason.trim().is_empty() {
-        return Err(bad(format!("{verb} needs a reason, and this one is empty")));
+/// A reason is one line that says something, where one is asked for.
+pub fn check_reason(reason: &str, is_required: bool) -> Result<(), String> {
+    if is_required && reason.trim().is_empty() {
+        return Err("a reason is needed, and this one is empty".to_owned());
     }
     if reason.chars().count() > MAX_REASON {
-        return Err(bad(format!("the reason has more than {MAX_REASON} characters")));
+        return Err(format!("the reason has more than {MAX_REASON} characters"));
     }
     if reason.chars().any(char::is_control) {
-        return Err(bad("the reason has a control character; one line of text is meant".to_owned()));
+        return Err("the reason has a control character; one line of text is meant".to_owned());
     }
-    Ok(reason)
+    Ok(())
 }
 
 fn bad(message: String) -> Refusal {

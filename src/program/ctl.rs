@@ -66,6 +66,8 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 enum Wish {
     Once(Request),
+    /// Nothing that an engine could be asked; why not.
+    Wrong(String),
     /// The status again and again, until Ctrl-C or the engine's end.
     Watch {
         every: Duration,
@@ -73,8 +75,12 @@ enum Wish {
 }
 
 pub(crate) fn run(args: &CtlArgs) -> Result<(), Failure> {
+    if let Wish::Wrong(why) = &args.wish {
+        return Err(Failure::Usage(anyhow!(why.clone())));
+    }
     let mut line = Line::open(&args.place, args.timeout)?;
     match &args.wish {
+        Wish::Wrong(_) => Ok(()),
         Wish::Once(request) => {
             let answer = line.ask(request)?;
             show(&answer, request.verb(), args.json);
@@ -176,8 +182,9 @@ impl FromArgMatches for Wish {
         }
         // The engine's own parser, so that what is wrong is said the same way here.
         let line = Value::Object(line).to_string();
-        Request::parse(line.as_bytes()).map(Self::Once).map_err(|refusal| {
-            clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{}\n", refusal.message))
+        Ok(match Request::parse(line.as_bytes()) {
+            Ok(request) => Self::Once(request),
+            Err(refusal) => Self::Wrong(refusal.message),
         })
     }
 

@@ -88,7 +88,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N|max", value_parser = parsed::<Pace>)]
     speed: Option<Pace>,
     /// Seed of the demo's market
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     seed: Option<u64>,
     /// What may be dialled: DEMO, DRY_RUN, TESTNET, LIVE
     #[arg(long, value_parser = parsed::<Mode>)]
@@ -97,7 +97,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FOLDER")]
     home: Option<PathBuf>,
     /// Take back the kill of an earlier run, and say why
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = reason)]
     reset_kill: Option<String>,
     /// Do not replay the journal at the end
     #[arg(long)]
@@ -245,6 +245,15 @@ fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number from 0 to 18446744073709551615".to_owned())
+}
+
+/// The switch is not reset without a word on why, here neither.
+fn reason(text: &str) -> Result<String, String> {
+    crate::control::request::check_reason(text, true).map(|()| text.to_owned())
 }
 
 /// A value of the command line by its own parser, whose error says what is allowed.
