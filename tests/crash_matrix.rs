@@ -174,13 +174,14 @@ fn live_and_die(desk: &Desk, moment: Moment, dice: &mut Dice, line: &str) -> Lif
             desk.venue.fault(r#"{"fault":"delay_events","ms":60000}"#);
             desk.venue.fault(&late(method, 1_000));
             let before = asked(desk);
-            if kind == RequestKind::Cancel {
-                // A maker moves its orders; who cancels is the operator.
-                desk.ctl(&["cancel-all"]);
-            }
             until("the venue has it", line, || match kind {
                 RequestKind::New => asked(desk) > before,
-                _ => !inflight(desk, kind.name()).is_empty(),
+                RequestKind::Replace => !inflight(desk, "replace").is_empty(),
+                RequestKind::Cancel => {
+                    // A maker moves its orders; who cancels is the operator, and at once there may be nothing open.
+                    desk.ctl(&["cancel-all"]);
+                    !inflight(desk, "cancel").is_empty()
+                }
             });
         }
         Moment::Rotating => {
