@@ -16,6 +16,11 @@ extern crate self as linchpin_core;
 #[cfg(test)]
 extern crate std;
 
+/// The tests' desk: the tests of the core's inside take the one of the test programs.
+#[cfg(test)]
+#[path = "tests/desk/mod.rs"]
+mod desk;
+
 pub mod codec;
 pub mod id;
 pub mod num;

@@ -5,9 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 use std::vec::Vec;
 
-use desk::*;
-
 use super::{CHECKS, Risk};
+use crate::desk::*;
 use crate::event::*;
 use crate::family::Family;
 use crate::id::*;
@@ -17,9 +16,6 @@ use crate::limits::*;
 use crate::num::*;
 use crate::record::{Decision, RiskReason, Trip, Wait};
 use crate::time::Nanos;
-
-#[path = "../tests/desk/mod.rs"]
-mod desk;
 
 std::thread_local! {
     /// The check that is taken away, and what was said instead of what an example expected.

@@ -290,7 +290,7 @@ impl Saved for Strategies {
         for Instance { strategy, wakes: _, places: _ } in instances {
             save_section("strategy", to);
             let changeable = strategy.changeable();
-            for value in changeable.into_iter().flat_map(|all| values(all)) {
+            for value in changeable.into_iter().flat_map(values) {
                 value.write(to);
             }
             strategy.save(&mut to);
@@ -417,7 +417,7 @@ impl Strategies {
     /// Every changeable parameter as it is, strategy by strategy.
     pub(crate) fn parameters(&self) -> Vec<Vec<i64>> {
         let of = |instance: &Instance| -> Vec<i64> {
-            instance.strategy.changeable().into_iter().flat_map(|all| values(all)).collect()
+            instance.strategy.changeable().into_iter().flat_map(values).collect()
         };
         self.instances.iter().map(of).collect()
     }

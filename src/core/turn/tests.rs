@@ -1,17 +1,15 @@
 //! What only the core itself can be tested from: it is broken on purpose, and its parameters are looked at from inside.
 
-#[path = "../tests/desk/mod.rs"]
-mod desk;
 mod invariants;
 mod parameters;
 
 use std::vec;
 use std::vec::Vec;
 
-use desk::{BTC, Desk, configuration, definition};
 use fixed::types::I48F16;
 
 use super::*;
+use crate::desk::{BTC, Desk, configuration, definition};
 use crate::dispatch::Dispatch;
 use crate::event::*;
 use crate::id::*;
