@@ -15,7 +15,8 @@ use crate::time::Nanos;
 
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
 /// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families. 4: trips, waits.
-pub const RECORDS_VERSION: u32 = 4;
+/// 5: an incident for each invariant; the opening names the snapshot that it goes on from.
+pub const RECORDS_VERSION: u32 = 5;
 
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.
@@ -241,29 +242,29 @@ coded! {
         ConfirmationOverdue = 3 "confirmation_overdue",
         UnknownOutcome = 4 "unknown_outcome",
         /// A table is full: the gate shuts.
-        CapacityExhausted = 6 "capacity_exhausted",
+        CapacityExhausted = 5 "capacity_exhausted",
         /// The book's update chain broke inside the core: a silent hole upstream.
-        BookChainBroken = 7 "book_chain_broken",
+        BookChainBroken = 6 "book_chain_broken",
         /// A report that contradicts what is known.
-        Contradiction = 8 "contradiction",
-        RecoveryExhausted = 9 "recovery_exhausted",
-        // Broken invariants: our bug, and the kill switch trips. Both numbers are in the record.
+        Contradiction = 7 "contradiction",
+        RecoveryExhausted = 8 "recovery_exhausted",
+        // Broken invariants: our bug, and the kill switch trips. Both numbers are in the record. They stay the last ones.
         /// More of an order is filled than was ordered.
-        BrokenOrdered = 16 "broken_filled_within_ordered",
+        BrokenOrdered = 9 "broken_filled_within_ordered",
         /// An order's fills are more than what the venue counts.
-        BrokenCumulative = 17 "broken_fills_within_cumulative",
+        BrokenCumulative = 10 "broken_fills_within_cumulative",
         /// Less than nothing works on a side.
-        BrokenWork = 18 "broken_work_not_negative",
+        BrokenWork = 11 "broken_work_not_negative",
         /// A position is not its start and its fills.
-        BrokenPosition = 19 "broken_position_is_start_and_fills",
+        BrokenPosition = 12 "broken_position_is_start_and_fills",
         /// The account's position is not the sum of its owners'.
-        BrokenOwners = 20 "broken_owners_make_the_account",
+        BrokenOwners = 13 "broken_owners_make_the_account",
         /// A request was to go out for an order that has one in flight: the numbers of both dispatches.
-        BrokenInflight = 21 "broken_one_request_in_flight",
+        BrokenInflight = 14 "broken_one_request_in_flight",
         /// A second command waits under the key of one that was to go out.
-        BrokenPending = 22 "broken_one_command_a_key",
+        BrokenPending = 15 "broken_one_command_a_key",
         /// A request was to go out that the kill's mode forbids: the codes of the request and of the mode.
-        BrokenKill = 23 "broken_kill_lets_nothing_out",
+        BrokenKill = 16 "broken_kill_lets_nothing_out",
     }
 }
 
