@@ -151,12 +151,15 @@ impl ClientOrderId {
         Self(bytes)
     }
 
-    /// The text to send, or `None` for a digest of longer text.
+    /// The text to send, or `None` for a digest of longer text, and for what no message could bear as it stands: venues take letters,
+    /// digits and `.:/_-`.
     #[inline]
     pub fn text(&self) -> Option<&str> {
         let length = self.0.iter().position(|b| *b == 0).unwrap_or(16);
         let bytes = self.0.get(..length)?;
-        core::str::from_utf8(bytes).ok()
+        let plain =
+            bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'/' | b'_' | b'-'));
+        plain.then(|| core::str::from_utf8(bytes).ok()).flatten()
     }
 
     #[inline]
@@ -193,6 +196,15 @@ mod tests {
         let id = ClientOrderId::compose(*b"k3f9a", 33);
         assert_eq!(id.to_string(), "k3f9a-0000000011");
         assert_eq!(ClientOrderId::from_text(b"k3f9a-0000000011"), id);
+    }
+
+    /// Found by the fuzz target `requests`: such an id went into a request as it stood.
+    #[test]
+    fn an_id_that_would_break_a_message_has_no_text_to_send() {
+        for id in [&b"a\"b"[..], b"a\\b", b"a\x02b", b"a&b=c", b"a b", "\u{e9}".as_bytes()] {
+            assert_eq!(ClientOrderId::from_text(id).text(), None, "{id:?}");
+        }
+        assert_eq!(ClientOrderId::from_text(b"x-Ab9_.:/").text(), Some("x-Ab9_.:/"));
     }
 
     #[test]
