@@ -80,9 +80,9 @@ struct Given {
 }
 
 impl Given {
-    const FILE: Self = Self { key: "file:secret", token: "file:token", in_environment: false };
+    const FILE: Self = Self { key: "file:key.pem", token: "file:token", in_environment: false };
     const COMMAND: Self =
-        Self { key: "command:/bin/cat secret", token: "command:/bin/cat token", in_environment: false };
+        Self { key: "command:/bin/cat key.pem", token: "command:/bin/cat token", in_environment: false };
     const ENVIRONMENT: Self =
         Self { key: "env:LINCHPIN_TEST_KEY", token: "env:LINCHPIN_TEST_TOKEN", in_environment: true };
 }
@@ -91,7 +91,7 @@ const TOKEN: &str = "s3cret-token-0123456789-abcdefghijklmnop";
 
 /// What must be nowhere: the key's body, in pieces that a line end or an escape does not hide, and the token.
 fn needles(folder: &Path) -> Vec<Vec<u8>> {
-    let key = std::fs::read_to_string(folder.join("secret")).expect("the key");
+    let key = std::fs::read_to_string(folder.join("key.pem")).expect("the key");
     let body: String = key.lines().filter(|line| !line.contains("-----")).collect();
     assert!(body.len() >= 40, "a private key is longer");
     // The head of the encoding is the same in all keys of the kind: the end is the secret.
@@ -175,7 +175,9 @@ fn prepare(desk: &Desk, given: &Given, kind: &str) {
     let folder = desk.folder();
     let path = folder.join("desk.toml");
     let mut text = std::fs::read_to_string(&path).expect("a configuration");
-    text = text.replace("secret = \"file:secret\"", &format!("secret = \"{}\"", given.key));
+    let kept = folder.join("key.pem").display().to_string();
+    assert!(text.contains(&kept), "the desk keeps its key elsewhere");
+    text = text.replace(&format!("secret = \"file:{kept}\""), &format!("secret = \"{}\"", given.key));
     if !kind.is_empty() {
         let strategies = text.find("[[strategy]]").expect("strategies");
         let instrument =
@@ -199,7 +201,7 @@ fn prepare(desk: &Desk, given: &Given, kind: &str) {
 
 fn give(command: &mut Command, desk: &Desk, given: &Given) {
     if given.in_environment {
-        let key = std::fs::read_to_string(desk.folder().join("secret")).expect("the key");
+        let key = std::fs::read_to_string(desk.folder().join("key.pem")).expect("the key");
         command.env(KEY_VARIABLE, key).env(TOKEN_VARIABLE, TOKEN);
     }
 }

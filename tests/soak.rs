@@ -21,6 +21,8 @@ use support::desk::Desk;
 use support::{Running, knob};
 
 const QUARTERS: usize = 4;
+/// Seconds from which on the latency of the last quarter must be like the first one's.
+const JUDGES_LATENCY: u64 = 300;
 /// So often a connection is reset, each kind in turn.
 const RESET_EVERY: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -90,7 +92,7 @@ fn a_long_run_ends_with_the_memory_files_threads_disk_and_latency_that_it_began_
     let mut quarters = quarters(&looks, &session);
     add_tick_to_trade(&mut quarters, &told.stdout);
     show(&quarters);
-    is_flat(&quarters);
+    is_flat(&quarters, seconds);
     takes_what_it_holds(&session);
 }
 
@@ -203,8 +205,9 @@ fn show(quarters: &[Quarter]) {
     }
 }
 
-/// Room for what a busy machine does to a short run; a leak that matters shows in a long one.
-fn is_flat(quarters: &[Quarter]) {
+/// Room for what a busy machine does to a short run; a leak that matters shows in a long one. A latency is judged only there: in a
+/// quarter of seconds it says what else the machine did.
+fn is_flat(quarters: &[Quarter], seconds: u64) {
     let (first, last) = (&quarters[0], &quarters[QUARTERS - 1]);
     for quarter in quarters {
         assert!(quarter.events > 100, "it was not busy");
@@ -215,6 +218,12 @@ fn is_flat(quarters: &[Quarter]) {
     assert!(last.files <= first.files + 1, "file descriptors grow");
     assert!(last.threads <= first.threads, "threads grow");
     assert!(last.bytes_per_event() <= first.bytes_per_event() * 1.5, "the journal takes more an event");
+    if seconds < JUDGES_LATENCY {
+        println!(
+            "NOT JUDGED: the latency, which is only shown (LINCHPIN_SOAK={JUDGES_LATENCY} or longer judges it)"
+        );
+        return;
+    }
     let middle = |quarter: &Quarter| quarter.to_core.value_at_quantile(0.5);
     assert!(middle(last) <= 5 * middle(first), "the way to the core grows longer");
     assert!(last.to_trade[0] <= 5 * first.to_trade[0], "the way to the order grows longer");
