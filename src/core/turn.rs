@@ -395,15 +395,15 @@ impl Core {
         change: Change,
         outbox: &mut impl Outbox,
     ) -> Nanos {
-        match change {
-            Change::Link(..) | Change::Account(_) | Change::Control => self.note_gates(outbox),
-            // Not later than when this market goes stale; a market that moves on is found out at the look.
-            Change::Top(id) | Change::Book(id) => {
-                if let Some(market) = self.state.market.instrument(id) {
-                    self.state.stale_at = self.state.stale_at.earlier(market.updated + market.stale_after);
-                }
-            }
-            _ => {}
+        if matches!(change, Change::Link(..) | Change::Account(_) | Change::Control) {
+            self.note_gates(outbox);
+        }
+        // Not later than when this market goes stale, be it whole or not; one that moves on is found out at the look.
+        if matches!(event.body, Body::BookTicker(_) | Body::Depth(_))
+            && let Some(market) = self.state.market.instrument(event.instrument)
+            && !market.stale
+        {
+            self.state.stale_at = self.state.stale_at.earlier(market.updated + market.stale_after);
         }
         if self.state.now >= self.state.stale_at {
             self.look_for_staleness();

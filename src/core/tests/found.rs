@@ -267,6 +267,28 @@ fn each_market_goes_stale_at_its_own_time() {
     assert!(!stale(&desk, BTC), "it has five");
 }
 
+#[test]
+fn a_market_that_falls_silent_before_it_is_whole_goes_stale_too() {
+    let mut desk = Desk::cold(configuration(), vec![]);
+    let part = |snapshot| Depth {
+        first_update: 1,
+        last_update: 1,
+        previous_update: 0,
+        part: DepthPart { count: 0, bids: 0, snapshot, last: !snapshot },
+        levels: [Level::default(); Depth::LEVELS],
+    };
+    desk.on(BTC, Body::Depth(part(false)));
+    desk.on(ETH, Body::Depth(part(true)));
+    let stale = |desk: &Desk| [BTC, ETH].map(|id| desk.core.state().market.instrument(id).unwrap().stale);
+    assert_eq!(
+        stale(&desk),
+        [false; 2],
+        "an update of a lost book, and the first part of a snapshot, were heard"
+    );
+    desk.pass(Nanos::from_secs(6));
+    assert_eq!(stale(&desk), [true; 2], "five seconds without news");
+}
+
 // ---- reports that contradict ----
 
 #[test]

@@ -627,7 +627,7 @@ impl Twin {
         let now = self.now;
         let mut due: Vec<(Nanos, &str)> = Vec::new();
         due.extend(self.windows.iter().map(|window| (self.window_end(window), "a settle window")));
-        let fresh = self.markets.iter().filter(|market| !market.stale && market.is_trusted());
+        let fresh = self.markets.iter().filter(|market| !market.stale);
         due.extend(fresh.map(|market| (market.updated + market.stale_after, "a market")));
         let overdue = self.configuration.confirmation_timeout;
         let pending = self.live().filter(|order| order.doubt == Doubt::Pending);
