@@ -100,7 +100,7 @@ fn needles(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 fn a_session(given: &Given) {
-    let desk = Desk::open("snapshot_every = \"1s\"");
+    let desk = Desk::open("[journal]\nsnapshot_every = \"1s\"\n");
     prepare(&desk, given, "");
     let needles = needles(desk.folder());
     let mut command = desk.engine(&[]);
