@@ -175,13 +175,13 @@ fn requests_have_their_paths_and_are_signed_over_what_is_sent() {
     assert_eq!(requests.listen_key(Method::Put).unwrap().target(None, 0, None), "/fapi/v1/listenKey");
     assert!(Requests::of(Product::Spot).position_risk().is_none());
     let credentials = Credentials::new("key", Signer::from_key_text("hush").unwrap()).unwrap();
-    let ours = ClientOrderId::from_text(b"a b");
+    let ours = ClientOrderId::from_text(b"a/b:c");
     let request = requests.query_order("BTCUSDT", &ours, VenueOrderId(0)).unwrap();
     let target = request.target(Some(&credentials), 1_700, Some(5000));
     let (signed, signature) = target.split_once("&signature=").unwrap();
     assert_eq!(
         signed,
-        "/fapi/v1/order?symbol=BTCUSDT&origClientOrderId=a%20b&recvWindow=5000&timestamp=1700"
+        "/fapi/v1/order?symbol=BTCUSDT&origClientOrderId=a%2Fb%3Ac&recvWindow=5000&timestamp=1700"
     );
     let payload = signed.split_once('?').unwrap().1;
     assert_eq!(signature, credentials.signer().sign(payload.as_bytes()).as_str());
