@@ -152,6 +152,8 @@ fn start(home: &Path, kind: &str) -> Engine {
     let err = out.try_clone().expect("a file");
     let child = Command::new(program)
         .env(ROLE, "program")
+        // A backtrace of a debug build takes seconds, in which the core is stalled and not yet dead.
+        .env("RUST_BACKTRACE", "0")
         .args(["run", "--config"])
         .arg(&config)
         .arg("--home")
