@@ -39,23 +39,7 @@ fn main() -> ExitCode {
             Registry::built_in().with("panics", |_, _| Ok(Box::new(Panics(0)) as Box<dyn Strategy>));
         return linchpin::program::main(registry);
     }
-    let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let list = std::env::args().any(|word| word == "--list");
-    let mut passed = 0;
-    for (name, test) in TESTS {
-        if !names.is_empty() && !names.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        if list {
-            println!("{name}: test");
-            continue;
-        }
-        test();
-        println!("test {name} ... ok");
-        passed += 1;
-    }
-    println!("\ntest result: ok. {passed} passed; 0 failed");
-    ExitCode::SUCCESS
+    support::by_name::run(TESTS)
 }
 
 struct Panics(u32);

@@ -3,6 +3,9 @@
 //! It has no harness, because it is the desk's program too: it starts itself with such strategies registered, and then
 //! commands that program with the `linchpin` that cargo built. Each test is a name on the command line, as with a harness.
 
+#[path = "support/by_name.rs"]
+mod by_name;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -31,23 +34,7 @@ fn main() -> ExitCode {
             .with("rests", |_, _| Ok(Box::new(Trouble::Rests) as Box<dyn Strategy>));
         return linchpin::program::main(registry);
     }
-    let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let list = std::env::args().any(|word| word == "--list");
-    let mut passed = 0;
-    for (name, test) in TESTS {
-        if !names.is_empty() && !names.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        if list {
-            println!("{name}: test");
-            continue;
-        }
-        test();
-        println!("test {name} ... ok");
-        passed += 1;
-    }
-    println!("\ntest result: ok. {passed} passed; 0 failed");
-    ExitCode::SUCCESS
+    by_name::run(TESTS)
 }
 
 /// Counts its calls, and misbehaves at one of them.

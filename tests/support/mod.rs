@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 #[cfg(feature = "embedded-venue")]
+pub mod by_name;
 pub mod certificates;
 #[cfg(feature = "embedded-venue")]
 pub mod desk;
