@@ -14,7 +14,7 @@ use linchpin::core::event::{Body, ControlVerb, Event};
 use linchpin::core::record::RecordKind;
 use linchpin::replay::Opening;
 use serde_json::Value;
-use support::{PATIENCE, Running, Told, linchpin, records, replay, run, session, sessions};
+use support::{Running, Told, linchpin, records, replay, run, session, sessions, wait_until};
 
 /// A demo without an end, once it trades.
 fn engine(folder: &Path, more: &[&str]) -> Running {
@@ -38,17 +38,10 @@ fn answer(folder: &Path, words: &[&str]) -> Value {
     serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}\n{told}"))
 }
 
-#[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn trades(folder: &Path) {
-    wait_until("it trades", || answer(folder, &["status"])["control"]["fills"].as_u64().unwrap_or(0) > 0);
+    wait_until(&folder.join("home"), "it trades", || {
+        answer(folder, &["status"])["control"]["fills"].as_u64().unwrap_or(0) > 0
+    });
 }
 
 fn stop(folder: &Path, engine: Running) -> Told {
@@ -71,7 +64,7 @@ fn every_verb_does_what_it_says_before_it_answers() {
     assert_eq!(answer(here, &["gates"])["venues"][0]["closed"], "trading");
     assert_eq!(control(&["enable"])["trading_enabled"], true);
     assert_eq!(answer(here, &["links"])["venues"][0]["links"]["order_entry"], "up");
-    wait_until("it quotes again", || {
+    wait_until(&here.join("home"), "it quotes again", || {
         answer(here, &["orders"])["orders"].as_array().is_some_and(|orders| !orders.is_empty())
     });
     let positions = answer(here, &["positions"]);
@@ -84,7 +77,7 @@ fn every_verb_does_what_it_says_before_it_answers() {
 
     // What risk keeps back is told while it happens, not only in the summary.
     answer(here, &["set", "instrument.BTCUSDT.max_order_quantity", "0.001"]);
-    wait_until("risk denies", || {
+    wait_until(&here.join("home"), "risk denies", || {
         let told = answer(here, &["status"]);
         told["denied"]
             .as_array()
@@ -97,7 +90,7 @@ fn every_verb_does_what_it_says_before_it_answers() {
         assert_eq!(killed[name], value, "{killed}");
     }
     assert_eq!(killed["gate"], "cancel");
-    wait_until("its orders are cancelled", || control(&["status"])["open_orders"] == 0);
+    wait_until(&here.join("home"), "its orders are cancelled", || control(&["status"])["open_orders"] == 0);
     ctl(here, &["reset-kill", "--reason", "looked at"]).expect_code(0).says("the kill switch is off");
     ctl(here, &["reset-kill", "--reason", "again"]).expect_code(1).complains(&["nothing to reset"]);
     assert_eq!(control(&["cancel-all"])["kill"], Value::Null);
@@ -141,7 +134,7 @@ fn a_strategys_parameter_changes_while_it_trades_and_the_replay_has_it() {
     let set = answer(here, &["set", key, "0.002", "--reason", "smaller"]);
     assert_eq!((&set["old"], &set["new"]), (&5.into(), &2.into()), "{set}");
     let of_two = |order: &Value| order["quantity"] == "0.002";
-    wait_until("its orders are smaller", || {
+    wait_until(&here.join("home"), "its orders are smaller", || {
         answer(here, &["orders"])["orders"].as_array().is_some_and(|orders| orders.iter().any(of_two))
     });
     ctl(here, &["set", key, "0.0001"]).expect_code(2).complains(&[key, "whole number of lots of 0.001"]);
@@ -246,7 +239,7 @@ fn a_kill_that_cannot_be_kept_kills_all_the_same_and_says_so() {
     assert_eq!(answer(here, &["status"])["control"]["kill"], "cancel");
     // It is tried again until it is kept.
     std::fs::remove_dir(here.join("home/kill.json.draft")).expect("a folder");
-    wait_until("the flag is kept after all", || here.join("home/kill.json").exists());
+    wait_until(&here.join("home"), "the flag is kept after all", || here.join("home/kill.json").exists());
     let log = stop(here, engine);
     assert!(log.stderr.contains("KILLED, BUT NOT PERSISTED"), "{log}");
 }

@@ -19,7 +19,7 @@ use linchpin::core::event::{Body, ControlVerb, Event, HydrationPhase, HydrationS
 use linchpin::core::record::{Decision, RecordKind};
 use support::desk::Desk;
 use support::held::Held;
-use support::{Dice, PATIENCE, Running, knob};
+use support::{Dice, Running, knob};
 
 /// A thread each, so that one can be held; and segments that are over in moments.
 const TABLES: &str = "[threads]\nlayout = \"split\"\nwait = \"park\"\n[journal]\nsegment_size = \"64KiB\"\nsnapshot_every = \"1s\"\n[control]\nstall_after = \"1m\"\n";
@@ -161,20 +161,20 @@ fn live_and_die(desk: &Desk, moment: Moment, dice: &mut Dice, line: &str) -> Lif
     }
     engine.wait_for("the control socket", |said| said.starts_with("control "));
     if moment == Moment::Hydrating {
-        until("it reads the account back", line, || {
+        desk.wait_until(&format!("{line}: it reads the account back"), || {
             desk.look(&["links"])["venues"][0]["account"] == "hydrating"
         });
         return die(engine, None, life, line);
     }
     let taken = desk.venue.orders_taken();
-    until("it trades", line, || desk.venue.orders_taken() >= taken + 4);
+    desk.wait_until(&format!("{line}: it trades"), || desk.venue.orders_taken() >= taken + 4);
     std::thread::sleep(Duration::from_micros(dice.below(300_000)));
     let mut held = None;
     match moment {
         Moment::Anywhere | Moment::Hydrating => unreachable!("over already"),
         Moment::Unsent => {
             held = Some(Held::seize(engine.id(), "sender"));
-            until("an order waits for the sender", line, || {
+            desk.wait_until(&format!("{line}: an order waits for the sender"), || {
                 let known: BTreeSet<String> = desk.venue.orders().into_iter().map(|(id, ..)| id).collect();
                 inflight(desk, "new").iter().any(|id| !known.contains(id))
             });
@@ -188,7 +188,7 @@ fn live_and_die(desk: &Desk, moment: Moment, dice: &mut Dice, line: &str) -> Lif
             desk.venue.fault(r#"{"fault":"delay_events","ms":60000}"#);
             desk.venue.fault(&late(method, 1_000));
             let before = asked(desk);
-            until("the venue has it", line, || match kind {
+            desk.wait_until(&format!("{line}: the venue has it"), || match kind {
                 RequestKind::New => asked(desk) > before,
                 RequestKind::Replace => !inflight(desk, "replace").is_empty(),
                 RequestKind::Cancel => {
@@ -203,12 +203,14 @@ fn live_and_die(desk: &Desk, moment: Moment, dice: &mut Dice, line: &str) -> Lif
             let before = begun_segments(&session).len();
             held = Some(Held::seize(engine.id(), "journal-keeper"));
             let more = 1 + dice.below(3) as usize;
-            until("its journal rolls", line, || begun_segments(&session).len() >= before + more);
+            desk.wait_until(&format!("{line}: its journal rolls"), || {
+                begun_segments(&session).len() >= before + more
+            });
         }
         Moment::Draining => {
             desk.venue.fault(&late("order.cancel", 1_000));
             engine.signal("-INT");
-            until("it drains", line, || {
+            desk.wait_until(&format!("{line}: it drains"), || {
                 support::sessions(&desk.home()).last().is_some_and(|session| drains(session))
             });
         }
@@ -230,15 +232,6 @@ fn live_and_die(desk: &Desk, moment: Moment, dice: &mut Dice, line: &str) -> Lif
 /// The answer to these requests comes far later than anybody here waits.
 fn late(request: &str, times: u32) -> String {
     format!(r#"{{"fault":"request","request":"{request}","times":{times},"how":{{"delay":{{"ms":60000}}}}}}"#)
-}
-
-#[track_caller]
-fn until(what: &str, line: &str, mut is_so: impl FnMut() -> bool) {
-    let patience = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < patience, "{line}: waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn die(engine: Running, held: Option<Held>, life: Life, line: &str) -> Life {
@@ -282,7 +275,9 @@ fn go_on(desk: &mut Desk, life: &Life, line: &str) {
     assert!(flag || !life.acknowledged_kill, "{line}: the acknowledged kill is not on the disk");
     let mut engine = Running::start(desk.engine(&[]));
     engine.wait_for("the control socket", |said| said.starts_with("control "));
-    until("it knows the account", line, || desk.look(&["links"])["venues"][0]["account"] == "trusted");
+    desk.wait_until(&format!("{line}: it knows the account"), || {
+        desk.look(&["links"])["venues"][0]["account"] == "trusted"
+    });
     // A kill that had reached the journal and not the flag when the process died is a kill too.
     let kill = desk.look(&["status"])["control"]["kill"].clone();
     assert!(!kill.is_null() || !flag, "{line}: the flag is there, and it is not killed");
@@ -290,7 +285,7 @@ fn go_on(desk: &mut Desk, life: &Life, line: &str) {
     if !kill.is_null() {
         stays_killed(desk, line);
     }
-    until("its gates are open", line, || {
+    desk.wait_until(&format!("{line}: its gates are open"), || {
         let venue = &desk.look(&["gates"])["venues"][0];
         venue["account"] == "trusted" && venue["closed"].is_null()
     });

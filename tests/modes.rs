@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use linchpin::core::event::Body;
 use serde_json::Value;
 use support::faulty::Venue;
-use support::{Running, linchpin, number_before, replay, run, session, sessions};
+use support::{Running, linchpin, number_before, replay, run, session, sessions, wait_until};
 
 const HEAD: &str =
     "[run]\nhome = \"home\"\nduration = \"none\"\n[threads]\nlayout = \"merged\"\nwait = \"park\"\n";
@@ -27,25 +27,6 @@ fn maker(name: &str, instrument: &str) -> String {
     format!(
         "[[strategy]]\nname = \"{name}\"\nkind = \"market-maker\"\ninstruments = [\"{instrument}\"]\n[strategy.parameters]\nquantity = \"0.005\"\nmax_position = \"0.03\"\n"
     )
-}
-
-fn wait_until(home: &Path, what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + support::PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "waited in vain until {what}\n{}", all_that_is_known(home));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// What the engine has said so far, and what its operator would see now.
-fn all_that_is_known(home: &Path) -> String {
-    let place = sessions(home).pop().map(|session| session.join("log.jsonl"));
-    let mut known = place.and_then(|place| std::fs::read_to_string(place).ok()).unwrap_or_default();
-    for verb in ["status", "gates", "orders", "positions"] {
-        let told = run(home, &["ctl", "--home", ".", verb]);
-        known += &format!("== {verb}\n{}{}", told.stdout, told.stderr);
-    }
-    known
 }
 
 /// The lines of the dry run's file.

@@ -57,6 +57,11 @@ impl Desk {
         serde_json::from_str(&told.stdout).unwrap_or_default()
     }
 
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        super::wait_until(&self.home(), what, is_so);
+    }
+
     /// What the venue itself says of the account.
     pub fn account(&mut self) -> Account {
         self.truth.account(&SYMBOLS)

@@ -94,6 +94,27 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Told {
     Running::start(linchpin(folder, arguments)).ended()
 }
 
+/// Waits for what the newest engine of a home must come to. Running out of patience shows what that engine has said, and what its operator
+/// would see now.
+#[track_caller]
+pub fn wait_until(home: &Path, what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "waited in vain until {what}\n{}", all_that_is_known(home));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn all_that_is_known(home: &Path) -> String {
+    let place = sessions(home).pop().map(|session| session.join("log.jsonl"));
+    let mut known = place.and_then(|place| std::fs::read_to_string(place).ok()).unwrap_or_default();
+    for verb in ["status", "gates", "orders", "positions"] {
+        let told = run(home, &["ctl", "--home", ".", verb]);
+        known += &format!("== {verb}\n{}{}", told.stdout, told.stderr);
+    }
+    known
+}
+
 /// A program under way.
 pub struct Running {
     child: Child,

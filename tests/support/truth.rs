@@ -1,6 +1,7 @@
 //! The venue's own word about the account: asked over its REST door with a client of our own, never of the engine under test.
 
 use std::path::Path;
+use std::time::Instant;
 
 use linchpin::core::instrument::Product;
 use linchpin::net::Endpoint;
@@ -11,6 +12,8 @@ use linchpin::threads::requester::{Read as _, Rest, measure_clock};
 use linchpin::venue::binance::hydrate::{Hydrator, Requests, RestRequest, TradesFrom};
 use linchpin::venue::binance::sign::{Credentials, Signer};
 use serde_json::Value;
+
+use super::PATIENCE;
 
 /// Who asks.
 pub struct Truth {
@@ -40,12 +43,7 @@ impl Truth {
 
     pub fn account(&mut self, symbols: &[&str]) -> Account {
         let requests = Requests::of(Product::LinearPerpetual);
-        measure_clock(&mut self.rest, &Clock::new(), requests, &mut Hydrator::default())
-            .expect("the venue's time");
-        let mut rows = |request: &RestRequest| -> Vec<Value> {
-            let body = self.rest.read(request).expect("an answer");
-            serde_json::from_slice(&body).expect("a list")
-        };
+        let mut rows = |request: &RestRequest| self.rows(requests, request);
         let risk = rows(&requests.position_risk().expect("futures have one"));
         let position = |symbol: &str| {
             let row = risk.iter().find(|row| row["symbol"] == symbol);
@@ -67,6 +65,21 @@ impl Truth {
         open_orders.sort();
         let positions = symbols.iter().map(|symbol| (symbol.to_string(), position(symbol))).collect();
         Account { positions, open_orders, trades }
+    }
+
+    /// The answer to a signed question. On a busy machine the way there may take longer than the question is valid (-1021): then it is asked again.
+    fn rows(&mut self, requests: Requests, request: &RestRequest) -> Vec<Value> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            measure_clock(&mut self.rest, &Clock::new(), requests, &mut Hydrator::default())
+                .expect("the venue's time");
+            let body = self.rest.read(request).expect("an answer");
+            match serde_json::from_slice(&body) {
+                Ok(Value::Array(rows)) => return rows,
+                Ok(refusal) if refusal["code"] == -1021 && Instant::now() < until => {}
+                _ => panic!("no list of {request:?}: {}", String::from_utf8_lossy(&body)),
+            }
+        }
     }
 }
 
