@@ -140,7 +140,7 @@ fn core_requester_full_fails_the_question_and_the_core_asks_again() {
     world.run_for(Nanos::from_secs(10));
     world.heal();
     assert!(world.drain(), "every doubt is resolved in the end");
-    let (ours, theirs) = world.positions();
+    let (ours, theirs) = world.accounts();
     assert_eq!(ours, theirs);
     world.finish();
     let failed = events(folder.path()).into_iter().filter(
@@ -160,7 +160,7 @@ fn requester_core_full_waits_in_order_and_the_hydration_is_whole() {
     let mut world = trading(&plan, folder.path());
     world.run_for(Nanos::from_secs(5));
     assert!(world.drain());
-    assert_eq!(world.positions().0, world.positions().1);
+    assert_eq!(world.accounts().0, world.accounts().1);
     world.finish();
     let phases: Vec<HydrationPhase> = events(folder.path())
         .into_iter()
@@ -279,7 +279,7 @@ fn a_full_socket_is_not_sent_and_nothing_is_lost_or_doubled() {
     world.run_for(Nanos::from_secs(5));
     assert!(world.venue.borrow().counts.api_sent > after.api_sent, "and afterwards it goes on");
     assert!(world.drain());
-    assert_eq!(world.positions().0, world.positions().1);
+    assert_eq!(world.accounts().0, world.accounts().1);
     let remains = world.finish();
     assert_eq!(remains.outrages, Vec::<String>::new());
     whole(folder.path());

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use linchpin::core::event::{Body, Event, HydrationPhase, HydrationScope, LinkKind, LinkState};
 use linchpin::core::id::VenueId;
 use linchpin::core::record::{Decision, Gate, IncidentKind, RecordKind};
+use linchpin::exchange::Decimal;
 use serde_json::Value;
-use support::desk::{GENEROUS, GENEROUS_LIMIT, made, patient, position_in};
+use support::desk::{GENEROUS, GENEROUS_LIMIT, fees_in, in_summary, made, patient, position_in};
 use support::faulty::Venue;
 use support::truth::Truth;
 use support::{PATIENCE, Running, knob, linchpin, records, session};
@@ -377,7 +378,7 @@ fn whatever_is_cut_at_one_venue_the_right_gates_close_and_open_and_the_other_ven
     let told = desk.engine.ended().expect_code(0);
     told.says("0 left open").says("replay                 identical");
 
-    let mut trades = 0;
+    let (mut trades, mut fees) = (0, Decimal::ZERO);
     for (truth, symbols) in &mut truths {
         let account = truth.account(symbols);
         assert_eq!(account.open_orders, Vec::<String>::new());
@@ -385,8 +386,10 @@ fn whatever_is_cut_at_one_venue_the_right_gates_close_and_open_and_the_other_ven
             assert_eq!(position_in(&told.stdout, symbol), *position, "{symbol}\n{told}");
         }
         trades += account.trades;
+        fees += account.fees;
     }
     assert_eq!(support::number_before(&told.stdout, "  fills  ", "("), trades, "{told}");
+    assert_eq!(fees_in(&told.stdout), in_summary(fees), "{told}");
     for venue in [&desk.cut, &desk.calm] {
         let twice: Vec<_> =
             venue.orders().into_iter().filter(|(_, asked, taken)| *asked > 1 || *taken > 1).collect();

@@ -19,8 +19,8 @@ fn a_session_trades_with_the_agents_and_its_replay_is_identical() {
     let (ours, theirs) = world.books().expect("the book is whole");
     assert_eq!(ours, theirs, "the engine's book and the venue's");
     assert!(world.drain(), "nothing stays open");
-    let (ours, theirs) = world.positions();
-    assert_eq!(ours, theirs, "our position and the venue's");
+    let (ours, theirs) = world.accounts();
+    assert_eq!(ours, theirs, "our account and the venue's");
     let remains = world.finish();
     assert_eq!(remains.outrages, Vec::<String>::new());
     assert!(remains.venue.fills > 0 && remains.venue.placed > 10, "{:?}", remains.venue);
@@ -54,7 +54,7 @@ fn connections_that_grow_old_are_replaced_without_a_break() {
     let (ours, theirs) = world.books().expect("the book is whole");
     assert_eq!(ours, theirs);
     assert!(world.drain());
-    let (ours, theirs) = world.positions();
+    let (ours, theirs) = world.accounts();
     assert_eq!(ours, theirs);
     let remains = world.finish();
     assert_eq!(remains.outrages, Vec::<String>::new());
@@ -149,12 +149,12 @@ fn rough_session(seed: u64) -> u64 {
     let drained = world.drain();
     let open = world.venue.borrow_mut().open_orders();
     let live: Vec<_> = world.state().execution.orders.live_orders().map(|(_, order)| *order).collect();
-    let (ours, theirs) = world.positions();
+    let (ours, theirs) = world.accounts();
     let remains = world.finish();
     // First what went wrong earliest: the audit names the turn.
     audit(folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
     assert!(drained, "not drained: {live:?}; at the venue: {open:?}");
-    assert_eq!(ours, theirs, "our position and the venue's, in lots");
+    assert_eq!(ours, theirs, "our account and the venue's");
     assert_eq!(remains.outrages, Vec::<String>::new());
     remains.core.seal.expect("sealed");
     remains.venue.fills

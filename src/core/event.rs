@@ -15,7 +15,7 @@ use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::coded;
 use crate::id::{AssetId, ClientOrderId, InstrumentId, VenueId, VenueOrderId};
 use crate::instrument::InstrumentDefinition;
-use crate::num::{Price, Quantity};
+use crate::num::{Cash, Price, Quantity};
 use crate::time::Nanos;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -326,6 +326,15 @@ pub struct OrderReport {
     pub flags: ReportFlags,
 }
 
+impl OrderReport {
+    /// What the trade cost in fees, where this message says it. How an order stands, read back, does not.
+    #[inline]
+    pub fn fee_told(&self) -> Option<(AssetId, Cash)> {
+        let says = self.execution != Execution::Status && !self.flags.has(ReportFlags::FEE_TO_COME);
+        says.then(|| (self.fee_asset, Cash::from_wire(self.fee)))
+    }
+}
+
 /// Bits of an order report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportFlags(pub u16);
@@ -345,6 +354,8 @@ impl ReportFlags {
     pub const CLOSE_POSITION: u16 = 256;
     /// A conditional order's trigger has fired: it is a limit or a market order now.
     pub const TRIGGERED: u16 = 512;
+    /// Another message tells what the trade cost in fees (USD-M TRADE_LITE is followed by the order's report).
+    pub const FEE_TO_COME: u16 = 1024;
 
     #[inline]
     pub const fn has(self, bit: u16) -> bool {

@@ -16,7 +16,7 @@ use crate::time::Nanos;
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
 /// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families. 4: trips, waits.
 /// 5: an incident for each invariant; the opening names the snapshot that it goes on from.
-pub const RECORDS_VERSION: u32 = 5;
+pub const RECORDS_VERSION: u32 = 6;
 
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linchpin::exchange::Decimal;
+use linchpin::telemetry::status::Money;
 use serde_json::Value;
 
 use super::Told;
@@ -83,6 +85,7 @@ impl Desk {
         );
         let fills = super::number_before(summary, "  fills  ", "(");
         assert_eq!(fills, truth.trades, "{context}: fills here and trades there\n{summary}");
+        assert_eq!(fees_in(summary), in_summary(truth.fees), "{context}: fees here and there\n{summary}");
         for (order, asked, taken) in self.venue.orders() {
             let times = format!("asked for {asked} times and made {taken} times");
             assert!(asked <= 1 && taken <= 1, "{context}: {order} was {times}");
@@ -97,6 +100,17 @@ pub fn position_in(summary: &str, symbol: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let at = words.iter().position(|word| word.trim_end_matches(',') == symbol);
     at.and_then(|at| words.get(at + 1)).map_or("0".to_owned(), |text| plain(text.trim_end_matches(',')))
+}
+
+/// The fees of a summary.
+pub fn fees_in(summary: &str) -> String {
+    let line = summary.lines().find(|line| line.trim_start().starts_with("fees")).expect("fees");
+    line.split_whitespace().nth(1).expect("an amount").to_owned()
+}
+
+/// An amount that was paid, as a summary shows it.
+pub fn in_summary(paid: Decimal) -> String {
+    format!("{:+}", Money { units: -i128::from(paid.0), decimals: 2 })
 }
 
 /// A failed test leaves its folder to look at.

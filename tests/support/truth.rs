@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use linchpin::core::instrument::Product;
+use linchpin::exchange::Decimal;
 use linchpin::net::Endpoint;
 use linchpin::net::http::{HttpClient, HttpOptions};
 use linchpin::net::tls::{TlsClient, TlsTrust};
@@ -28,6 +29,8 @@ pub struct Account {
     /// Client order ids, sorted.
     pub open_orders: Vec<String>,
     pub trades: u64,
+    /// What they cost.
+    pub fees: Decimal,
 }
 
 impl Truth {
@@ -49,12 +52,13 @@ impl Truth {
             let row = risk.iter().find(|row| row["symbol"] == symbol);
             plain(row.and_then(|row| row["positionAmt"].as_str()).unwrap_or("0"))
         };
-        let mut trades = 0;
+        let (mut trades, mut fees) = (0, Decimal::ZERO);
         for symbol in symbols {
             let mut from = TradesFrom::Id(0);
             loop {
                 let page = rows(&requests.user_trades(symbol, from));
                 trades += page.len() as u64;
+                fees += page.iter().map(commission).sum::<Decimal>();
                 let Some(last) = page.last().filter(|_| page.len() >= 1_000) else { break };
                 from = TradesFrom::Id(last["id"].as_u64().expect("a number") + 1);
             }
@@ -64,7 +68,7 @@ impl Truth {
         let mut open_orders: Vec<String> = orders.iter().map(id).collect();
         open_orders.sort();
         let positions = symbols.iter().map(|symbol| (symbol.to_string(), position(symbol))).collect();
-        Account { positions, open_orders, trades }
+        Account { positions, open_orders, trades, fees }
     }
 
     /// The answer to a signed question. On a busy machine the way there may take longer than the question is valid (-1021): then it is asked again.
@@ -81,6 +85,11 @@ impl Truth {
             }
         }
     }
+}
+
+fn commission(trade: &Value) -> Decimal {
+    let text = trade["commission"].as_str().expect("a commission");
+    Decimal::parse(text).expect("a decimal number")
 }
 
 /// `+0.0100` and `0.01` are one.

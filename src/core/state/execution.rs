@@ -6,6 +6,7 @@
 mod answers;
 mod audit;
 mod exposure;
+mod fills;
 mod holdings;
 mod hydration;
 mod invariants;

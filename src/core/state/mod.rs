@@ -16,6 +16,7 @@ pub mod position;
 pub mod queue;
 pub mod stakes;
 pub mod throttle;
+pub mod trade_ids;
 pub mod trading;
 
 use alloc::vec::Vec;

@@ -19,6 +19,7 @@ use crate::id::{ClientOrderId, InstrumentId, OrderIndex, OrderKey, VenueId, Venu
 use crate::num::{Notional, Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words, load_list, save_list};
 use crate::state::chains::Chains;
+use crate::state::trade_ids::TradeIds;
 use crate::time::Nanos;
 
 coded! {
@@ -131,8 +132,12 @@ pub struct Order {
     pub refused_at: Nanos,
     /// Questions asked about it in the present doubt.
     pub asked: u32,
-    /// The latest trade ids applied, newest first.
-    pub trades: [u64; 8],
+    /// The trades that were booked.
+    pub trades: TradeIds,
+    /// The trades whose fees were booked.
+    pub fees: TradeIds,
+    /// What has filled and bears no fee yet, because nobody has told it.
+    pub fee_to_come: Quantity,
     /// Some of what has filled came without a trade's id (a read-back), so that its trades cannot be told apart from others.
     pub untraced: bool,
     /// When it is asked about although nothing is pending: at the end of a good-till-date that nobody has told, or after an
@@ -176,6 +181,8 @@ crate::saved! {
         refused_at,
         asked,
         trades,
+        fees,
+        fee_to_come,
         untraced,
         look_into_at,
         live_at,
@@ -243,29 +250,6 @@ impl Order {
     #[inline]
     pub fn is_confirmed(&self) -> bool {
         self.confirmation == Confirmation::Confirmed
-    }
-
-    pub(crate) fn knows_trade(&self, trade_id: u64) -> bool {
-        self.trades.contains(&trade_id)
-    }
-
-    /// As many trades were applied as are remembered, so that older ones may be forgotten.
-    pub(crate) fn remembers_no_more(&self) -> bool {
-        self.trades.last().is_none_or(|oldest| *oldest != 0)
-    }
-
-    /// A trade that is not remembered is new: all that filled is remembered, or its id is above all that are (a venue
-    /// numbers its trades upwards).
-    pub(crate) fn would_remember(&self, trade_id: u64) -> bool {
-        let newest = self.trades.iter().copied().max().unwrap_or(0);
-        trade_id != 0 && !self.untraced && (!self.remembers_no_more() || trade_id > newest)
-    }
-
-    pub(crate) fn note_trade(&mut self, trade_id: u64) {
-        self.trades.rotate_right(1);
-        if let Some(first) = self.trades.first_mut() {
-            *first = trade_id;
-        }
     }
 }
 
@@ -468,7 +452,9 @@ impl OrderTable {
             reject: RejectReason::None,
             refused_at: Nanos::ZERO,
             asked: 0,
-            trades: [0; 8],
+            trades: TradeIds::default(),
+            fees: TradeIds::default(),
+            fee_to_come: Quantity::ZERO,
             untraced: false,
             look_into_at: new.expires,
             live_at: self.live.len() as u32,

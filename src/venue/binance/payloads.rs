@@ -578,6 +578,7 @@ fn order(grid: &InstrumentDefinition, symbol: &str, r: &OrderReport, fee_asset: 
         (ReportFlags::LONG_SIDE, "long"),
         (ReportFlags::SHORT_SIDE, "short"),
         (ReportFlags::TRADE_ONLY, "trade only"),
+        (ReportFlags::FEE_TO_COME, "fee to come"),
         (ReportFlags::CLOSE_POSITION, "closes"),
         (ReportFlags::TRIGGERED, "triggered"),
         (ReportFlags::LIQUIDATION, "liquidation"),

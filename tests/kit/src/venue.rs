@@ -657,6 +657,11 @@ impl Venue {
         }
     }
 
+    /// What the account has paid for its trades of a symbol.
+    pub fn fees(&mut self, symbol: &str) -> Decimal {
+        self.trades(symbol).iter().map(|trade| trade.commission).sum()
+    }
+
     pub fn open_orders(&mut self) -> Vec<Order> {
         match self.ask(Command::OpenOrders { symbol: None }) {
             Ok(Reply::Orders(orders)) => orders,
@@ -664,12 +669,17 @@ impl Venue {
         }
     }
 
-    /// The account's fills, the newest thousand.
+    /// The account's fills, oldest first.
     pub fn trades(&mut self, symbol: &str) -> Vec<UserTrade> {
-        let window = Window { limit: Some(1000), ..Window::default() };
-        match self.ask(Command::UserTrades { symbol: symbol.into(), order_id: None, window }) {
-            Ok(Reply::Trades(trades)) => trades,
-            other => panic!("trades: {other:?}"),
+        let mut all: Vec<UserTrade> = Vec::new();
+        loop {
+            let from_id = Some(all.last().map_or(0, |trade| trade.trade_id + 1));
+            let window = Window { from_id, limit: Some(1000), ..Window::default() };
+            match self.ask(Command::UserTrades { symbol: symbol.into(), order_id: None, window }) {
+                Ok(Reply::Trades(page)) if page.is_empty() => return all,
+                Ok(Reply::Trades(page)) => all.extend(page),
+                other => panic!("trades: {other:?}"),
+            }
         }
     }
 

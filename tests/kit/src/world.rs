@@ -142,6 +142,14 @@ pub struct World {
     pub steps: u64,
 }
 
+/// What is held of the one instrument, and what its trades have cost in fees so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub lots: i64,
+    /// At 8 decimals of the quote asset.
+    pub fees: i128,
+}
+
 /// What a world left behind.
 pub struct Remains {
     pub core: CoreEnd,
@@ -516,13 +524,15 @@ impl World {
         Some((ours, theirs.collect()))
     }
 
-    /// Our position in lots and the venue's.
-    pub fn positions(&self) -> (i64, i64) {
-        let ours = self.state().execution.total(InstrumentId(0)).map_or(0, |total| total.quantity.raw());
-        let theirs = self.venue.borrow_mut().position("BTCUSDT").to_string();
+    /// What we believe of the account and what the venue's own books say.
+    pub fn accounts(&self) -> (Account, Account) {
+        let total = self.state().execution.total(InstrumentId(0)).copied().unwrap_or_default();
+        let ours = Account { lots: total.quantity.raw(), fees: total.fees.raw() };
+        let mut venue = self.venue.borrow_mut();
         let lot = self.directory.listings()[0].definition.lot;
-        let theirs = lot.steps(theirs.as_bytes()).expect("a position of whole lots");
-        (ours, theirs)
+        let lots = lot.steps(venue.position("BTCUSDT").to_string().as_bytes());
+        let fees = i128::from(venue.fees("BTCUSDT").0);
+        (ours, Account { lots: lots.expect("a position of whole lots"), fees })
     }
 
     /// The next moment at which something can happen. What is due and was not taken waits for a loop that sleeps or stands:

@@ -3,6 +3,7 @@
 //! ```text
 //! nets   strategy 0 | strategy 1 | ... | external owner | account      each: one position an instrument
 //! legs   the same rows, each position in two: long and short           only where a venue is in hedge mode
+//! closings   every owner's part of the latest trade that closed for all   its fee, if told later, is shared by it
 //! ```
 //! In hedge mode a net is the sum of its legs: right in every sum of money and in what is held on balance. An average price
 //! has a leg only.
@@ -22,9 +23,11 @@ pub(super) struct Holdings {
     instruments: usize,
     nets: Vec<Position>,
     legs: Vec<[Position; 2]>,
+    /// Lots, unsigned: of a net or a long leg, of a short one.
+    closings: Vec<[Quantity; 2]>,
 }
 
-crate::saved! { table Holdings { nets, legs } kept { strategies, instruments } }
+crate::saved! { table Holdings { nets, legs, closings } kept { strategies, instruments } }
 
 /// Whose position, of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +44,12 @@ pub(super) struct Fill {
     pub price: Price,
     pub quantity: Quantity,
     pub maker: bool,
-    /// None where a read-back does not say it.
-    pub fee: Option<(AssetId, Cash)>,
+    /// None where it is not told, or not yet.
+    pub fee: Option<Fee>,
 }
+
+/// In which asset, how much.
+pub(super) type Fee = (AssetId, Cash);
 
 impl Holdings {
     pub(super) fn new(strategies: usize, instruments: usize, hedged: bool) -> Self {
@@ -54,6 +60,7 @@ impl Holdings {
             instruments,
             nets: alloc::vec![Position::default(); rows],
             legs: alloc::vec![[Position::default(); 2]; legs],
+            closings: alloc::vec![[Quantity::ZERO; 2]; (strategies + 1) * instruments],
         }
     }
 
@@ -96,7 +103,8 @@ impl Holdings {
             .fold(Quantity::ZERO, |sum, position| sum + position.quantity)
     }
 
-    /// Books one trade for its owner and for the account. False where its fee is in one asset more than are kept apart.
+    /// Books one trade for who made it and for the account; one of the workflow's own orders for everybody who holds a part of
+    /// what it closes. False where its fee is in one asset more than are kept apart.
     #[inline]
     pub(super) fn book(
         &mut self,
@@ -104,105 +112,145 @@ impl Holdings {
         fill: &Fill,
         definition: Option<&InstrumentDefinition>,
     ) -> bool {
-        let (used, kept) = self.book_for(self.owner_row(holder.strategy), holder, fill, definition);
-        self.book_for_account(holder, fill, used, definition) && kept
+        if holder.strategy == StrategyId::WORKFLOW {
+            self.close_for_all(holder, fill);
+        } else {
+            self.trade(self.owner_row(holder.strategy), holder, fill);
+        }
+        self.trade(self.account_row(), holder, fill);
+        fill.fee.is_none_or(|fee| self.pay(holder, fee, definition))
     }
 
-    /// Books a trade that closes the account's position on a kill or an operator's wish: for everybody who holds a part of it.
+    /// The fee of a trade that was booked. False where it is in one asset more than are kept apart.
+    #[inline]
+    pub(super) fn pay(
+        &mut self,
+        holder: Holder,
+        fee: Fee,
+        definition: Option<&InstrumentDefinition>,
+    ) -> bool {
+        let (used, kept) = if holder.strategy == StrategyId::WORKFLOW {
+            self.pay_for_closing(holder, fee, definition)
+        } else {
+            self.pay_from(self.owner_row(holder.strategy), holder, fee, definition)
+        };
+        let (asset, amount) = fee;
+        let mut kept_in_all = true;
+        self.change(self.account_row(), holder.instrument, holder.leg, |position| {
+            match pays_in_base(definition, asset) {
+                // Which lots it used up, its owners' books say.
+                Some(_) => position.give_away(used),
+                None => kept_in_all = position.pay(asset, amount, definition),
+            }
+        });
+        kept && kept_in_all
+    }
+
+    #[inline]
+    fn trade(&mut self, row: usize, holder: Holder, fill: &Fill) {
+        self.change(row, holder.instrument, holder.leg, |position| {
+            position.fill(fill.side, fill.price, fill.quantity);
+            position.maker_fills += u64::from(fill.maker);
+        });
+    }
+
+    /// A trade that closes the account's position on a kill or an operator's wish.
     ///
     /// Each owner closes the same share of what it holds (long or short) as the trade closes of the account's; what rounding
     /// leaves is the external owner's. So who is closed out is flat in its own book when the account is, whatever the others
-    /// hold. The fee is shared by the lots that each closed. A trade that closes more than is held is nobody's closing.
+    /// hold. A trade that closes more than is held is nobody's closing.
     #[cold]
-    pub(super) fn book_closing(
-        &mut self,
-        instrument: InstrumentId,
-        leg: PositionSide,
-        fill: &Fill,
-        definition: Option<&InstrumentDefinition>,
-    ) -> bool {
-        let holder = Holder { strategy: StrategyId::EXTERNAL, instrument, leg };
-        let whole = self.total_leg(instrument, leg).map_or(0, |total| total.quantity.raw());
-        let signed = fill.side.signed(fill.quantity).raw();
-        if whole.signum() != -signed.signum() || signed.abs() > whole.abs() {
-            return self.book(holder, fill, definition);
-        }
-        let share = |held: i64| i128::from(held) * i128::from(signed) / i128::from(whole);
-        let held =
-            |holdings: &Self, row: usize| holdings.at(row, instrument, leg).map_or(0, |p| p.quantity.raw());
-        let (mut left, mut moved) = (i128::from(signed), 0);
-        for row in 0..self.strategies {
-            let part = share(held(self, row));
+    fn close_for_all(&mut self, holder: Holder, fill: &Fill) {
+        let Holder { instrument, leg, .. } = holder;
+        let external = self.owner_row(StrategyId::EXTERNAL);
+        let whole = i128::from(self.total_leg(instrument, leg).map_or(0, |total| total.quantity.raw()));
+        let signed = i128::from(fill.side.signed(fill.quantity).raw());
+        let closes = whole.signum() == -signed.signum() && signed.abs() <= whole.abs();
+        let mut left = signed;
+        for row in 0..=external {
+            let held = i128::from(self.at(row, instrument, leg).map_or(0, |own| own.quantity.raw()));
+            let part = match (row == external, closes) {
+                (true, _) => left,
+                (false, true) => held * signed / whole,
+                (false, false) => 0,
+            };
             left -= part;
-            moved += part.abs();
-        }
-        let mut unmoved = moved + left.abs();
-        let (mut used, mut kept, mut unpaid) = (Quantity::ZERO, true, fill.fee);
-        for row in 0..=self.strategies {
-            let part = if row < self.strategies { share(held(self, row)) } else { left };
-            let Ok(lots) = i64::try_from(part) else { continue };
-            if lots == 0 {
-                continue;
+            let lots = Quantity::new(i64::try_from(part).unwrap_or(0));
+            if let Some(closing) = self.closing_mut(row, instrument, leg) {
+                *closing = lots.abs();
             }
-            // Of what is not paid yet, so that nothing of it is lost to rounding.
-            let fee = unpaid.map(|(asset, fee)| {
-                let own = fee.raw().saturating_mul(part.abs()).checked_div(unmoved).unwrap_or(0);
-                (asset, Cash::new(own))
-            });
-            unmoved -= part.abs();
-            unpaid = unpaid.zip(fee).map(|((asset, whole), (_, own))| (asset, whole - own));
-            let side = if lots > 0 { Side::Buy } else { Side::Sell };
-            let own = Fill { side, quantity: Quantity::new(lots.abs()), fee, ..*fill };
-            let (own_used, own_kept) = self.book_for(row, holder, &own, definition);
-            used += own_used;
-            kept &= own_kept;
+            if !lots.is_zero() {
+                let side = if lots.is_positive() { Side::Buy } else { Side::Sell };
+                self.trade(row, holder, &Fill { side, quantity: lots.abs(), ..*fill });
+            }
         }
-        self.book_for_account(holder, fill, used, definition) && kept
     }
 
-    /// One owner's part. Returns the lots that a fee in the base asset has used up, and whether the fee's asset is kept apart.
+    /// One owner's fee. Returns the lots that a fee in the base asset has used up, and whether the fee's asset is kept apart.
     #[inline]
-    fn book_for(
+    fn pay_from(
         &mut self,
         row: usize,
         holder: Holder,
-        fill: &Fill,
+        (asset, fee): Fee,
         definition: Option<&InstrumentDefinition>,
     ) -> (Quantity, bool) {
         let (mut used, mut kept) = (Quantity::ZERO, true);
-        self.change(row, holder.instrument, holder.leg, |position| {
-            position.trade(fill);
-            let Some((asset, fee)) = fill.fee else { return };
-            match pays_in_base(definition, asset) {
-                Some(definition) => {
-                    used = position.owe_base(fee, &definition.lot);
-                    position.give_away(used);
-                }
-                None => kept = position.pay(asset, fee, definition),
+        self.change(row, holder.instrument, holder.leg, |position| match pays_in_base(definition, asset) {
+            Some(definition) => {
+                used = position.owe_base(fee, &definition.lot);
+                position.give_away(used);
             }
+            None => kept = position.pay(asset, fee, definition),
         });
         (used, kept)
     }
 
-    /// The account's part: the whole trade, and the lots that its owners' fees have used up.
-    #[inline]
-    fn book_for_account(
+    /// The fee of a closing is shared by the lots that each closed in the latest one: the shares of one closing's trades differ by
+    /// rounding only. What nobody closed, the external owner pays.
+    #[cold]
+    fn pay_for_closing(
         &mut self,
         holder: Holder,
-        fill: &Fill,
-        used: Quantity,
+        (asset, fee): Fee,
         definition: Option<&InstrumentDefinition>,
-    ) -> bool {
-        let mut kept = true;
-        self.change(self.account_row(), holder.instrument, holder.leg, |position| {
-            position.trade(fill);
-            let Some((asset, fee)) = fill.fee else { return };
-            match pays_in_base(definition, asset) {
-                Some(_) => position.give_away(used),
-                None => kept = position.pay(asset, fee, definition),
+    ) -> (Quantity, bool) {
+        let external = self.owner_row(StrategyId::EXTERNAL);
+        let closed = |holdings: &mut Self, row: usize| {
+            let lots = holdings.closing_mut(row, holder.instrument, holder.leg);
+            lots.map_or(0, |lots| i128::from(lots.raw()))
+        };
+        let mut unshared: i128 = (0..=external).map(|row| closed(self, row)).sum();
+        let (mut unpaid, mut used, mut kept) = (fee, Quantity::ZERO, true);
+        for row in 0..=external {
+            let part = closed(self, row);
+            // Of what is not paid yet, so that nothing of it is lost to rounding.
+            let own = if row == external {
+                unpaid
+            } else {
+                Cash::new(unpaid.raw().saturating_mul(part).checked_div(unshared).unwrap_or(0))
+            };
+            unshared -= part;
+            unpaid -= own;
+            if !own.is_zero() {
+                let (own_used, own_kept) = self.pay_from(row, holder, (asset, own), definition);
+                used += own_used;
+                kept &= own_kept;
             }
-        });
-        kept
+        }
+        (used, kept)
+    }
+
+    #[inline]
+    fn closing_mut(
+        &mut self,
+        row: usize,
+        instrument: InstrumentId,
+        leg: PositionSide,
+    ) -> Option<&mut Quantity> {
+        let place = self.place(row, instrument)?;
+        let [long, short] = self.closings.get_mut(place)?;
+        Some(if leg == PositionSide::Short { short } else { long })
     }
 
     /// A payment on what is held: each owner has the part that its position has in the account's, and what rounding leaves
@@ -313,12 +361,6 @@ impl Holdings {
 }
 
 impl Position {
-    #[inline]
-    fn trade(&mut self, fill: &Fill) {
-        self.fill(fill.side, fill.price, fill.quantity);
-        self.maker_fills += u64::from(fill.maker);
-    }
-
     /// A fee that is not in the base asset. False where its asset is one more than are kept apart.
     #[inline]
     fn pay(&mut self, asset: AssetId, fee: Cash, definition: Option<&InstrumentDefinition>) -> bool {

@@ -3,14 +3,13 @@
 
 use super::ExecutionState;
 use super::exposure::Weight;
-use super::holdings::{Fill, Holder};
 use crate::event::{
     Event, Execution, OrderReport, RejectReason, ReportFlags, RequestKind, TriggerBy, VenueStatus,
 };
 use crate::family::Family;
 use crate::id::{OrderIndex, OrderKey, StrategyId};
 use crate::instrument::InstrumentDefinition;
-use crate::num::{Cash, Price, Quantity};
+use crate::num::{Price, Quantity};
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Inflight, NewRow, OrderState};
 use crate::state::stakes::Stakes;
@@ -203,126 +202,6 @@ impl ExecutionState {
         findings.add(Finding { kind: IncidentKind::Contradiction, instrument, order: index, ours, theirs });
         if live {
             self.change(index, |order| order.confirmation = Confirmation::Unknown { why, ask_at: now });
-        }
-    }
-
-    /// The money part: each trade once, in whatever order they come.
-    fn apply_fill(
-        &mut self,
-        index: OrderIndex,
-        now: Nanos,
-        report: &OrderReport,
-        definition: Option<&InstrumentDefinition>,
-        findings: &mut Findings,
-    ) {
-        let Some(order) = self.orders.order(index) else { return };
-        let read_back = report.execution == Execution::Status;
-        // A read-back that knows of more than we applied: the missing part, at the price it states.
-        let (quantity, price) = if read_back {
-            let missing = report.cumulative_quantity - order.filled;
-            let price = if report.last_price.is_zero() { report.price } else { report.last_price };
-            (missing.max(Quantity::ZERO), price)
-        } else {
-            (report.last_quantity, report.last_price)
-        };
-        if !quantity.is_positive() {
-            return;
-        }
-        let known = !read_back && report.trade_id != 0 && order.knows_trade(report.trade_id);
-        let trade_only = report.flags.has(ReportFlags::TRADE_ONLY);
-        let mut ceiling = order.cumulative.max(report.cumulative_quantity);
-        // A trade alone does not say what has filled in all. That it is news, its id must say.
-        if trade_only && order.would_remember(report.trade_id) {
-            ceiling = ceiling.max(order.filled + quantity);
-        }
-        let beyond_ceiling = order.filled + quantity > ceiling;
-        if known || (!read_back && beyond_ceiling) {
-            self.counters.duplicates += 1;
-            return;
-        }
-        let was_terminal = order.state.is_terminal();
-        let late = was_terminal && order.state != OrderState::Filled && ceiling > order.cumulative;
-        let (side, instrument, ordered) = (order.side, order.instrument, order.quantity);
-        let holder = Holder { strategy: order.key.strategy, instrument, leg: order.position_side };
-        // More trades were applied than are remembered: this may be one of them told again, or the one that is missing.
-        let ambiguous = !read_back
-            && report.trade_id != 0
-            && order.filled < order.cumulative
-            && report.cumulative_quantity <= order.cumulative
-            && order.remembers_no_more();
-        if ambiguous {
-            let numbers = (order.filled.raw(), order.cumulative.raw());
-            self.doubt(index, now, RejectReason::Other, numbers, findings);
-            return;
-        }
-        let filled = order.filled + quantity;
-        if filled > ordered.max(report.quantity) {
-            self.doubt(index, now, RejectReason::Other, (ordered.raw(), filled.raw()), findings);
-            return;
-        }
-        self.counters.fills += 1;
-        self.note_trade(instrument, report.trade_id);
-        self.change_before_hold(index, |order| {
-            order.filled += quantity;
-            order.fill_notional += price.notional(quantity);
-            order.cumulative = ceiling;
-            // A Replace that made the order larger may be told after the fills that it allowed.
-            order.quantity = order.quantity.max(ceiling);
-            order.triggered = true;
-            if report.trade_id != 0 && !read_back {
-                order.note_trade(report.trade_id);
-            } else {
-                order.untraced = true;
-            }
-            if late {
-                order.confirmation = Confirmation::Unknown { why: RejectReason::LateFill, ask_at: now };
-                order.asked = 0;
-            } else if trade_only && order.confirmation == Confirmation::Confirmed && !was_terminal {
-                // Its whole report is to come; if it is lost, that must be found out.
-                order.confirmation = Confirmation::Pending { since: now };
-            }
-        });
-        let row = self.owner_row(holder.strategy);
-        if let Some(traffic) = self.traffic.get_mut(row) {
-            traffic.fills += 1;
-        }
-        let fill = Fill {
-            side,
-            price,
-            quantity,
-            maker: report.flags.has(ReportFlags::MAKER),
-            // A read-back does not say what the missing part cost in fees.
-            fee: (!read_back).then_some((report.fee_asset, Cash::from_wire(report.fee))),
-        };
-        let closes_down = holder.strategy == StrategyId::WORKFLOW;
-        let kept = if closes_down {
-            self.holdings.book_closing(instrument, holder.leg, &fill, definition)
-        } else {
-            self.holdings.book(holder, &fill, definition)
-        };
-        if !kept {
-            findings.add(Finding {
-                kind: IncidentKind::CapacityExhausted,
-                instrument,
-                order: index,
-                ours: 0,
-                theirs: i64::from(report.fee_asset.0),
-            });
-        }
-        if closes_down {
-            self.hold_all(instrument);
-        } else {
-            self.hold(holder.strategy, instrument, holder.leg);
-        }
-        if late {
-            self.counters.late_fills += 1;
-            findings.add(Finding {
-                kind: IncidentKind::LateFill,
-                instrument,
-                order: index,
-                ours: 0,
-                theirs: quantity.raw(),
-            });
         }
     }
 

@@ -11,7 +11,6 @@ use super::holdings::{Fill, Holder};
 use crate::event::{OrderReport, Orphans, RejectReason, ReportFlags};
 use crate::id::{InstrumentId, OrderIndex, StrategyId};
 use crate::instrument::InstrumentDefinition;
-use crate::num::Cash;
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Order, OrderState};
 use crate::state::{Finding, Findings};
@@ -153,7 +152,7 @@ impl ExecutionState {
             price: report.last_price,
             quantity: report.last_quantity,
             maker: report.flags.has(ReportFlags::MAKER),
-            fee: Some((report.fee_asset, Cash::from_wire(report.fee))),
+            fee: report.fee_told(),
         };
         if !self.holdings.book(holder, &fill, definition) {
             findings.add(Finding {

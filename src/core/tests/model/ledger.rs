@@ -1,6 +1,8 @@
 //! A ledger as a person would keep it: a book for each owner and for the account, each with its own long and short page where the
 //! venue keeps two; and every fill in a list, from which the sums are made again at the end.
 
+use std::collections::HashMap;
+
 use linchpin_core::event::{PositionSide, Side};
 use linchpin_core::id::{AssetId, InstrumentId, StrategyId};
 use linchpin_core::instrument::{InstrumentDefinition, Product};
@@ -46,6 +48,23 @@ impl Page {
         self.cost += i128::from(price) * i128::from(rest);
     }
 
+    /// Returns the lots that paid it: they leave for nothing.
+    fn pay(&mut self, fee: i128, asset: AssetId, definition: &InstrumentDefinition) -> i64 {
+        if pays_in_base(asset, definition) {
+            self.owed += fee;
+            let used = (self.owed / LOT) as i64;
+            self.owed -= i128::from(used) * LOT;
+            self.trade(-used, 0);
+            return used;
+        }
+        if definition.quote == asset {
+            self.fees += fee;
+        } else {
+            self.elsewhere += fee;
+        }
+        0
+    }
+
     fn sum(self, other: Self) -> Self {
         Self {
             held: self.held + other.held,
@@ -82,13 +101,17 @@ impl Page {
     }
 }
 
+fn pays_in_base(asset: AssetId, definition: &InstrumentDefinition) -> bool {
+    definition.product == Product::Spot && definition.base == asset
+}
+
 /// A trade, as it is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     pub side: Side,
     pub price: i64,
     pub quantity: i64,
-    /// A read-back does not say it.
+    /// Where it is told.
     pub fee: Option<(AssetId, i64)>,
 }
 
@@ -106,12 +129,14 @@ pub struct Ledger {
     /// Owner, instrument, leg; the external owner after the strategies, then the account.
     pages: Vec<Page>,
     fills: Vec<Entry>,
+    /// By instrument and leg: what everybody closed in the latest trade of a flatten.
+    closed: HashMap<(usize, usize), Vec<i64>>,
 }
 
 impl Ledger {
     pub fn new(strategies: usize, instruments: usize) -> Self {
         let pages = vec![Page::default(); (strategies + 2) * instruments * LEGS.len()];
-        Self { strategies, instruments, pages, fills: Vec::new() }
+        Self { strategies, instruments, pages, fills: Vec::new(), closed: HashMap::new() }
     }
 
     pub fn external(&self) -> usize {
@@ -149,9 +174,12 @@ impl Ledger {
         fill: Fill,
         definition: &InstrumentDefinition,
     ) {
-        let owner = self.owner(strategy);
-        let used = self.book(owner, instrument, leg, fill, definition, None);
-        self.book(self.account(), instrument, leg, fill, definition, Some(used));
+        for page in [self.owner(strategy), self.account()] {
+            self.book(page, instrument, leg, fill);
+        }
+        if let Some(fee) = fill.fee {
+            self.pay(strategy, instrument, leg, fee, definition);
+        }
     }
 
     /// A fill of a flatten: everybody closes the share of his that it closes of the whole, and the external owner the rest.
@@ -164,70 +192,66 @@ impl Ledger {
     ) {
         let whole = self.page(self.account(), instrument, leg).held;
         let lowers = if fill.side == Side::Buy { whole < 0 } else { whole > 0 };
-        if !lowers || fill.quantity > whole.abs() {
-            return self.fill(StrategyId::EXTERNAL, instrument, leg, fill, definition);
-        }
-        // What each sells, if the whole is long; what each buys, if it is short.
-        let part = |owner| {
+        let closes = lowers && fill.quantity <= whole.abs();
+        let share = |owner| {
             let held = i128::from(self.page(owner, instrument, leg).held);
-            (held * i128::from(fill.quantity) / i128::from(whole.abs())) as i64
+            if closes { -(held * i128::from(fill.quantity) / i128::from(whole.abs())) as i64 } else { 0 }
         };
-        let mut parts: Vec<i64> = (0..self.strategies).map(part).collect();
-        let of_all = if whole > 0 { fill.quantity } else { -fill.quantity };
-        parts.push(of_all - parts.iter().sum::<i64>());
-        let mut lots: i64 = parts.iter().map(|part| part.abs()).sum();
-        let (mut fee, mut used) = (fill.fee, 0);
-        for (owner, part) in parts.into_iter().enumerate().filter(|(_, part)| *part != 0) {
-            let own = fee.map(|(asset, left)| {
-                (asset, (i128::from(left) * i128::from(part.abs()) / i128::from(lots)) as i64)
-            });
-            lots -= part.abs();
-            fee = fee.zip(own).map(|((asset, left), (_, own))| (asset, left - own));
-            let side = if part > 0 { Side::Sell } else { Side::Buy };
-            used += self.book(
-                owner,
-                instrument,
-                leg,
-                Fill { side, quantity: part.abs(), fee: own, ..fill },
-                definition,
-                None,
-            );
+        let mut parts: Vec<i64> = (0..self.strategies).map(share).collect();
+        let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+        parts.push(signed - parts.iter().sum::<i64>());
+        for (owner, part) in parts.iter().enumerate().filter(|(_, part)| **part != 0) {
+            let side = if *part > 0 { Side::Buy } else { Side::Sell };
+            self.book(owner, instrument, leg, Fill { side, quantity: part.abs(), ..fill });
         }
-        self.book(self.account(), instrument, leg, fill, definition, Some(used));
+        self.book(self.account(), instrument, leg, fill);
+        self.closed.insert((instrument.index(), leg_at(leg)), parts);
+        if let Some(fee) = fill.fee {
+            self.pay(StrategyId::WORKFLOW, instrument, leg, fee, definition);
+        }
     }
 
-    /// On one page; returns the lots that paid its fee. Those of the account are its owners'.
-    fn book(
+    /// A trade's fee, told with it or later: who made the trade pays; of a flatten each by what he closed in the latest trade of it.
+    pub fn pay(
         &mut self,
-        owner: usize,
+        strategy: StrategyId,
         instrument: InstrumentId,
         leg: PositionSide,
-        fill: Fill,
+        (asset, fee): (AssetId, i64),
         definition: &InstrumentDefinition,
-        given: Option<i64>,
-    ) -> i64 {
+    ) {
+        let owners = self.external() + 1;
+        let mut weights = vec![0; owners];
+        match self.closed.get(&(instrument.index(), leg_at(leg))) {
+            Some(parts) if strategy == StrategyId::WORKFLOW => {
+                weights = parts.iter().map(|part| i128::from(part.abs())).collect();
+            }
+            _ => weights[self.owner(strategy)] = 1,
+        }
+        let (mut left, mut used) = (i128::from(fee), 0);
+        for owner in 0..owners {
+            let rest: i128 = weights[owner..].iter().sum();
+            let own = if owner + 1 == owners { left } else { left * weights[owner] / rest.max(1) };
+            left -= own;
+            used += self.page_mut(owner, instrument, leg).pay(own, asset, definition);
+        }
+        let account = self.account();
+        let page = self.page_mut(account, instrument, leg);
+        if pays_in_base(asset, definition) {
+            // The lots that its owners gave.
+            page.trade(-used, 0);
+        } else {
+            page.pay(i128::from(fee), asset, definition);
+        }
+    }
+
+    /// On one page.
+    fn book(&mut self, owner: usize, instrument: InstrumentId, leg: PositionSide, fill: Fill) {
         self.fills.push(Entry { owner, instrument: instrument.index(), leg: leg_at(leg), fill });
         let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
         let page = self.page_mut(owner, instrument, leg);
         page.trade(signed, fill.price);
         page.fills += 1;
-        let Some((asset, fee)) = fill.fee else { return 0 };
-        if definition.product == Product::Spot && definition.base == asset {
-            let used = given.unwrap_or_else(|| {
-                page.owed += i128::from(fee);
-                let used = page.owed / LOT;
-                page.owed -= used * LOT;
-                used as i64
-            });
-            // Lots that paid a fee left for nothing.
-            page.trade(-used, 0);
-            return used;
-        } else if definition.quote == asset {
-            page.fees += i128::from(fee);
-        } else {
-            page.elsewhere += i128::from(fee);
-        }
-        0
     }
 
     /// The external owner holds what our fills do not explain.

@@ -378,6 +378,15 @@ fn funding_that_is_paid_twice_is_caught() {
 }
 
 #[test]
+fn a_fee_that_nobody_paid_is_caught() {
+    is_caught_as("ledger", |facts| {
+        let mut owners = facts.owners.iter_mut().flatten();
+        let paid = owners.find(|position| position.fees != Cash::ZERO);
+        paid.map(|position| position.fees = Cash::ZERO).is_some()
+    });
+}
+
+#[test]
 fn a_fill_on_the_wrong_leg_is_caught() {
     is_caught_as("position", |facts| {
         let legs = facts.legs.iter_mut().flatten();

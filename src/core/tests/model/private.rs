@@ -57,6 +57,8 @@ impl Twin {
                 reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
                 closes_whole: report.flags.has(ReportFlags::CLOSE_POSITION),
                 trades: Vec::new(),
+                paid: Vec::new(),
+                unpaid: 0,
                 untraced: before > 0,
                 inflight: None,
                 doubt: Doubt::Pending,
@@ -112,7 +114,21 @@ impl Twin {
                 && order.filled < order.cumulative
                 && cumulative <= order.cumulative
                 && order.trades.len() >= 8;
+            let said = !read_back && !report.flags.has(ReportFlags::FEE_TO_COME);
+            let fee = said.then_some((report.fee_asset, report.fee));
+            let definition = self.markets[order.instrument.index()].definition.unwrap();
             if told || beyond {
+                // Its fee may be what is new of it.
+                let latest = &order.paid[order.paid.len().saturating_sub(8)..];
+                let unheard = report.trade_id != 0
+                    && !latest.contains(&report.trade_id)
+                    && (latest.len() < 8 || latest.iter().all(|paid| *paid < report.trade_id));
+                if let Some(fee) = fee.filter(|_| unheard && part <= order.unpaid) {
+                    order.paid.push(report.trade_id);
+                    order.unpaid -= part;
+                    let owner = order.key.strategy;
+                    self.ledger.pay(owner, order.instrument, order.leg, fee, &definition);
+                }
             } else if ambiguous || order.filled + part > order.quantity.max(quantity) {
                 self.incidents.push(IncidentKind::Contradiction);
                 if order.is_live() {
@@ -135,14 +151,13 @@ impl Twin {
                 } else if only_trade && order.doubt == Doubt::Confirmed && order.is_live() {
                     (order.doubt, order.since) = (Doubt::Pending, self.now);
                 }
+                if fee.is_none() {
+                    order.unpaid += part;
+                } else if report.trade_id != 0 {
+                    order.paid.push(report.trade_id);
+                }
                 self.counts.fills += 1;
-                let fill = Fill {
-                    side: order.side,
-                    price: price.raw(),
-                    quantity: part,
-                    fee: (!read_back).then_some((report.fee_asset, report.fee)),
-                };
-                let definition = self.markets[order.instrument.index()].definition.unwrap();
+                let fill = Fill { side: order.side, price: price.raw(), quantity: part, fee };
                 if order.key.strategy == StrategyId::WORKFLOW {
                     self.ledger.close(order.instrument, order.leg, fill, &definition);
                 } else {

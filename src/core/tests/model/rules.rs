@@ -292,6 +292,8 @@ impl Twin {
                     reduce_only,
                     closes_whole: new.close_position,
                     trades: Vec::new(),
+                    paid: Vec::new(),
+                    unpaid: 0,
                     untraced: false,
                     inflight: Some((RequestKind::New, sent.number, Price::ZERO, 0)),
                     doubt: Doubt::Pending,

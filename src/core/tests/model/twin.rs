@@ -128,6 +128,10 @@ pub struct TwinOrder {
     pub closes_whole: bool,
     /// All trades ever applied.
     pub trades: Vec<u64>,
+    /// All trades whose fees were ever booked.
+    pub paid: Vec<u64>,
+    /// What has filled, nobody has said at what fee.
+    pub unpaid: i64,
     /// Some of what filled came without a trade's id.
     pub untraced: bool,
     pub inflight: Option<(RequestKind, u64, Price, i64)>,

@@ -183,7 +183,10 @@ impl World {
         let signed = if order.side == Side::Buy { part } else { -part };
         self.positions[order.instrument.index()][usize::from(order.leg.code())] += signed;
         if self.dice.percent(15) {
-            let lite = self.report(&order, Execution::Trade, part, ReportFlags(ReportFlags::TRADE_ONLY));
+            // As USD-M tells it, or as a list of trades does.
+            let told = if self.dice.percent(80) { ReportFlags::FEE_TO_COME } else { 0 };
+            let lite = ReportFlags(ReportFlags::TRADE_ONLY | told);
+            let lite = self.report(&order, Execution::Trade, part, lite);
             self.trades -= 1; // the same trade comes again with its order
             let cumulative = if self.dice.percent(50) { Quantity::ZERO } else { lite.cumulative_quantity };
             let lite = OrderReport { cumulative_quantity: cumulative, status: VenueStatus::Other, ..lite };

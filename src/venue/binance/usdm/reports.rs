@@ -182,7 +182,8 @@ pub fn trade_lite(reading: &mut Reading<'_>, data: Json<'_, '_>) -> Result<Priva
     let grid = &listing.definition;
     let text = data.text("c")?;
     let number = VenueOrderId(data.uint("i")?);
-    let flags = ReportFlags(ReportFlags::TRADE_ONLY).with(ReportFlags::MAKER, data.flag("m")?);
+    let flags = ReportFlags(ReportFlags::TRADE_ONLY | ReportFlags::FEE_TO_COME)
+        .with(ReportFlags::MAKER, data.flag("m")?);
     let spawned_by = reading.memory.spawned_by(number);
     let report = OrderReport {
         client_order_id: spawned_by.unwrap_or_else(|| ClientOrderId::from_text(text.as_bytes())),
