@@ -101,9 +101,10 @@ fn verdict(report: &Report, begun: Instant) -> String {
         .cross_checks
         .iter()
         .fold((0, 0), |(agreed, differed), check| (agreed + check.agreed, differed + check.differed));
-    text.push_str(&format!(
-        "\nbook against book ticker at equal update ids: {agreed} agree, {differed} differ"
-    ));
+    text.push_str(&match (agreed, differed) {
+        (0, 0) => "\nbook against book ticker: not compared, no update id stood in both".to_owned(),
+        _ => format!("\nbook against book ticker at equal update ids: {agreed} agree, {differed} differ"),
+    });
     match report.end {
         Some(End::Sealed { .. }) => text.push_str("\njournal sealed: nothing is missing"),
         Some(End::Torn { position }) => {
