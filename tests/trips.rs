@@ -2,14 +2,16 @@
 //! `tests/kit` with the production operator beside it. A core thread that panics or hangs has its own program: `watchdog`.
 
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
-use linchpin::core::event::KillMode;
+use linchpin::control::Who;
+use linchpin::core::event::{ControlVerb, KillMode};
 use linchpin::core::limits::LimitKey;
 use linchpin::core::time::Nanos;
 use linchpin::journal;
 use linchpin::kill_flag::{KillFlag, Killed};
 use linchpin::kill_gate::GateState;
-use linchpin::threads::operator::Operator;
+use linchpin::threads::operator::{Asked, Operator, What};
 use linchpin::threads::world::Clock;
 use linchpin_kit::{Part, Plan, VirtualClock, World};
 
@@ -18,7 +20,7 @@ const SECOND: Nanos = Nanos::from_secs(1);
 /// A world that trades, its operator, and the home of its flag.
 fn trading(seed: u64, folder: &Path) -> (World, Operator<VirtualClock>, KillFlag) {
     let mut world = World::new(&Plan::healthy(seed), &folder.join("session"));
-    let operator = world.with_operator(folder, Some(SECOND));
+    let (operator, _) = world.with_operator(folder, Some(SECOND));
     assert!(world.run_until(Nanos::from_secs(60), |world| world.is_trading()), "it begins to trade");
     (world, operator, KillFlag::of(folder))
 }
@@ -85,7 +87,7 @@ fn a_full_ring_of_dispatches_is_a_kill_that_lasts() {
     // The maker quotes both sides in one turn: two dispatches, and room for one.
     plan.rings.core_sender = 1;
     let mut world = World::new(&plan, &folder.path().join("session"));
-    let mut operator = world.with_operator(folder.path(), Some(SECOND));
+    let (mut operator, _) = world.with_operator(folder.path(), Some(SECOND));
     let flag = KillFlag::of(folder.path());
     let killed = until_kept(&mut world, &mut operator, &flag, "ring was full");
     assert_eq!(killed.mode, "block");
@@ -136,6 +138,36 @@ fn a_core_that_does_not_come_back_is_stalled_and_shut_while_it_is_away() {
     world.wake(Part::Core);
     world.run_for(SECOND);
     assert_eq!(world.state().control.kill, Some(KillMode::Block), "and it hears of it when it is back");
+}
+
+/// A disk that hangs at the end of a run, for longer than anybody waits for an answer: the end is as meant all the same.
+#[test]
+fn an_end_that_the_core_is_late_to_take_is_no_death() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(&Plan::healthy(8), &folder.path().join("session"));
+    let (mut operator, door) = world.with_operator(folder.path(), None);
+    assert!(world.run_until(Nanos::from_secs(60), |world| world.is_trading()), "it begins to trade");
+    world.stall(Part::Core);
+    let (reply, answer) = sync_channel(1);
+    let what = What::Run { verb: ControlVerb::Stop, target: 0, why: "the run ends" };
+    door.send(Asked { who: Who::new("the run itself"), what, reply }).expect("asked");
+    let end = world.clock.now() + Nanos::from_secs(60);
+    let told = loop {
+        assert!(world.clock.now() < end, "nobody is told that it takes long");
+        world.step();
+        let _ = operator.pass();
+        if let Ok(answer) = answer.try_recv() {
+            break answer;
+        }
+    };
+    assert_eq!(told["error"], "no_answer", "{told:?}");
+    world.wake(Part::Core);
+    assert!(world.run_until(Nanos::from_secs(60), |world| world.state().control.stopped), "it stops");
+    world.end();
+    for _ in 0..100 {
+        let _ = operator.pass();
+    }
+    assert_eq!(KillFlag::of(folder.path()).read(), None);
 }
 
 #[test]

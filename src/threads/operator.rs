@@ -104,6 +104,8 @@ struct Line {
     /// The look that the core is asked for, and since when.
     look: Option<(u32, Nanos)>,
     pulsed: Nanos,
+    /// The command that ends the core. Its answer may come when nobody waits for it any more.
+    ends_by: Option<u32>,
     /// The core has taken its last turn as it was told to.
     core_stopped: bool,
     /// The core's end of the rings is gone, and everything that it said has been heard.
@@ -169,6 +171,7 @@ impl<C: Clock> Operator<C> {
                 next: 1,
                 look: None,
                 pulsed,
+                ends_by: None,
                 core_stopped: false,
                 gone: false,
             },
@@ -242,6 +245,13 @@ impl<C: Clock> Operator<C> {
                 let mut job = Job::of(Request::Plain(verb_of, String::new()), who, reply, now);
                 job.sights.clear();
                 job.number = self.line.command(Control { verb, target, ..PLAIN }, why);
+                if job.number.is_none() {
+                    let gone = "the core's thread is gone: nobody takes the command";
+                    return job.answer(match self.line.gone {
+                        true => no_answer(gone, Map::new()),
+                        false => refused(&no_room(), Map::new()),
+                    });
+                }
                 return self.jobs.push(job);
             }
         };
@@ -300,7 +310,7 @@ impl<C: Clock> Operator<C> {
         job.number = self.line.command(control, &note.to_string());
         let is_kill = matches!(job.request, Request::Kill { .. });
         if job.number.is_none() && !is_kill {
-            return Err(Refusal::new(Refused::Busy, "operator_core is full: the command was not given"));
+            return Err(no_room());
         }
         self.note_operator(job);
         if is_kill {
@@ -339,11 +349,10 @@ impl<C: Clock> Operator<C> {
         while let Some(told) = self.line.told.pop() {
             match told {
                 Told::Applied(applied) => {
+                    self.line.core_stopped |= self.line.ends_by == Some(applied.number);
                     let job = self.jobs.iter_mut().find(|job| job.number == Some(applied.number));
                     if let Some(job) = job {
                         job.applied = Some(applied);
-                        let is_end = matches!(job.request, Request::Plain(Verb::Stop, _));
-                        self.line.core_stopped |= is_end;
                     }
                 }
                 Told::Row(number, row) => {
@@ -607,6 +616,9 @@ impl Line {
         let command = Command { number, control, note: Note::new(note) };
         self.said.push(Said::Command(command)).ok()?;
         self.next = self.next.wrapping_add(1);
+        if control.verb == ControlVerb::Stop {
+            self.ends_by = Some(number);
+        }
         Some(number)
     }
 
@@ -690,6 +702,10 @@ fn mode_of(state: GateState) -> &'static str {
         GateState::CancelOnly => "cancel",
         GateState::Shut => "block",
     }
+}
+
+fn no_room() -> Refusal {
+    Refusal::new(Refused::Busy, "operator_core is full: the command was not given")
 }
 
 fn not_now(words: &str) -> Refusal {

@@ -11,8 +11,8 @@ use super::directories::Directories;
 use super::folder::SessionFolder;
 use super::names;
 use crate::config::{Config, ControlSocket, Mode, Strategy};
-use crate::control::Who;
 use crate::control::names::{Named, Names, ParameterNames};
+use crate::control::{Refused, Who};
 use crate::core::event::ControlVerb;
 use crate::core::id::{StrategyId, VenueId};
 use crate::core::turn::Core;
@@ -41,6 +41,8 @@ pub(super) struct People {
 
 /// The operator's thread takes a command of the run within this, or it is gone.
 const TAKEN: Duration = Duration::from_secs(8);
+/// The pause before a command that found no room is given again.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// The kill of an earlier run, after the reset that the command line asks for.
 pub(super) fn earlier_kill(
@@ -94,11 +96,19 @@ impl People {
         self.tell(verb, 0, "the run ends")
     }
 
-    /// Gives the core a command of the run itself, and waits until it has taken it.
+    /// Gives the core a command of the run itself, and waits until it has taken it. Where there is no room for one more it is given again:
+    /// nobody else would end the run.
     pub(super) fn tell(&self, verb: ControlVerb, target: u32, why: &'static str) -> bool {
-        let (reply, answer) = sync_channel(1);
-        let asked = Asked { who: Who::new("the run itself"), what: What::Run { verb, target, why }, reply };
-        self.asked.send(asked).is_ok() && answer.recv_timeout(TAKEN).is_ok_and(|answer| answer["ok"] == true)
+        loop {
+            let (reply, answer) = sync_channel(1);
+            let what = What::Run { verb, target, why };
+            let asked = Asked { who: Who::new("the run itself"), what, reply };
+            let Ok(()) = self.asked.send(asked) else { return false };
+            match answer.recv_timeout(TAKEN) {
+                Ok(answer) if answer["error"] == Refused::Busy.name() => std::thread::sleep(AGAIN),
+                answer => return answer.is_ok_and(|answer| answer["ok"] == true),
+            }
+        }
     }
 }
 

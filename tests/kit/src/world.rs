@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use base64::Engine;
 use linchpin::config::{Config, Overrides, Rings};
@@ -31,7 +31,7 @@ use linchpin::telemetry::log::{LogBuilder, LogOptions};
 use linchpin::threads::Pass;
 use linchpin::threads::connection::Upkeep;
 use linchpin::threads::core_loop::{CoreEnd, CoreLoop, CoreWiring, Inlets, VenueInlets, VenueOutlets};
-use linchpin::threads::operator::{Operator, OperatorOptions, OperatorWiring};
+use linchpin::threads::operator::{Asked, Operator, OperatorOptions, OperatorWiring};
 use linchpin::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use linchpin::threads::requester::{Read, Requester, RequesterOptions, RequesterWiring};
 use linchpin::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
@@ -402,11 +402,15 @@ impl World {
     }
 
     /// The operator's own thread, joined to this world: its flag lies in `home`. The world's own commands go nowhere then.
-    pub fn with_operator(&mut self, home: &Path, stall_after: Option<Nanos>) -> Operator<VirtualClock> {
+    pub fn with_operator(
+        &mut self,
+        home: &Path,
+        stall_after: Option<Nanos>,
+    ) -> (Operator<VirtualClock>, SyncSender<Asked>) {
         let said = std::mem::replace(&mut self.operator, ring("operator_core", 1).0);
         let told = std::mem::replace(&mut self.answers, ring("core_operator", 1).1);
         let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &self.counters);
-        let (_, asked) = sync_channel(1);
+        let (door, asked) = sync_channel(1);
         let wiring = OperatorWiring {
             said,
             told,
@@ -417,7 +421,7 @@ impl World {
             log: log.lane("operator"),
         };
         let options = OperatorOptions { stall_after, session: "simulated".into(), about: Default::default() };
-        Operator::new(options, Names::default(), wiring, self.clock.clone())
+        (Operator::new(options, Names::default(), wiring, self.clock.clone()), door)
     }
 
     /// The operator's thread dies: its end of the ring is gone.
