@@ -132,6 +132,17 @@ impl Agreement {
     }
 }
 
+/// Whose word about a position ours is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A private event's.
+    Event,
+    /// A read-back's.
+    ReadBack,
+    /// A read-back's, and something was told that happened after it: its other half may be under way.
+    AfterReadBack,
+}
+
 crate::saved! { choice Agreement { Agrees = 0, DiffersSince(since) = 1, Inconsistent = 2 } }
 
 #[derive(Clone, Debug, Default)]
@@ -504,7 +515,7 @@ impl ExecutionState {
         instrument: InstrumentId,
         leg: PositionSide,
         theirs: Quantity,
-        read_back: bool,
+        word: Word,
         findings: &mut Findings,
     ) {
         let in_doubt = self.is_in_recovery(instrument);
@@ -512,7 +523,7 @@ impl ExecutionState {
         let Some(known) = self.agreement_mut(instrument, leg) else { return };
         if ours == theirs {
             *known = Agreement::Agrees;
-        } else if read_back && !in_doubt && *known != Agreement::Inconsistent {
+        } else if word == Word::ReadBack && !in_doubt && *known != Agreement::Inconsistent {
             *known = Agreement::Inconsistent;
             findings.add(Finding {
                 kind: IncidentKind::PositionMismatch,
@@ -521,7 +532,7 @@ impl ExecutionState {
                 ours: ours.raw(),
                 theirs: theirs.raw(),
             });
-        } else if *known == Agreement::Agrees || read_back {
+        } else if *known == Agreement::Agrees || word != Word::Event {
             // After a read-back that cannot decide yet, the wait begins anew.
             if *known != Agreement::Inconsistent {
                 *known = Agreement::DiffersSince(now);

@@ -22,19 +22,19 @@ pub mod trading;
 use alloc::vec::Vec;
 
 use crate::event::{
-    BalanceCause, BalanceReport, Body, BookLoss, Control, ControlVerb, Event, Hydration, HydrationPhase,
-    HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, Orphans, PositionReport,
-    PositionSide, ReportFlags, TradingState,
+    BalanceCause, BalanceReport, Body, BookLoss, Control, ControlVerb, Event, Execution, Hydration,
+    HydrationPhase, HydrationScope, KillMode, LinkChange, LinkKind, LinkState, NotSentReason, Orphans,
+    PositionReport, PositionSide, ReportFlags, TradingState,
 };
 use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
 use crate::instrument::{InstrumentDefinition, Product};
-use crate::limits::Configuration;
+use crate::limits::{Configuration, MAX_INSTRUMENTS};
 use crate::num::Cash;
 use crate::record::{Decision, IncidentKind};
 use crate::time::Nanos;
-use account::AccountState;
+use account::{AccountState, VenuePosition};
 use control::{AccountTrust, ControlState};
-use execution::ExecutionState;
+use execution::{ExecutionState, Word};
 use market::{InstrumentMarket, MarketChange, MarketState};
 use position::{Position, ProfitAndLoss};
 
@@ -322,10 +322,18 @@ impl State {
                     control.account = if whole { AccountTrust::Trusted } else { AccountTrust::Doubtful };
                 }
                 self.execution.hold_spot_balances(venue, &self.market, &self.account, findings);
+                let as_of = self.execution.read_back_as_of(venue);
+                let mut traded_since = [false; MAX_INSTRUMENTS];
                 while let Some(event) = self.execution.take_buffered(venue) {
                     self.apply_buffered(&event, findings);
+                    if event.event_time > as_of
+                        && matches!(&event.body, Body::Order(report) if report.execution == Execution::Trade)
+                        && let Some(traded) = traded_since.get_mut(event.instrument.index())
+                    {
+                        *traded = true;
+                    }
                 }
-                self.compare_positions(venue, findings);
+                self.compare_positions(venue, as_of, &traded_since, findings);
                 Change::Account(venue)
             }
             (HydrationScope::Account, HydrationPhase::Failed | HydrationPhase::NotFound) => {
@@ -359,22 +367,37 @@ impl State {
         }
     }
 
-    /// After a read-back: what differs now is a data inconsistency.
-    fn compare_positions(&mut self, venue: VenueId, findings: &mut Findings) {
-        for at in 0..self.market.count() {
+    /// After a read-back: what differs now is a data inconsistency. It says nothing of what has happened since: of a trade's two reports,
+    /// position and order, one may be here and the other under way.
+    fn compare_positions(
+        &mut self,
+        venue: VenueId,
+        as_of: Nanos,
+        traded_since: &[bool; MAX_INSTRUMENTS],
+        findings: &mut Findings,
+    ) {
+        for (at, traded) in traded_since.iter().enumerate().take(self.market.count()) {
             let instrument = InstrumentId(at as u16);
             if self.execution.venue_of(instrument) == Some(venue) {
-                self.compare_position(instrument, true, findings);
+                let word = |position: &VenuePosition| {
+                    if *traded || position.updated > as_of { Word::AfterReadBack } else { Word::ReadBack }
+                };
+                self.compare_position(instrument, word, findings);
             }
         }
     }
 
     /// Leg by leg. A spot account states no positions: there is nothing to compare with.
-    fn compare_position(&mut self, instrument: InstrumentId, read_back: bool, findings: &mut Findings) {
+    fn compare_position(
+        &mut self,
+        instrument: InstrumentId,
+        word: impl Fn(&VenuePosition) -> Word,
+        findings: &mut Findings,
+    ) {
         for leg in self.execution.legs_of(instrument) {
             if let Some(position) = self.account.leg(instrument, *leg) {
-                let theirs = position.quantity;
-                self.execution.compare_position(self.now, instrument, *leg, theirs, read_back, findings);
+                let (theirs, word) = (position.quantity, word(position));
+                self.execution.compare_position(self.now, instrument, *leg, theirs, word, findings);
             }
         }
     }
@@ -507,7 +530,7 @@ impl State {
         }
         match self.account.settle_one(now, self.settle_quiet, self.settle_max) {
             Some(instrument) => {
-                self.compare_position(instrument, false, findings);
+                self.compare_position(instrument, |_| Word::Event, findings);
                 Change::Settled(instrument)
             }
             None => Change::None,

@@ -12,6 +12,7 @@ use linchpin_core::intent::{CancelIntent, Intent, ReplaceIntent};
 use linchpin_core::limits::*;
 use linchpin_core::num::*;
 use linchpin_core::record::{Admission, CloseReason, Decision, IncidentKind, RiskReason};
+use linchpin_core::state::execution::Agreement;
 use linchpin_core::state::order::{Confirmation, OrderState};
 use linchpin_core::time::Nanos;
 
@@ -410,7 +411,8 @@ fn venues_are_read_back_independently_even_at_the_same_time() {
     assert_eq!(told(&desk), Some(9), "venue 1 still waits for its end");
     give(&mut desk, 1, hydration(HydrationPhase::End, asks[1]));
     assert_eq!(told(&desk), Some(11));
-    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 1, "9 held and 11 told after a read-back");
+    let differs = matches!(desk.core.state().execution.agreement(ETH), Agreement::DiffersSince(_));
+    assert!(differs, "9 held and 11 told after the read-back: what explains it may be under way");
 }
 
 /// Spot: a replacement is a cancellation and a new order, which an order that has begun to fill does not take. Its price is moved by cancelling it; less
@@ -535,4 +537,56 @@ fn a_replacement_that_can_only_be_a_cancel_draws_a_cancels_tokens() {
     desk.wish(vec![replace(0, 9_991, 10)]);
     let gone = desk.take_dispatches();
     assert_eq!(gone.iter().map(|d| d.request).collect::<Vec<_>>(), [RequestKind::Cancel]);
+}
+
+// ---- read-backs ----
+
+/// A trade happens while the account is read back, which does not include it: its position is told before the read-back is whole, its order after it.
+#[test]
+fn half_a_trade_told_during_a_read_back_is_no_inconsistency() {
+    for order_first in [false, true] {
+        let mut desk = holding(10);
+        let sent = desk.open(limit(1, BTC, Side::Sell, 10_010, 10));
+        desk.settle();
+        desk.link(LinkKind::Private, LinkState::Down);
+        desk.link(LinkKind::Private, LinkState::Up);
+        let fill = desk.fill(&sent, 4, 4, 2);
+        desk.hydrate(|desk| {
+            desk.position(BTC, 10, true);
+            let open = desk.report(&sent, Execution::Status, VenueStatus::New);
+            desk.tell(&sent, OrderReport { flags: ReportFlags(ReportFlags::HYDRATED), ..open });
+            match order_first {
+                true => desk.tell(&sent, fill),
+                false => desk.position(BTC, 6, false),
+            }
+        });
+        assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0);
+        assert!(matches!(desk.core.state().execution.agreement(BTC), Agreement::DiffersSince(_)));
+        match order_first {
+            true => desk.position(BTC, 6, false),
+            false => desk.tell(&sent, fill),
+        }
+        desk.settle();
+        assert_eq!((desk.held(BTC), desk.core.state().execution.agreement(BTC)), (6, Agreement::Agrees));
+    }
+}
+
+/// The other half never comes: the next read-back judges.
+#[test]
+fn half_a_trade_whose_other_half_never_comes_is_read_back_again_and_then_an_inconsistency() {
+    let mut desk = holding(10);
+    desk.link(LinkKind::Private, LinkState::Down);
+    desk.link(LinkKind::Private, LinkState::Up);
+    desk.hydrate(|desk| {
+        desk.position(BTC, 10, true);
+        desk.position(BTC, 6, false);
+    });
+    let first = desk.account_ask().expect("an ask").number;
+    desk.pass(Nanos::from_secs(10));
+    let again = desk.account_ask().expect("an ask").number;
+    assert!(again > first, "it is asked about");
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0);
+    desk.hydrate(|desk| desk.position(BTC, 6, true));
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 1);
+    assert_eq!(desk.core.state().execution.agreement(BTC), Agreement::Inconsistent);
 }

@@ -96,7 +96,10 @@ fn funding(wallet: i64, change: i64) -> BalanceReport {
 fn leg_position(desk: &mut Desk, leg: PositionSide, quantity: i64, hydrated: bool) {
     let quantity = Quantity::new(quantity);
     let entry_price = 1_000 * CASH_UNIT;
-    desk.give(Body::Position(PositionReport { quantity, entry_price, unrealised: 0, side: leg, hydrated }));
+    // What is read back has been so for long.
+    let stamp = if hydrated { Nanos::ZERO } else { desk.now };
+    let report = PositionReport { quantity, entry_price, unrealised: 0, side: leg, hydrated };
+    desk.stamped(stamp, BTC, Body::Position(report));
 }
 
 // ---- by hand ----

@@ -42,8 +42,12 @@ impl ExecutionState {
             .find(&report.client_order_id)
             .and_then(|index| self.orders.order(index))
             .is_some_and(|order| order.key.strategy.index() < self.strategies);
-        let as_of = self.hydrations.get(event.venue.index()).map_or(Nanos::ZERO, |progress| progress.as_of);
-        !ours && event.event_time <= as_of
+        !ours && event.event_time <= self.read_back_as_of(event.venue)
+    }
+
+    /// The newest read-back of this venue includes what happened up to here (the venue's time).
+    pub(crate) fn read_back_as_of(&self, venue: VenueId) -> Nanos {
+        self.hydrations.get(venue.index()).map_or(Nanos::ZERO, |progress| progress.as_of)
     }
 
     /// A hydrated position replaces what was believed; what our fills do not explain belongs to the external owner.

@@ -447,9 +447,11 @@ impl Desk {
         );
     }
 
-    /// The venue's word about our position.
+    /// The venue's word about our position; of one that is read back, that it has been so for long.
     pub fn position(&mut self, instrument: InstrumentId, quantity: i64, hydrated: bool) {
-        self.on(
+        let stamp = if hydrated { Nanos::ZERO } else { self.now };
+        self.stamped(
+            stamp,
             instrument,
             Body::Position(PositionReport {
                 quantity: Quantity::new(quantity),

@@ -114,21 +114,20 @@ impl Accounts {
         self.agreement[instrument.index()] = Default::default();
     }
 
-    /// Holds ours against the newest word. True where it turns out to be inconsistent just now.
+    /// Holds ours against the newest word, which `judges` by its stamp. True where it turns out to be inconsistent just now.
     pub fn compare(
         &mut self,
         instrument: InstrumentId,
         leg: PositionSide,
         ours: i64,
-        in_doubt: bool,
-        read_back: bool,
+        judges: impl Fn(Nanos) -> bool,
     ) -> bool {
-        let Some((theirs, _)) = self.positions[instrument.index()][leg_at(leg)] else { return false };
+        let Some((theirs, stamp)) = self.positions[instrument.index()][leg_at(leg)] else { return false };
         let agreement = &mut self.agreement[instrument.index()][leg_at(leg)];
         *agreement = match *agreement {
             _ if ours == theirs => Agreement::Agrees,
             Agreement::Inconsistent => return false,
-            _ if read_back && !in_doubt => {
+            _ if judges(stamp) => {
                 *agreement = Agreement::Inconsistent;
                 return true;
             }

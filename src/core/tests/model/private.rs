@@ -1,5 +1,7 @@
 //! What the private stream and read-backs say, and what follows from it for orders, positions and balances.
 
+use std::collections::BTreeSet;
+
 use linchpin_core::event::*;
 use linchpin_core::family::Family;
 use linchpin_core::id::*;
@@ -278,11 +280,13 @@ impl Twin {
         all.filter(|(_, limits)| limits.venue == venue).map(|(at, _)| InstrumentId(at as u16)).collect()
     }
 
-    pub(super) fn compare_position(&mut self, id: InstrumentId, read_back: bool) {
+    /// After a read-back: whether it may judge a position whose newest word has this stamp.
+    pub(super) fn compare_position(&mut self, id: InstrumentId, read_back: Option<&dyn Fn(Nanos) -> bool>) {
         let in_doubt = self.doubts_on(id) > 0;
         for leg in self.legs(id) {
             let ours = self.ledger.page(self.ledger.account(), id, *leg).held;
-            if self.accounts.compare(id, *leg, ours, in_doubt, read_back) {
+            let judges = |stamp| !in_doubt && read_back.is_some_and(|judges| judges(stamp));
+            if self.accounts.compare(id, *leg, ours, judges) {
                 self.incidents.push(IncidentKind::PositionMismatch);
             }
         }
@@ -448,7 +452,13 @@ impl Twin {
                 self.venues[at].hydrated_before = true;
                 self.hold_spot_balances(venue);
                 let as_of = self.venues[at].as_of;
+                let mut traded_since = BTreeSet::new();
                 for event in std::mem::take(&mut self.venues[at].buffered) {
+                    if matches!(&event.body, Body::Order(report) if report.execution == Execution::Trade)
+                        && event.event_time > as_of
+                    {
+                        traded_since.insert(event.instrument);
+                    }
                     match &event.body {
                         Body::Order(report) => {
                             // Of others, the snapshot has what happened before it.
@@ -465,7 +475,8 @@ impl Twin {
                     }
                 }
                 for id in self.instruments_of(venue) {
-                    self.compare_position(id, true);
+                    let judges = |stamp| stamp <= as_of && !traded_since.contains(&id);
+                    self.compare_position(id, Some(&judges));
                 }
             }
         }

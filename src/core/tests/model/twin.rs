@@ -576,14 +576,14 @@ impl Twin {
         }
         if let Some(at) = self.windows.iter().position(|window| self.window_end(window) <= now) {
             let (instrument, ..) = self.windows.remove(at);
-            self.compare_position(instrument, false);
+            self.compare_position(instrument, None);
             return;
         }
         // A scope that is unsettled meanwhile has its other pass when it settles.
         if let Some(at) = self.revisits.iter().position(|(_, at)| *at <= now) {
             let (instrument, _) = self.revisits.remove(at);
             if !self.windows.iter().any(|window| window.0 == instrument) {
-                self.compare_position(instrument, false);
+                self.compare_position(instrument, None);
             }
         }
     }
