@@ -358,7 +358,7 @@ pub(super) fn unless_none<T>(
         Value::Text(text) if text == "none" => Ok(None),
         value => match parse(value) {
             Ok(value) => Ok(Some(value)),
-            Err(wrong) => Err(Wrong(format!("{}, or \"none\"", wrong.0))),
+            Err(wrong) => Err(wrong.or_none()),
         },
     }
 }

@@ -3,7 +3,7 @@
 //! Quantities must lie on the instrument's grid: a limit is never rounded to another one. Only a notional is rounded, down, to whole
 //! tick x lots, so that it never allows more than was written.
 
-use linchpin_core::id::VenueId;
+use linchpin_core::id::{StrategyId, VenueId};
 use linchpin_core::instrument::InstrumentDefinition;
 use linchpin_core::limits::{
     AccountLimits, Configuration, InstrumentLimits, LimitKey, StrategyLimits, VenueLimits,
@@ -83,6 +83,11 @@ impl Config {
         let strategies = self.strategies.iter().map(|strategy| &strategy.bounds).enumerate();
         for (at, bounds) in venues.chain(instruments).chain(strategies) {
             bounds.put_into(&mut configuration, at);
+        }
+        for (at, limits) in (0u16..).zip(&mut configuration.instruments) {
+            let claims = |strategy: &super::Strategy| strategy.claims_external.contains(&at);
+            let claimant = self.strategies.iter().position(claims);
+            limits.claimant = claimant.map(|index| StrategyId(index as u8));
         }
         Ok(configuration)
     }

@@ -130,6 +130,17 @@ impl Config {
         }
     }
 
+    /// By name, whose external orders are whose own: the strategy, and its venue and symbol.
+    pub fn external_claims(&self) -> impl Iterator<Item = (&str, String)> {
+        let claims = |strategy: &Strategy| strategy.claims_external.clone();
+        let all = self.strategies.iter().flat_map(move |s| claims(s).into_iter().map(|at| (s.name.as_str(), at)));
+        all.filter_map(|(strategy, at)| {
+            let instrument = self.instruments.get(usize::from(at))?;
+            let venue = self.venues.get(usize::from(instrument.venue))?;
+            Some((strategy, format!("{}/{}", venue.name, instrument.symbol)))
+        })
+    }
+
     /// Whether any venue is an embedded one.
     pub fn needs_embedded(&self) -> bool {
         self.venues.iter().any(Venue::is_embedded)
@@ -482,6 +493,8 @@ pub struct Strategy {
     pub kind: Kind,
     /// Indices into `instruments`; none twice.
     pub instruments: Vec<u16>,
+    /// Those of them whose external orders are its own; no other strategy claims them.
+    pub claims_external: Vec<u16>,
     pub bounds: Bounds,
 }
 
@@ -495,7 +508,7 @@ impl FromStr for RunLength {
         match parse_span(text) {
             Ok(span) if span >= Nanos::from_secs(1) => Ok(Self::For(span)),
             Ok(_) => Err(Wrong::new("expected a span from \"1s\", or \"none\"")),
-            Err(wrong) => Err(Wrong(format!("{}, or \"none\"", wrong.0))),
+            Err(wrong) => Err(wrong.or_none()),
         }
     }
 }

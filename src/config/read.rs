@@ -13,7 +13,7 @@ use linchpin_core::time::Nanos;
 
 use super::bounds::Bounds;
 use super::control::control;
-use super::document::{Mistakes, Section, Table, Value, count, parse, span_within, text, unless_none};
+use super::document::{Entry, Mistakes, Section, Table, Value, count, parse, span_within, text, unless_none};
 use super::error::{ConfigError, ConfigErrors};
 use super::key::{Key, KeyKind, Source};
 use super::schedule::{Schedule, Window, parse_date, parse_time};
@@ -71,6 +71,7 @@ pub(super) fn config(
         listed(&top, "strategy", 0..=MAX_STRATEGIES, |section| strategy(section, &venues, &instruments));
     unique(&strategy_sections, "name", strategies.iter().map(|strategy| strategy.name.as_str()));
     protected(&strategies, &strategy_sections);
+    claimed_once(&strategies, &strategy_sections, &instruments);
 
     let journal = top.table("journal");
     let config = Config {
@@ -494,25 +495,16 @@ fn instrument(section: &Section<'_>, venues: &[Venue]) -> Instrument {
 }
 
 fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument]) -> Strategy {
-    let names = section.need("instruments", |value| match value {
-        Value::List(list) if !list.is_empty() => list
-            .iter()
-            .map(|entry| match &entry.value {
-                Value::Text(text) => Ok(text.clone()),
-                other => Err(Wrong(format!("expected a list of symbols, not of {}", other.kind()))),
-            })
-            .collect(),
-        _ => Err(Wrong::new("expected a list of symbols such as [\"BTCUSDT\"]")),
+    let names = section.need("instruments", |value| match symbols(value)? {
+        names if names.is_empty() => Err(Wrong::new(SYMBOLS)),
+        names => Ok(names),
     });
-    let names: Vec<String> = names;
-    let mut chosen = Vec::with_capacity(names.len());
-    for name in &names {
-        match resolve(name, venues, instruments) {
-            Ok(at) if chosen.contains(&at) => section.wrong("instruments", format!("names {name} twice")),
-            Ok(at) => chosen.push(at),
-            Err(_) if section.is_wrong_in("instrument", "symbol") => {}
-            Err(problem) => section.wrong("instruments", problem),
-        }
+    let chosen = resolve_each(section, "instruments", &names, venues, instruments);
+    let claimed = section.read("claims_external", symbols);
+    let claims = resolve_each(section, "claims_external", &claimed, venues, instruments);
+    for at in claims.iter().filter(|at| !chosen.contains(at)) {
+        let symbol = instruments.get(usize::from(*at)).map_or("?", |instrument| instrument.symbol.as_str());
+        section.wrong("claims_external", format!("{symbol} is not among the strategy's own `instruments`"));
     }
     let kind_name = section.need("kind", text(parse_name));
     let most = Kind::most_instruments(&kind_name);
@@ -537,7 +529,57 @@ fn strategy(section: &Section<'_>, venues: &[Venue], instruments: &[Instrument])
         name: section.need("name", text(parse_name)),
         kind,
         instruments: chosen,
+        claims_external: claims,
         bounds: Bounds::read(section, LimitScope::Strategy),
+    }
+}
+
+const SYMBOLS: &str = "expected a list of symbols such as [\"BTCUSDT\"]";
+
+fn symbols(value: &Value) -> Result<Vec<String>, Wrong> {
+    let Value::List(list) = value else { return Err(Wrong::new(SYMBOLS)) };
+    let symbol = |entry: &Entry| match &entry.value {
+        Value::Text(text) => Ok(text.clone()),
+        other => Err(Wrong(format!("expected a list of symbols, not of {}", other.kind()))),
+    };
+    list.iter().map(symbol).collect()
+}
+
+/// The instruments that a list of a strategy names, none twice.
+fn resolve_each(
+    section: &Section<'_>,
+    key: &str,
+    names: &[String],
+    venues: &[Venue],
+    instruments: &[Instrument],
+) -> Vec<u16> {
+    let mut chosen = Vec::with_capacity(names.len());
+    for name in names {
+        match resolve(name, venues, instruments) {
+            Ok(at) if chosen.contains(&at) => section.wrong(key, format!("names {name} twice")),
+            Ok(at) => chosen.push(at),
+            Err(_) if section.is_wrong_in("instrument", "symbol") => {}
+            Err(problem) => section.wrong(key, problem),
+        }
+    }
+    chosen
+}
+
+/// An order of others can become one strategy's own only.
+fn claimed_once(strategies: &[Strategy], sections: &[Section<'_>], instruments: &[Instrument]) {
+    for (at, (strategy, section)) in strategies.iter().zip(sections).enumerate() {
+        for instrument in &strategy.claims_external {
+            let claims = |other: &&Strategy| other.claims_external.contains(instrument);
+            let Some(first) = strategies.iter().take(at).find(claims) else { continue };
+            let symbol = instruments.get(usize::from(*instrument)).map_or("?", |found| &found.symbol);
+            section.wrong(
+                "claims_external",
+                format!(
+                    "\"{}\" and \"{}\" both claim {symbol}: an order of others can be one strategy's only",
+                    first.name, strategy.name
+                ),
+            );
+        }
     }
 }
 

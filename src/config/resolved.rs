@@ -198,11 +198,12 @@ impl Strategy {
             let venue = config.venues.get(usize::from(instrument.venue))?;
             Some(format!("\"{}/{}\"", venue.name, instrument.symbol))
         };
-        let instruments: Vec<_> = self.instruments.iter().filter_map(full_name).collect();
+        let list = |of: &[u16]| of.iter().filter_map(full_name).collect::<Vec<_>>().join(", ");
         out.table("[[strategy]]");
         out.quoted("name", &self.name);
         out.quoted("kind", self.kind.name());
-        out.bare("instruments", format!("[{}]", instruments.join(", ")));
+        out.bare("instruments", format!("[{}]", list(&self.instruments)));
+        out.bare("claims_external", format!("[{}]", list(&self.claims_external)));
         self.bounds.write(out);
         out.table("[strategy.parameters]");
         self.kind.write(out);

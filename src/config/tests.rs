@@ -699,12 +699,12 @@ fn a_bucket_is_bound_to_the_venues_own_count_by_the_venues_word() {
         (
             "binance-usdm",
             "counted_as = \"ORDERS-1D\"",
-            "counted_as = \"ORDERS-1D\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1M\"; did you mean \"ORDERS-1M\"?, or \"none\"",
+            "counted_as = \"ORDERS-1D\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1M\", or \"none\"; did you mean \"ORDERS-1M\"?",
         ),
         (
             "binance-spot",
             "counted_as = \"ORDERS-1M\"",
-            "counted_as = \"ORDERS-1M\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1D\"; did you mean \"ORDERS-1D\"?, or \"none\"",
+            "counted_as = \"ORDERS-1M\": expected one of \"REQUEST_WEIGHT-1M\", \"ORDERS-10S\", \"ORDERS-1D\", or \"none\"; did you mean \"ORDERS-1D\"?",
         ),
         (
             "binance-usdm",

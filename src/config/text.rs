@@ -19,6 +19,12 @@ impl Wrong {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// `"none"` is allowed as well, which is said before what is only a hint.
+    pub fn or_none(self) -> Self {
+        let (allowed, hint) = self.0.split_at(self.0.find("; ").unwrap_or(self.0.len()));
+        Self(format!("{allowed}, or \"none\"{hint}"))
+    }
 }
 
 /// A span of time: `250us`, `2ms`, `10s`.

@@ -19,7 +19,7 @@ pub fn setting_number(
     match (typed, values.may_be_none) {
         ("none", true) => Ok(0),
         ("none", false) => Err(Wrong::new("this setting cannot be left out")),
-        (_, true) => number(values, definition, typed).map_err(or_none),
+        (_, true) => number(values, definition, typed).map_err(Wrong::or_none),
         (_, false) => number(values, definition, typed),
     }
 }
@@ -95,8 +95,4 @@ fn expected(values: &Values) -> Wrong {
         Unit::TickFraction => format!("expected from \"0\" to \"{MOST_TICKS}\" ticks"),
         Unit::Lots | Unit::Notional | Unit::Money | Unit::Ticks => "expected a number above \"0\"".to_owned(),
     })
-}
-
-fn or_none(wrong: Wrong) -> Wrong {
-    Wrong(format!("{}, or \"none\"", wrong.0))
 }

@@ -5,7 +5,7 @@ mod values;
 
 use alloc::vec::Vec;
 
-use crate::id::VenueId;
+use crate::id::{StrategyId, VenueId};
 use crate::num::{Notional, Quantity};
 use crate::snapshot::{Saved, StateHasher};
 use crate::time::Nanos;
@@ -19,6 +19,10 @@ pub const MAX_INSTRUMENTS: usize = 256;
 pub const MAX_STRATEGIES: usize = 16;
 /// Order keys of one strategy.
 pub const MAX_SLOTS: usize = 1024;
+/// Keys behind those, for orders of others that configuration claims for it.
+pub const CLAIMED_SLOTS: usize = 256;
+/// Both together.
+pub const ALL_SLOTS: usize = MAX_SLOTS + CLAIMED_SLOTS;
 /// Intents of one turn; a strategy that wants more waits for the next event.
 pub const MAX_INTENTS: usize = 64;
 
@@ -175,6 +179,8 @@ pub struct InstrumentLimits {
     pub leverage: u32,
     /// What one unit of the quote asset counts for in the reporting asset, at `CASH_DECIMALS`; zero: it is the reporting asset.
     pub quote_worth: i64,
+    /// Whose own the orders of others become here; `None`: they are left alone.
+    pub claimant: Option<StrategyId>,
 }
 
 crate::saved! {
@@ -189,6 +195,7 @@ crate::saved! {
         max_position_notional,
         leverage,
         quote_worth,
+        claimant,
     }
 }
 

@@ -217,11 +217,14 @@ impl Core {
         let mut earlier = self.configuration.clone();
         earlier.load(&mut from)?;
         if keeps_limits {
-            // What is of this run stays: its tag, and whether it begins killed or trading.
+            // What is of this run stays: its tag, whether it begins killed or trading, and what it claims.
             let own = core::mem::replace(&mut self.configuration, earlier);
             self.configuration.run_tag = own.run_tag;
             self.configuration.killed = own.killed;
             self.configuration.trading_enabled = own.trading_enabled;
+            for (limits, own) in self.configuration.instruments.iter_mut().zip(&own.instruments) {
+                limits.claimant = own.claimant;
+            }
         }
         let own = self.strategies.parameters();
         self.load_sections(from)?;

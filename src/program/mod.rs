@@ -234,6 +234,9 @@ fn check(args: &CheckArgs, strategies: &Registry) -> Result<(), Failure> {
         config.instruments.len(),
         config.strategies.len()
     );
+    for (strategy, symbol) in config.external_claims() {
+        tell!("external orders of {symbol}: claimed for {strategy}");
+    }
     tell!("threads: {seats}");
     for row in crate::topology::RINGS {
         tell!(

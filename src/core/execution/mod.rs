@@ -350,6 +350,7 @@ impl ExecutionControl {
             reduce_only,
             close_position: new.close_position,
             family,
+            claimed: false,
             callback: new.callback,
             price: new.price,
             quantity: new.quantity,
@@ -569,8 +570,9 @@ fn closed_for(
     None
 }
 
-/// Spot venues replace by cancelling and placing anew, which they refuse for an order that has begun to fill: the fills of both would
-/// be counted twice over. Such an order goes, and its strategy quotes the rest anew.
+/// Spot venues replace by cancelling and placing anew, under the same id. They refuse it for an order that has begun to fill (the fills of
+/// both would be counted twice over), and an id of others may be longer than is kept here. Such an order goes, and its strategy quotes
+/// the rest anew.
 #[inline]
 fn can_only_be_cancelled(state: &State, index: OrderIndex, replace: &ReplaceIntent) -> bool {
     let Some(order) = state.execution.orders.order(index) else { return false };
@@ -578,7 +580,8 @@ fn can_only_be_cancelled(state: &State, index: OrderIndex, replace: &ReplaceInte
         market.definition.is_some_and(|definition| definition.product == Product::Spot)
     };
     let keeps_price = replace.price == order.price && replace.quantity < order.quantity;
-    order.cumulative.is_positive()
-        && !keeps_price
+    let moves = order.cumulative.is_positive() && !keeps_price;
+    let has_no_id = order.claimed && order.client_order_id.text().is_none();
+    (moves || has_no_id)
         && state.market.instrument(order.instrument).is_some_and(is_spot)
 }

@@ -60,6 +60,15 @@ impl Numbered for i64 {
     }
 }
 
+impl Numbered for u16 {
+    fn number(&self) -> i64 {
+        i64::from(*self)
+    }
+    fn of_number(number: i64) -> Option<Self> {
+        Self::try_from(number).ok()
+    }
+}
+
 impl Numbered for u32 {
     fn number(&self) -> i64 {
         i64::from(*self)

@@ -8,7 +8,7 @@ use super::Subject;
 use crate::event::{RequestKind, Side};
 use crate::id::{InstrumentId, OrderKey};
 use crate::intent::Intent;
-use crate::limits::MAX_SLOTS;
+use crate::limits::ALL_SLOTS;
 use crate::num::{Price, Quantity};
 use crate::snapshot::{Saved, Sink, SnapshotError, Value, Words};
 use crate::time::Nanos;
@@ -84,7 +84,7 @@ fn terms(subject: &Subject<'_>) -> Terms {
 
 impl LastWishes {
     pub fn new(strategies: usize) -> Self {
-        Self(alloc::vec![LastWish::NONE; strategies * MAX_SLOTS])
+        Self(alloc::vec![LastWish::NONE; strategies * ALL_SLOTS])
     }
 
     #[inline]
@@ -146,5 +146,5 @@ impl LastWish {
 #[inline]
 fn at(key: OrderKey) -> Option<usize> {
     let slot = usize::from(key.slot);
-    (slot < MAX_SLOTS).then(|| key.strategy.index() * MAX_SLOTS + slot)
+    (slot < ALL_SLOTS).then(|| key.strategy.index() * ALL_SLOTS + slot)
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod audit;
+mod claims;
 mod exposure;
 mod fills;
 mod holdings;
@@ -21,7 +22,7 @@ use crate::event::{Event, PositionSide, Side};
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId, VenueId};
 use crate::intent::{Intent, NewIntent};
-use crate::limits::{Configuration, InstrumentLimits, MAX_SLOTS, PositionMode};
+use crate::limits::{ALL_SLOTS, Configuration, InstrumentLimits, PositionMode};
 use crate::num::Quantity;
 use crate::record::{Admission, IncidentKind};
 use crate::state::open::OpenCounts;
@@ -63,6 +64,8 @@ pub struct ExecutionState {
     /// By leg.
     agreement: Vec<[Agreement; LEGS]>,
     instrument_venues: Vec<VenueId>,
+    /// By instrument: whose own the orders of others become.
+    claimants: Vec<Option<StrategyId>>,
     hedged: Vec<bool>,
     visibility_delay: Nanos,
     /// One a venue: venues are read back independently.
@@ -107,7 +110,7 @@ crate::saved! {
         counters,
     }
     lists { buffered, orphans }
-    kept { strategies, instruments, instrument_venues, hedged, visibility_delay, broken }
+    kept { strategies, instruments, instrument_venues, claimants, hedged, visibility_delay, broken }
 }
 
 /// Our position of an instrument against the venue's.
@@ -217,7 +220,7 @@ impl ExecutionState {
         let any_hedged = hedged.contains(&true);
         Self {
             orders: OrderTable::new(configuration.order_rows),
-            slots: alloc::vec![OrderIndex::NONE; strategies * MAX_SLOTS],
+            slots: alloc::vec![OrderIndex::NONE; strategies * ALL_SLOTS],
             strategies,
             instruments,
             holdings: Holdings::new(strategies, instruments, any_hedged),
@@ -227,6 +230,7 @@ impl ExecutionState {
             of_higher_families: 0,
             agreement: alloc::vec![[Agreement::Agrees; LEGS]; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
+            claimants: configuration.instruments.iter().map(|limits| limits.claimant).collect(),
             hedged,
             visibility_delay: configuration.visibility_delay,
             hydrations: configuration
@@ -543,15 +547,21 @@ impl ExecutionState {
     /// Registers a dispatched New: the order's life begins.
     pub(crate) fn begin(&mut self, new: NewRow, inflight: Inflight) -> Option<OrderIndex> {
         let index = self.orders.insert(new)?;
-        if let Some(at) = self.slot_at(new.key)
-            && let Some(slot) = self.slots.get_mut(at)
-        {
-            *slot = index;
-        }
+        self.take_slot(new.key, index);
         // A fresh row counts for nothing until here: account for it as a change from nothing.
         self.account_for(index, Weight::default(), Stakes::work);
         self.change(index, |order| order.inflight = Some(inflight));
         Some(index)
+    }
+
+    /// It is the newest in its slot.
+    #[inline]
+    fn take_slot(&mut self, key: OrderKey, index: OrderIndex) {
+        if let Some(at) = self.slot_at(key)
+            && let Some(slot) = self.slots.get_mut(at)
+        {
+            *slot = index;
+        }
     }
 
     /// The one way to change an order.
@@ -657,7 +667,7 @@ impl ExecutionState {
 
     #[inline]
     fn slot_at(&self, key: OrderKey) -> Option<usize> {
-        (key.strategy.index() < self.strategies && usize::from(key.slot) < MAX_SLOTS)
-            .then(|| key.strategy.index() * MAX_SLOTS + usize::from(key.slot))
+        (key.strategy.index() < self.strategies && usize::from(key.slot) < ALL_SLOTS)
+            .then(|| key.strategy.index() * ALL_SLOTS + usize::from(key.slot))
     }
 }

@@ -249,7 +249,7 @@ impl State {
                 self.execution.throttle.note_usage(event.venue, usage, now, stamp);
                 Change::None
             }
-            Body::Control(control) => self.apply_control(control),
+            Body::Control(control) => self.apply_control(control, findings),
             Body::Timer(_) => self.apply_timer(findings),
         }
     }
@@ -456,7 +456,7 @@ impl State {
         }
     }
 
-    fn apply_control(&mut self, control: &Control) -> Change {
+    fn apply_control(&mut self, control: &Control, findings: &mut Findings) -> Change {
         match control.verb {
             ControlVerb::EnableTrading => {
                 self.control.trading.set(Control::EVERYBODY, TradingState::Active);
@@ -484,7 +484,7 @@ impl State {
             ControlVerb::ResetKill => self.control.kill = None,
             ControlVerb::Drain => self.control.drain(control.target == SCHEDULE),
             ControlVerb::Stop => self.control.stopped = true,
-            ControlVerb::WarmStart => self.start_again(control),
+            ControlVerb::WarmStart => self.start_again(control, findings),
             ControlVerb::CloseGate | ControlVerb::OpenGate => {
                 let closed = control.verb == ControlVerb::CloseGate;
                 match self.control.held.gate(control.target) {
@@ -507,11 +507,11 @@ impl State {
     /// The first event of a run that goes on from an earlier one's state. What happened meanwhile must be read back: every link
     /// is down, every account in doubt, every market unknown.
     #[cold]
-    fn start_again(&mut self, control: &Control) {
+    fn start_again(&mut self, control: &Control, findings: &mut Findings) {
         self.control.start_again(control.new == 1);
         let orphans = Orphans::from_code(control.target as u8).unwrap_or(Orphans::Close);
         let since = Nanos::new(u64::try_from(control.old).unwrap_or(0));
-        self.execution.start_again(self.now, since, orphans);
+        self.execution.start_again(self.now, since, orphans, findings);
         for (_, market) in self.market.iter_mut() {
             market.lose(BookLoss::Disconnected);
         }

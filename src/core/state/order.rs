@@ -104,6 +104,8 @@ pub struct Order {
     /// It closes whatever the position is when it triggers, and has no quantity of its own.
     pub close_position: bool,
     pub family: Family,
+    /// Others made it, and configuration claims it for its strategy.
+    pub claimed: bool,
     /// A conditional order whose trigger has fired; every other order from its beginning.
     pub triggered: bool,
     pub state: OrderState,
@@ -160,6 +162,7 @@ crate::saved! {
         time_in_force,
         reduce_only,
         family,
+        claimed,
         trigger_by,
         close_position,
         triggered,
@@ -268,6 +271,7 @@ pub struct NewRow {
     pub reduce_only: bool,
     pub close_position: bool,
     pub family: Family,
+    pub claimed: bool,
     pub callback: u16,
     pub price: Price,
     pub quantity: Quantity,
@@ -434,6 +438,7 @@ impl OrderTable {
             reduce_only: new.reduce_only,
             close_position: new.close_position,
             family: new.family,
+            claimed: new.claimed,
             triggered: !new.kind.is_conditional(),
             state: OrderState::Submitted,
             callback: new.callback,
@@ -629,6 +634,7 @@ mod tests {
             reduce_only: false,
             close_position: false,
             family: Family::Entry,
+            claimed: false,
             callback: 0,
             price: Price::new(1),
             quantity: Quantity::new(1),

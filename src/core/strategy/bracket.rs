@@ -23,6 +23,7 @@ use crate::snapshot::{Saved, Sink, SnapshotError, Words};
 use crate::state::Change;
 use crate::state::order::Order;
 use crate::state::position::Position;
+use crate::strategy::changeable::Changeable;
 use crate::strategy::distance::{better_beyond, is_worse, worse_within};
 use crate::strategy::quote;
 use crate::strategy::{Strategy, View, Wakes};
@@ -43,6 +44,15 @@ pub struct Parameters {
     pub restep_ticks: i64,
     /// The position that it takes on itself, once; none: it only protects.
     pub entry: Option<Entry>,
+}
+
+crate::changeable! {
+    Parameters {
+        stop_loss "stop_loss" Share 1 10_000 true;
+        take_profit "take_profit" Share 1 10_000 true;
+        trailing "trailing" Share 10 1_000 true;
+        restep_ticks "restep_ticks" Count 1 1_000_000 false;
+    }
 }
 
 /// Whose position it is.
@@ -182,11 +192,16 @@ impl Bracket {
         } else if stop_loss != 0 {
             let new = NewIntent::stop_market(instrument, closes, stop, quantity);
             self.keep(view, held, STOP, held.guard(new.triggered_by(trigger_by)), intents);
+        } else {
+            // An operator took it away.
+            withdraw(view, held.slots, STOP, intents);
         }
         if take_profit != 0 {
             let target = better_beyond(closes, average, take_profit);
             let new = NewIntent::limit(instrument, closes, target, quantity);
             self.keep(view, held, TARGET, held.guard(new), intents);
+        } else {
+            withdraw(view, held.slots, TARGET, intents);
         }
     }
 
@@ -264,16 +279,17 @@ impl Bracket {
         let near = |one: Price, two: Price| (one - two).abs() < Price::new(self.parameters.restep_ticks);
         let trails = order.kind == OrderKind::TrailingStop;
         order.side == wanted.side
+            && order.kind == wanted.kind
+            && order.callback == wanted.callback
             && order.quantity - order.filled == wanted.quantity
             && near(order.price, wanted.price)
             && (trails || near(order.stop_price, wanted.stop_price))
     }
+}
 
-    /// Nothing is held: one cancels the other.
-    fn withdraw(&self, view: &View<'_>, slots: u16, intents: &mut Intents) {
-        for slot in STOP.into_iter().chain(TARGET).chain([EXIT]) {
-            quote::withdraw(view, slots + slot, intents);
-        }
+fn withdraw(view: &View<'_>, slots: u16, which: impl IntoIterator<Item = u16>, intents: &mut Intents) {
+    for slot in which {
+        quote::withdraw(view, slots + slot, intents);
     }
 }
 
@@ -317,7 +333,11 @@ impl Strategy for Bracket {
         for leg in view.legs(id).iter().copied() {
             match self.held(view, at, id, leg) {
                 Some(held) => self.protect(view, &held, intents),
-                None => self.withdraw(view, slots_of(at, leg), intents),
+                // Nothing is held: one cancels the other.
+                None => {
+                    let guards = STOP.into_iter().chain(TARGET).chain([EXIT]);
+                    withdraw(view, slots_of(at, leg), guards, intents);
+                }
             }
         }
     }
@@ -332,6 +352,14 @@ impl Strategy for Bracket {
         let known = view.instruments().nth(usize::from(at)).zip(LEGS.get(leg).copied());
         let holds = known.is_some_and(|(instrument, leg)| self.held(view, at, instrument, leg).is_some());
         if place == ENTRY || holds { Claim::Mine } else { Claim::Abandoned }
+    }
+
+    fn changeable(&self) -> Option<&dyn Changeable> {
+        Some(&self.parameters)
+    }
+
+    fn changeable_mut(&mut self) -> Option<&mut dyn Changeable> {
+        Some(&mut self.parameters)
     }
 
     fn save(&self, to: &mut dyn Sink) {

@@ -55,6 +55,11 @@ pub trait Strategy: Send {
         Claim::Unsaid
     }
 
+    /// The same of a live order in one of its slots that others made, and that configuration claims for it.
+    fn claim_external(&self, _view: &View<'_>, _slot: u16) -> Claim {
+        Claim::Unsaid
+    }
+
     /// How far it has come with a work that has an end.
     fn progress(&self, _view: &View<'_>) -> Option<Progress> {
         None
@@ -224,6 +229,14 @@ impl<'a> View<'a> {
         let key = OrderKey { strategy: self.strategy, slot };
         self.state.execution.in_slot(key).map(|(_, order)| order)
     }
+    /// Its live orders of an instrument that others made and configuration claims for it, the newest first, each with its slot. It
+    /// may cancel one, or change its terms, by an intent for the slot, and stands in for it in all its limits.
+    pub fn claimed(&self, instrument: InstrumentId) -> impl Iterator<Item = (u16, &'a Order)> + 'a {
+        let strategy = self.strategy;
+        let all = self.state.execution.orders.live_on(instrument).map(|(_, order)| order);
+        let own = all.filter(move |order| order.claimed && order.key.strategy == strategy);
+        own.map(|order| (order.key.slot, order))
+    }
     /// Nothing of ours is live or waits in the slot, and all fills of what was there are known.
     #[inline]
     pub fn is_clear(&self, slot: u16) -> bool {
@@ -373,7 +386,11 @@ impl Strategies {
         match (instance, limits) {
             (Some(instance), Some(limits)) => {
                 let view = View { state, strategy: key.strategy, limits, places: &instance.places };
-                instance.strategy.claim(&view, key.slot)
+                if view.order(key.slot).is_some_and(|order| order.claimed) {
+                    instance.strategy.claim_external(&view, key.slot)
+                } else {
+                    instance.strategy.claim(&view, key.slot)
+                }
             }
             _ => Claim::Abandoned,
         }

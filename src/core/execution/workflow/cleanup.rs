@@ -6,7 +6,8 @@
 //! | stale: its strategy gave it no terms for `max_order_age` and does not claim it (`Claim::Unsaid`) | when it grows too old | cancelled |
 //! | claimed (`Claim::Mine`) | | left alone, and asked about again an age later |
 //! | in doubt, or with a request out | | left to recovery, or to its answer |
-//! | of others (external), of a flatten | | left alone |
+//! | of others, claimed for a strategy | | as its own: it is asked by `claim_external`, and what it says nothing of grows old from when it was first seen |
+//! | of others that nobody claims (external), of a flatten | | left alone |
 //!
 //! It waits for the scope to settle, and is silent while a kill, a flatten or a drain is at work.
 //! Hot.

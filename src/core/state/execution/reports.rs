@@ -2,6 +2,7 @@
 //! Hot.
 
 use super::ExecutionState;
+use super::claims::key_of_external;
 use super::exposure::Weight;
 use crate::event::{
     Event, Execution, OrderReport, RejectReason, ReportFlags, RequestKind, TriggerBy, VenueStatus,
@@ -103,7 +104,7 @@ impl ExecutionState {
         self.change(index, |order| order.confirmation = Confirmation::Confirmed);
     }
 
-    /// Someone else's order on our account: shown and counted, touched by no strategy.
+    /// Someone else's order on our account: shown and counted, and touched by no strategy but one that claims it.
     fn adopt(
         &mut self,
         now: Nanos,
@@ -111,9 +112,10 @@ impl ExecutionState {
         report: &OrderReport,
         findings: &mut Findings,
     ) -> Option<OrderIndex> {
+        let claimed_by = self.claim(event.instrument, findings);
         let new = NewRow {
             client_order_id: report.client_order_id,
-            key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+            key: claimed_by.unwrap_or(OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 }),
             instrument: event.instrument,
             venue: event.venue,
             side: report.side,
@@ -124,6 +126,7 @@ impl ExecutionState {
             reduce_only: report.flags.has(ReportFlags::REDUCE_ONLY),
             close_position: report.flags.has(ReportFlags::CLOSE_POSITION),
             family: Family::Entry,
+            claimed: claimed_by.is_some(),
             callback: 0,
             price: report.price,
             quantity: report.quantity,
@@ -147,13 +150,19 @@ impl ExecutionState {
         });
         let index = index?;
         self.account_for(index, Weight::default(), Stakes::work);
-        // What filled before we knew of it is in the hydrated position, not in ours.
+        // What filled before we knew of it is in the hydrated position, not in ours. After a warm start the position is not
+        // hydrated but continued, and all of it filled while nobody looked.
         let told = report.cumulative_quantity.min(report.quantity);
-        let hydrated = report.flags.has(ReportFlags::HYDRATED);
-        let before = if hydrated { told } else { told - report.last_quantity };
+        let before = match report.flags.has(ReportFlags::HYDRATED) {
+            true if self.must_read_trades(event.instrument) => Quantity::ZERO,
+            true => told,
+            false => told - report.last_quantity,
+        };
+        self.take_slot(new.key, index);
         self.change(index, |order| {
-            // Its key is its row: nobody's slot.
-            order.key.slot = index.0 as u16;
+            if !order.claimed {
+                order.key = key_of_external(index);
+            }
             order.filled = before.max(Quantity::ZERO);
             order.cumulative = order.filled;
             order.untraced = order.filled.is_positive();

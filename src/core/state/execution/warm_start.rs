@@ -9,7 +9,7 @@
 use super::ExecutionState;
 use super::holdings::{Fill, Holder};
 use crate::event::{OrderReport, Orphans, RejectReason, ReportFlags};
-use crate::id::{InstrumentId, OrderIndex, StrategyId};
+use crate::id::{InstrumentId, OrderIndex};
 use crate::instrument::InstrumentDefinition;
 use crate::record::IncidentKind;
 use crate::state::order::{Confirmation, Order, OrderState};
@@ -68,7 +68,13 @@ impl Default for TradeMark {
 
 impl ExecutionState {
     #[cold]
-    pub(crate) fn start_again(&mut self, now: Nanos, since: Nanos, orphans: Orphans) {
+    pub(crate) fn start_again(
+        &mut self,
+        now: Nanos,
+        since: Nanos,
+        orphans: Orphans,
+        findings: &mut Findings,
+    ) {
         self.warm_start = WarmStart { at: now, since, orphans };
         self.orphans.clear();
         for mark in &mut self.newest_trades {
@@ -76,6 +82,7 @@ impl ExecutionState {
             mark.after = mark.newest;
             mark.ask_at = now;
         }
+        self.claim_anew(findings);
         self.buffered.clear();
         for progress in &mut self.hydrations {
             progress.running = false;
@@ -130,7 +137,7 @@ impl ExecutionState {
     }
 
     /// A trade, read back, of an order that is not known here: somebody else's, or one that a power cut made us forget. It moved the
-    /// account's position, so it moves the external owner's.
+    /// account's position, so it moves that of whoever claims such orders, else the external owner's.
     #[cold]
     pub(super) fn take_foreign_trade(
         &mut self,
@@ -146,7 +153,8 @@ impl ExecutionState {
             return;
         }
         self.note_trade(instrument, report.trade_id);
-        let holder = Holder { strategy: StrategyId::EXTERNAL, instrument, leg: report.flags.position_side() };
+        let strategy = self.owner_of_strangers(instrument);
+        let holder = Holder { strategy, instrument, leg: report.flags.position_side() };
         let fill = Fill {
             side: report.side,
             price: report.last_price,
@@ -171,6 +179,7 @@ impl ExecutionState {
     #[cold]
     pub(super) fn close_orphan(&mut self, index: OrderIndex, state: OrderState) {
         let never_was = state == OrderState::Submitted;
+        let ours = self.orders.order(index).is_some_and(|order| self.is_made_here(order));
         self.change(index, |order| {
             order.state = if never_was { OrderState::Rejected } else { OrderState::Cancelled };
             order.reject = RejectReason::UnknownOrder;
@@ -182,7 +191,8 @@ impl ExecutionState {
         } else {
             self.counters.cancelled += 1;
         }
-        if never_was && self.warm_start.orphans == Orphans::Requeue && self.orphans.len() < ORPHANS {
+        let is_wished = ours && self.warm_start.orphans == Orphans::Requeue;
+        if never_was && is_wished && self.orphans.len() < ORPHANS {
             self.orphans.push(index);
         }
     }

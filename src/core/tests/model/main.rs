@@ -65,6 +65,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.expiries += counts.expiries;
         sum.funding += counts.funding;
         sum.flattened += counts.flattened;
+        sum.claimed += counts.claimed;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -83,6 +84,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.triggers,
         sum.expiries,
         sum.funding,
+        sum.claimed,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     // It takes a while until everything of everybody is sold, with nothing in between.
@@ -232,7 +234,8 @@ fn a_dispatch_without_an_allowed_intent_is_caught() {
         let sent = facts.outs.iter().any(|out| matches!(out, Out::Dispatch(_)));
         at.take().filter(|_| sent).map(|at| facts.outs.remove(at)).is_some()
     });
-    assert!(said.contains("dispatch: ") || said.contains("queue: "), "{said}");
+    let groups = ["dispatch: ", "queue: ", "wishes: "];
+    assert!(groups.iter().any(|group| said.contains(group)), "{said}");
 }
 
 #[test]
@@ -466,6 +469,14 @@ fn an_order_that_goes_out_after_its_day_is_caught() {
             })
             .collect();
         dated.first().map(|at| facts.outs.remove(*at)).is_some()
+    });
+}
+
+#[test]
+fn an_order_of_others_that_nobody_claims_although_it_must_be_is_caught() {
+    is_caught_as("owner", |facts| {
+        let claimed = facts.live.iter_mut().find(|order| order.claimed);
+        claimed.map(|order| (order.claimed, order.key.strategy) = (false, linchpin_core::id::StrategyId::EXTERNAL)).is_some()
     });
 }
 

@@ -26,6 +26,13 @@ impl Twin {
         }
     }
 
+    /// Where configuration claims what others do, it is the strategy's own: in the first free of the slots that it cannot name.
+    fn claim(&self, instrument: InstrumentId) -> Option<OrderKey> {
+        let strategy = self.configuration.instruments[instrument.index()].claimant?;
+        let mut keys = (1024..1024 + 256).map(|slot| OrderKey { strategy, slot });
+        keys.find(|key| self.live_in(*key).is_none() && !self.waiting.contains_key(key))
+    }
+
     fn tell(&mut self, event: &Event, report: &OrderReport) {
         let id = report.client_order_id;
         let hydrated = report.flags.has(ReportFlags::HYDRATED);
@@ -37,8 +44,11 @@ impl Twin {
             self.incidents.push(IncidentKind::ExternalOrder);
             let told = report.cumulative_quantity.raw().min(report.quantity.raw());
             let before = if hydrated { told } else { told - report.last_quantity.raw() }.max(0);
+            let claimed_by = self.claim(event.instrument);
+            self.counts.claimed += u64::from(claimed_by.is_some());
             let order = TwinOrder {
-                key: OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 },
+                key: claimed_by.unwrap_or(OrderKey { strategy: StrategyId::EXTERNAL, slot: 0 }),
+                claimed: claimed_by.is_some(),
                 instrument: event.instrument,
                 venue: event.venue,
                 side: report.side,

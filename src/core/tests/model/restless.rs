@@ -164,6 +164,9 @@ impl Strategy for Restless {
             let side = dice.side();
             let away = dice.between(-2, 30);
             let price = if side == Side::Buy { middle - away } else { middle + away };
+            // What it claims of others it changes and cancels like its own.
+            let claimed: Vec<u16> = view.claimed(instrument).map(|(slot, _)| slot).collect();
+            let slot = if !claimed.is_empty() && dice.percent(10) { dice.one_of(&claimed) } else { slot };
             let empty = view.order(slot).is_none() && !view.has_pending(slot) && slot < 1_000;
             match if empty && dice.percent(90) { 0 } else { dice.below(10) } {
                 0..2 => {

@@ -137,7 +137,7 @@ impl Twin {
         // What it is.
         object(bound.as_ref().is_some_and(|b| !b.instruments.contains(&instrument.0)), R::NotOurInstrument);
         object(self.windows.iter().any(|window| window.0 == instrument), R::Unsettled);
-        object(usize::from(key.slot) >= linchpin_core::limits::MAX_SLOTS, R::BadSlot);
+        object(new.is_some() && usize::from(key.slot) >= linchpin_core::limits::MAX_SLOTS, R::BadSlot);
         let being_cancelled = |o: &TwinOrder| matches!(o.inflight, Some((RequestKind::Cancel, ..)));
         let occupied = live.as_ref().is_some_and(|order| !being_cancelled(order));
         object(new.is_some() && occupied, R::DuplicateOrder);

@@ -274,6 +274,7 @@ impl Twin {
                 let reduce_only = new.reduce_only && !spot;
                 let order = TwinOrder {
                     key: sent.key,
+                    claimed: false,
                     instrument: sent.instrument,
                     venue,
                     side: sent.side,
@@ -332,11 +333,13 @@ impl Twin {
         Ok(())
     }
 
-    /// Spot replaces by placing anew, which it refuses once an order has begun to fill: such an order is cancelled.
+    /// Spot replaces by placing anew under the same id, which it refuses once an order has begun to fill: such an order is cancelled,
+    /// and so is one of others whose id is not known whole.
     fn sends(&self, key: OrderKey, waiting: &Waiting) -> RequestKind {
-        let cannot_move = self.live_in(key).is_some_and(|order| {
+        let cannot_move = self.live_in_with_id(key).is_some_and(|(id, order)| {
             let keeps_price = waiting.price == order.price && waiting.quantity < order.quantity;
-            self.is_spot(order.instrument) && order.cumulative > 0 && !keeps_price
+            let has_no_id = order.claimed && id.text().is_none();
+            self.is_spot(order.instrument) && (order.cumulative > 0 && !keeps_price || has_no_id)
         });
         match waiting.request {
             RequestKind::Replace if cannot_move => RequestKind::Cancel,
@@ -613,6 +616,10 @@ impl Twin {
         let quantities = (order.quantity.raw(), order.cumulative.raw(), order.filled.raw(), order.price);
         let expected = (twin.quantity, twin.cumulative, twin.filled, twin.price);
         hold!("orders", quantities == expected, "{order:?}, not {twin:?}");
+        // The key of what nobody claims is no slot.
+        let owned = (order.claimed, order.key.strategy) == (twin.claimed, twin.key.strategy)
+            && (twin.key.strategy == StrategyId::EXTERNAL || order.key.slot == twin.key.slot);
+        hold!("owner", owned, "{order:?}, not {twin:?}");
         let form =
             (order.kind, order.position_side, order.stop_price, order.expires, order.triggered, order.family);
         let expected = (twin.kind, twin.leg, twin.stop, twin.expires, twin.triggered, twin.family);
@@ -654,6 +661,12 @@ impl Twin {
             return None;
         }
         self.live().find(|order| order.key == key)
+    }
+
+    fn live_in_with_id(&self, key: OrderKey) -> Option<(ClientOrderId, &TwinOrder)> {
+        let live = self.live_in(key)?;
+        let id = self.alive.iter().find(|id| self.orders.get(id).is_some_and(|order| std::ptr::eq(order, live)))?;
+        Some((*id, live))
     }
 
     fn target(&self, key: OrderKey, _request: RequestKind) -> Option<&TwinOrder> {

@@ -105,6 +105,8 @@ pub enum Doubt {
 #[derive(Clone, Debug)]
 pub struct TwinOrder {
     pub key: OrderKey,
+    /// Others made it, and its strategy claims it.
+    pub claimed: bool,
     pub instrument: InstrumentId,
     pub venue: VenueId,
     pub side: Side,
@@ -293,6 +295,7 @@ pub struct Counts {
     pub expiries: u64,
     pub funding: u64,
     pub flattened: u64,
+    pub claimed: u64,
 }
 
 /// Request, instrument, side, price, trigger, quantity.

@@ -298,7 +298,12 @@ impl World {
         let number = self.dice.roll() >> 8;
         let leg = self.dice.one_of(self.core.state().execution.legs_of(instrument));
         let order = Resting {
-            id: ClientOrderId::compose(*b"other", number),
+            id: if self.dice.percent(50) {
+                ClientOrderId::compose(*b"other", number)
+            } else {
+                // Longer than is kept here, as most of those are that people and other systems make.
+                ClientOrderId::from_text(format!("web_{number:032}").as_bytes())
+            },
             number,
             venue: self.venue_of(instrument),
             instrument,

@@ -162,6 +162,7 @@ fn configuration(dice: &mut Dice) -> Configuration {
         max_position_notional: money(dice, &EXPOSURE, 25),
         leverage: if dice.percent(40) { dice.between(1, 20) as u32 } else { 0 },
         quote_worth: dice.one_of(&[0, 0, 133_333_333, 7_000_001]),
+        claimant: None,
     };
     let bucket = |dice: &mut Dice| BucketLimit {
         burst: dice.between(4, 20) as u32,
@@ -190,7 +191,7 @@ fn configuration(dice: &mut Dice) -> Configuration {
         position_mode: if hedged { PositionMode::Hedge } else { PositionMode::OneWay },
     };
     let hedged = dice.percent(60);
-    Configuration {
+    let configuration = Configuration {
         run_tag: *b"model",
         venues: vec![venue(false, dice), venue(hedged, dice), venue(false, dice)],
         instruments: VENUE_OF.into_iter().map(|venue| instrument(venue, dice)).collect(),
@@ -217,7 +218,18 @@ fn configuration(dice: &mut Dice) -> Configuration {
         killed: false,
         state_hash_every: 64,
         ..Configuration::default()
+    };
+    with_claims(configuration, dice)
+}
+
+/// Half of the instruments have a strategy that claims what strangers do there.
+fn with_claims(mut configuration: Configuration, dice: &mut Dice) -> Configuration {
+    for (at, limits) in (0u16..).zip(&mut configuration.instruments) {
+        let trades = |strategy: &u8| configuration.strategies[usize::from(*strategy)].instruments.contains(&at);
+        let own: Vec<u8> = (0..STRATEGIES).filter(trades).collect();
+        limits.claimant = dice.percent(50).then(|| StrategyId(dice.one_of(&own)));
     }
+    configuration
 }
 
 impl World {
