@@ -133,7 +133,8 @@ impl Config {
     /// By name, whose external orders are whose own: the strategy, and its venue and symbol.
     pub fn external_claims(&self) -> impl Iterator<Item = (&str, String)> {
         let claims = |strategy: &Strategy| strategy.claims_external.clone();
-        let all = self.strategies.iter().flat_map(move |s| claims(s).into_iter().map(|at| (s.name.as_str(), at)));
+        let all =
+            self.strategies.iter().flat_map(move |s| claims(s).into_iter().map(|at| (s.name.as_str(), at)));
         all.filter_map(|(strategy, at)| {
             let instrument = self.instruments.get(usize::from(at))?;
             let venue = self.venues.get(usize::from(instrument.venue))?;

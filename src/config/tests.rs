@@ -268,6 +268,8 @@ fn every_mistake_in_a_list_names_its_entry() {
         ("quantity = \"0.002\"", "quantity = \"0.2\"", "21: strategy[0].parameters.max_position = \"0.01\": is less than one quote's `quantity`\n21: strategy[0].parameters.quantity = \"0.2\": is more than the instrument's max_order_quantity of \"0.05\""),
         ("max_position = \"0.01\"", "max_position = \"1\"", "21: strategy[0].parameters.max_position = \"1\": is more than the instrument's max_position of \"0.05\""),
         ("quantity = \"0.002\"", "quantity = \"0.002\", half_spread_ticks = \"-1\"", "21: strategy[0].parameters.half_spread_ticks = \"-1\": expected from \"0\" to \"1000000\" ticks"),
+        ("kind = \"market-maker\"", "kind = \"market-maker\"\nclaims_external = [\"BTCUSD\"]", "20: strategy[0].claims_external = [\"BTCUSD\"]: no instrument is called \"BTCUSD\"; did you mean \"BTCUSDT\"?"),
+        ("kind = \"market-maker\"", "kind = \"market-maker\"\nclaims_external = true", "20: strategy[0].claims_external = true: expected a list of symbols such as [\"BTCUSDT\"]"),
         ("kind = \"market-maker\"", "kind = \"market-maker\"\nmax_daily_loss = \"0\"", "20: strategy[0].max_daily_loss = \"0\": expected a number above \"0\", or \"none\""),
     ];
     let mut wrong = 0;
@@ -336,6 +338,34 @@ fn a_symbol_at_two_venues_needs_its_venues_name() {
     assert!(
         told(&format!("{TESTNET_VENUE}{BTC}{BTC}{MAKER}"))
             .contains("instrument[1].symbol = \"BTCUSDT\": is there twice")
+    );
+}
+
+#[test]
+fn external_orders_are_claimed_by_one_strategy_that_trades_the_instrument() {
+    let claiming = |maker: &str| maker.replace("kind =", "claims_external = [\"BTCUSDT\"]\nkind =");
+    let config = good(&format!("{TESTNET_VENUE}{BTC}{}", claiming(MAKER)));
+    assert_eq!(config.strategies[0].claims_external, [0]);
+    let claims: Vec<_> = config.external_claims().collect();
+    assert_eq!(claims, [("maker", "binance/BTCUSDT".to_owned())]);
+    assert_eq!(Config::from_resolved(&config.resolved_text()).unwrap(), config);
+    let core = config.core(&[definition()], *b"tests").unwrap();
+    assert_eq!(core.instruments[0].claimant, Some(linchpin_core::id::StrategyId(0)));
+    assert_eq!(good(&desk("")).external_claims().count(), 0, "nothing is claimed that nobody wrote");
+
+    let second = MAKER.replace("\"maker\"", "\"second\"");
+    assert_eq!(
+        told(&format!("{TESTNET_VENUE}{BTC}{}{}", claiming(MAKER), claiming(&second))),
+        "26: strategy[1].claims_external = [\"BTCUSDT\"]: \"maker\" and \"second\" both claim BTCUSDT: an order of others \
+         can be one strategy's only"
+    );
+    let eth = BTC.replace("BTCUSDT", "ETHUSDT");
+    let elsewhere =
+        claiming(MAKER).replace("claims_external = [\"BTCUSDT\"]", "claims_external = [\"ETHUSDT\"]");
+    assert!(
+        told(&format!("{TESTNET_VENUE}{BTC}{eth}{elsewhere}")).ends_with(
+            "claims_external = [\"ETHUSDT\"]: ETHUSDT is not among the strategy's own `instruments`"
+        )
     );
 }
 
@@ -596,7 +626,7 @@ fn every_limit_says_what_it_takes_when_it_is_given_something_else() {
         (
             "risk.max_daily_loss",
             "0.5",
-            "expected a decimal number such as \"0.002\"; write it in quotes, or \"none\"",
+            "expected a decimal number such as \"0.002\", or \"none\"; write it in quotes",
         ),
         (
             "risk.max_drawdown",

@@ -13,6 +13,7 @@ pub mod desk;
 #[cfg(feature = "embedded-venue")]
 pub mod faulty;
 pub mod held;
+pub mod stranger;
 pub mod truth;
 
 use std::fmt;

@@ -582,6 +582,5 @@ fn can_only_be_cancelled(state: &State, index: OrderIndex, replace: &ReplaceInte
     let keeps_price = replace.price == order.price && replace.quantity < order.quantity;
     let moves = order.cumulative.is_positive() && !keeps_price;
     let has_no_id = order.claimed && order.client_order_id.text().is_none();
-    (moves || has_no_id)
-        && state.market.instrument(order.instrument).is_some_and(is_spot)
+    (moves || has_no_id) && state.market.instrument(order.instrument).is_some_and(is_spot)
 }

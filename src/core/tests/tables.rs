@@ -89,7 +89,7 @@ fn the_order_lifecycle_is_printed() {
         | cumulative above ordered, terms below filled, a refusal of what has filled | nothing; an incident \
         (`contradiction`), and the order is asked about |\n\
         | a good-till-date order whose date is past, and nobody said that it ended | it is asked about |\n\
-        | an order that the venue makes for us (liquidation, ADL, settlement) | adopted as external: its fills are the \
+        | an order that the venue makes for us (liquidation, ADL, settlement) | adopted as external: unless a strategy claims it, its fills are the \
         account's, and no strategy's |\n\
         | a request's acceptance | nothing but the venue's number: the order stays pending |\n\n\
         Each row has its test in [`src/core/tests/lifecycle.rs`](../src/core/tests/lifecycle.rs) or \

@@ -98,6 +98,7 @@ fn control(control: &Value) -> String {
 fn orders(answer: &Value) -> String {
     let columns = [
         ("owner", "owner"),
+        ("made_by", "made by"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("kind", "kind"),

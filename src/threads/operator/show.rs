@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::control::Verb;
 use crate::control::names::{Names, money};
 use crate::core::event::LinkState;
+use crate::core::id::StrategyId;
 use crate::core::state::control::AccountTrust;
 use crate::core::state::execution::Agreement;
 use crate::core::state::market::BookSync;
@@ -100,12 +101,14 @@ fn order(order: &Order, names: &Names, now: Nanos) -> Value {
         Confirmation::Confirmed => "confirmed".to_owned(),
         Confirmation::Unknown { why, .. } => format!("unknown: {}", why.name()),
     };
+    let of_others = order.claimed || order.key.strategy == StrategyId::EXTERNAL;
     json!({
         "client_order_id": order.client_order_id.to_string(),
         "venue_order_id": order.venue_order_id.0,
         "venue": names.venue(order.venue),
         "symbol": names.symbol(id),
         "owner": names.strategy(order.key.strategy),
+        "made_by": if of_others { "others" } else { "us" },
         "slot": order.key.slot,
         "side": order.side.name(),
         "position_side": order.position_side.name(),

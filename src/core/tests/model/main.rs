@@ -476,7 +476,11 @@ fn an_order_that_goes_out_after_its_day_is_caught() {
 fn an_order_of_others_that_nobody_claims_although_it_must_be_is_caught() {
     is_caught_as("owner", |facts| {
         let claimed = facts.live.iter_mut().find(|order| order.claimed);
-        claimed.map(|order| (order.claimed, order.key.strategy) = (false, linchpin_core::id::StrategyId::EXTERNAL)).is_some()
+        claimed
+            .map(|order| {
+                (order.claimed, order.key.strategy) = (false, linchpin_core::id::StrategyId::EXTERNAL)
+            })
+            .is_some()
     });
 }
 

@@ -665,7 +665,10 @@ impl Twin {
 
     fn live_in_with_id(&self, key: OrderKey) -> Option<(ClientOrderId, &TwinOrder)> {
         let live = self.live_in(key)?;
-        let id = self.alive.iter().find(|id| self.orders.get(id).is_some_and(|order| std::ptr::eq(order, live)))?;
+        let id = self
+            .alive
+            .iter()
+            .find(|id| self.orders.get(id).is_some_and(|order| std::ptr::eq(order, live)))?;
         Some((*id, live))
     }
 

@@ -225,7 +225,8 @@ fn configuration(dice: &mut Dice) -> Configuration {
 /// Half of the instruments have a strategy that claims what strangers do there.
 fn with_claims(mut configuration: Configuration, dice: &mut Dice) -> Configuration {
     for (at, limits) in (0u16..).zip(&mut configuration.instruments) {
-        let trades = |strategy: &u8| configuration.strategies[usize::from(*strategy)].instruments.contains(&at);
+        let trades =
+            |strategy: &u8| configuration.strategies[usize::from(*strategy)].instruments.contains(&at);
         let own: Vec<u8> = (0..STRATEGIES).filter(trades).collect();
         limits.claimant = dice.percent(50).then(|| StrategyId(dice.one_of(&own)));
     }
