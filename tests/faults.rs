@@ -43,6 +43,9 @@ const PLAIN: Row = Row {
     then: |_| {},
 };
 
+/// Where silence is the fault.
+const SILENT: &str = "silence_timeout = \"3s\"";
+
 macro_rules! table {
     ($($test:ident: $row:expr,)*) => {
         const TABLE: &[(&str, Row)] = &[$((stringify!($test), $row)),*];
@@ -121,6 +124,7 @@ table! {
         engine: "our own pings go unanswered; after silence_timeout the connection is given up and made again",
         events: &["market down (silence)", "book 0 lost (disconnected)", "market up", "book 0 anew"],
         never: &["account read back"],
+        more: SILENT,
         act: |desk| {
             desk.venue.fault(r#"{"fault":"silence","target":"market","for_ms":600000}"#);
             desk.wait_for_event("book 0 anew");
@@ -133,6 +137,7 @@ table! {
         engine: "requests without an answer become unknown, the connection is given up after silence_timeout, each order is asked about",
         events: &["order_entry down (silence)", "order_entry up"],
         never: &["market down (silence)"],
+        more: SILENT,
         act: |desk| {
             desk.venue.fault(r#"{"fault":"silence","target":"api","for_ms":600000}"#);
             desk.wait_for_event("order_entry up");
@@ -145,6 +150,7 @@ table! {
         engine: "requests wait in the socket; our pings go unanswered, so the session is given up; every request on it is unknown and asked about, and nothing is sent a second time",
         events: &["order_entry down (silence)", "order read back", "order_entry up"],
         never: &["market down (reset)"],
+        more: SILENT,
         act: |desk| {
             desk.venue.fault(r#"{"fault":"slow_read","target":"api","bytes_per_second":60}"#);
             desk.wait_for_event("order_entry down (silence)");

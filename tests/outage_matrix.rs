@@ -20,7 +20,7 @@ use linchpin::core::id::VenueId;
 use linchpin::core::record::{Decision, Gate, IncidentKind, RecordKind};
 use linchpin::exchange::Decimal;
 use serde_json::Value;
-use support::desk::{GENEROUS, GENEROUS_LIMIT, fees_in, in_summary, made, patient, position_in};
+use support::desk::{GENEROUS, GENEROUS_LIMIT, fees_in, in_summary, made, position_in};
 use support::faulty::Venue;
 use support::truth::Truth;
 use support::{PATIENCE, Running, knob, linchpin, records, session};
@@ -183,15 +183,14 @@ impl Desk {
             Venue::start(&place, &[&["--symbols", symbols][..], &GENEROUS].concat())
         };
         let (cut, calm) = (venue("cut", "BTCUSDT,ETHUSDT"), venue("calm", "SOLUSDT"));
-        let table = |venue: &Venue, name: &str| {
-            patient(&venue.table(name, "binance-usdm", "rest_fallback_after = \"1s\"")) + GENEROUS_LIMIT
+        let table = |venue: &Venue, name: &str, more: &str| {
+            let more = format!("rest_fallback_after = \"1s\"\n{more}");
+            venue.table(name, "binance-usdm", &more) + GENEROUS_LIMIT
         };
-        // Silence is short where it is tried.
-        let tried = |table: String| table.replace("silence_timeout = \"5m\"", "silence_timeout = \"4s\"");
         let config = [
             HEAD,
-            &tried(table(&cut, "cut")),
-            &table(&calm, "calm"),
+            &table(&cut, "cut", "silence_timeout = \"4s\""),
+            &table(&calm, "calm", ""),
             &made("cut", "BTCUSDT"),
             &made("cut", "ETHUSDT"),
             &made("calm", "SOLUSDT"),

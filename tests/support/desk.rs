@@ -140,13 +140,6 @@ cancel = 0
 cancel_reserve = 0
 "#;
 
-/// A `[[venue]]` table whose times are out of reach of a busy machine.
-pub fn patient(table: &str) -> String {
-    table
-        .replace("connect_timeout = \"2s\"", "connect_timeout = \"30s\"")
-        .replace("silence_timeout = \"3s\"", "silence_timeout = \"5m\"")
-}
-
 /// An instrument, and a maker of its own that follows every tick.
 pub fn made(venue: &str, symbol: &str) -> String {
     // Whole lots, worth some hundreds each.
@@ -178,7 +171,7 @@ requote_ticks = 1
 fn configuration(venue: &Venue, tables: &str) -> String {
     let mut text = format!(
         "mode = \"DEMO\"\n[run]\nhome = \"home\"\nduration = \"none\"\n{tables}\n{}{GENEROUS_LIMIT}",
-        patient(&venue.table("sim", "binance-usdm", ""))
+        venue.table("sim", "binance-usdm", "")
     );
     SYMBOLS.iter().for_each(|symbol| text.push_str(&made("sim", symbol)));
     text

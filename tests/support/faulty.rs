@@ -109,13 +109,16 @@ impl Venue {
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{method} {path}: {error}: {answer}"))
     }
 
-    /// The `[[venue]]` table of a configuration, named `name`, with quick answers to everything. `more` goes before its subtables.
+    /// The `[[venue]]` table of a configuration, named `name`. Its times are out of reach of a busy machine: who tries one says so in
+    /// `more`, which goes before its subtables.
     pub fn table(&self, name: &str, dialect: &str, more: &str) -> String {
         let (id, secret) = self.key_files();
         let (port, authority) = (self.port, self.authority.display());
         let api = if dialect == "binance-spot" { "/ws-api/v3" } else { "/ws-fapi/v1" };
+        let unless = |key: &str, line: &'static str| if more.contains(key) { "" } else { line };
+        let silence = unless("silence_timeout", "silence_timeout = \"5m\"");
         // A round of its own could take the fault that is meant for another request.
-        let rounds = if more.contains("heartbeat") { "" } else { "heartbeat = \"none\"\naudit = \"none\"" };
+        let rounds = unless("heartbeat", "heartbeat = \"none\"\naudit = \"none\"");
         format!(
             r#"
 [[venue]]
@@ -126,11 +129,11 @@ market = "wss://127.0.0.1:{port}"
 private = "wss://127.0.0.1:{port}"
 order_entry = "wss://127.0.0.1:{port}{api}"
 ca_file = "{authority}"
-connect_timeout = "2s"
+connect_timeout = "30s"
 ping_interval = "1s"
-silence_timeout = "3s"
 reconnect_first = "50ms"
 reconnect_longest = "500ms"
+{silence}
 {rounds}
 {more}
 [venue.key]
