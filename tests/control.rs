@@ -60,6 +60,8 @@ fn every_verb_does_what_it_says_before_it_answers() {
 
     let control = |words: &[&str]| answer(here, words)["control"].clone();
     assert_eq!(control(&["status"])["trading_enabled"], true);
+    let standing = answer(here, &["status"])["strategies"][0].clone();
+    assert_eq!((&standing["strategy"], &standing["may"]), (&"maker".into(), &"active".into()), "{standing}");
     assert_eq!(control(&["disable", "--reason", "lunch"])["trading_enabled"], false);
     assert_eq!(answer(here, &["gates"])["venues"][0]["closed"], "trading");
     assert_eq!(control(&["enable"])["trading_enabled"], true);

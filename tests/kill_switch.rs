@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
@@ -16,7 +16,7 @@ use linchpin::core::id::{AssetId, ClientOrderId, InstrumentId, OrderIndex, Order
 use linchpin::core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
 use linchpin::core::num::{Increment, Price, Quantity};
 use linchpin::core::time::Nanos;
-use linchpin::kill_gate::{GateControl, GateState, KillGate};
+use linchpin::kill_gate::{GateCheck, GateControl, GateState, KillGate};
 use linchpin::net::EndpointError;
 use linchpin::net::http::{HttpClient, HttpOptions};
 use linchpin::net::tcp::TcpOptions;
@@ -107,7 +107,8 @@ impl Socket for Watched {
         let sent = Socket::send_text(&mut self.inner, text);
         self.wire.note_if_killed();
         self.mark(!self.inner.is_flushed());
-        self.wire.new_orders.fetch_add(1, Ordering::Relaxed);
+        // What is not taken is not on its way.
+        self.wire.new_orders.fetch_add(u64::from(sent.is_ok()), Ordering::SeqCst);
         sent
     }
     fn is_flushed(&self) -> bool {
@@ -137,7 +138,7 @@ impl Dial for WatchedDial {
 
 #[test]
 fn thousands_of_kills_under_full_load_and_no_new_risk_leaves_after_an_acknowledgement() {
-    let (wire, obeyed) = storm(KILLS, false);
+    let (wire, obeyed) = storm_on_the_session(KILLS, false);
     let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
     println!(
         "{KILLS} kills; {} new orders and {} cancels written, {} passes met a half-written order, {obeyed} long kills watched by the peer",
@@ -155,7 +156,7 @@ fn thousands_of_kills_under_full_load_and_no_new_risk_leaves_after_an_acknowledg
 /// The cheat: a socket that calls itself flushed lets the sender confirm in the middle of an order.
 #[test]
 fn a_sender_that_confirms_while_an_order_is_half_written_is_caught() {
-    let (wire, _) = storm(CHEAT_KILLS, true);
+    let (wire, _) = storm_on_the_session(CHEAT_KILLS, true);
     assert!(wire.broken.load(Ordering::SeqCst) > 0);
 }
 
@@ -180,9 +181,73 @@ fn a_kill_that_does_not_wait_for_the_courier_is_caught() {
     assert!(wire.broken.load(Ordering::SeqCst) > 0);
 }
 
-/// The production sender, whose session cannot be made, and its courier; killed again and again.
+/// The production sender under full load, and who it works with: one door, one peer.
+struct Way<D> {
+    dial: D,
+    fallback: Option<Fallback>,
+    reconnect: (Nanos, Nanos),
+    in_flight: usize,
+    gate: GateControl,
+    check: GateCheck,
+    /// The peer, and the courier where there is one.
+    others: Vec<JoinHandle<()>>,
+}
+
+/// Sends that way as fast as it takes, and lets `kill` strike once orders arrive. Gives what that gives.
+fn storm<D>(wire: &Arc<Wire>, clock: &Clock, way: Way<D>, kill: impl FnOnce(&GateControl) -> u64) -> u64
+where
+    D: Dial + Send + 'static,
+{
+    let Way { dial, fallback, reconnect, in_flight, gate, check, mut others } = way;
+    let (to_sender, from_core) = ring("core_sender", 256);
+    let (to_core, events) = ring("sender_core", 1 << 14);
+    others.push(thread::spawn({
+        let (gate, clock, wire) = (gate.clone(), clock.clone(), wire.clone());
+        move || {
+            let counters = Registry::new();
+            let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
+            let wiring = SenderWiring {
+                dispatches: from_core,
+                events: to_core,
+                tunings: ring("requester_sender", 4).1,
+                fallback,
+                wishes: ring("sender_requester", 4).0,
+                gate: check,
+                gate_control: gate,
+                hops: HopHistograms::new(),
+                counters: counters.block("sender"),
+                log: log.lane("sender"),
+            };
+            let upkeep = Upkeep { reconnect, max_age: Nanos::from_secs(3_600), seed: 1 };
+            let options = SenderOptions { venue: VenueId(0), upkeep };
+            let config = OrderEntryConfig { in_flight, ..OrderEntryConfig::default() };
+            let entry = OrderEntry::new(directory(), credentials(), config);
+            let mut sender = Sender::new(options, entry, Door::Venue(dial), wiring, clock);
+            while !wire.stop.load(Ordering::Relaxed) {
+                if sender.pass() == Pass::Idle {
+                    thread::yield_now();
+                }
+            }
+        }
+    }));
+    others.push(thread::spawn({
+        let (wire, clock) = (wire.clone(), clock.clone());
+        move || feed(to_sender, events, &wire, &clock)
+    }));
+    while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    let given = kill(&gate);
+    wire.stop.store(true, Ordering::SeqCst);
+    for thread in others {
+        thread.join().expect("it lives");
+    }
+    given
+}
+
+/// Kills a busy sender again and again while orders go over REST: its session cannot be made. What the peer saw.
 fn storm_over_rest(kills: u64, lies: bool) -> Arc<Wire> {
-    let wire = Arc::new(Wire::default());
+    let (wire, clock) = (Arc::new(Wire::default()), Clock::new());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     listener.set_nonblocking(true).expect("an option");
@@ -191,9 +256,6 @@ fn storm_over_rest(kills: u64, lies: bool) -> Arc<Wire> {
         let wire = wire.clone();
         move || serve_rest(&listener, &wire)
     });
-    let clock = Clock::new();
-    let (to_sender, from_core) = ring("core_sender", 256);
-    let (to_core, events) = ring("sender_core", 1 << 14);
     let (errands, to_carry) = ring("sender_courier", 64);
     let (delivered, back) = ring("courier_sender", 64);
     let (gate, mut checks) = KillGate::for_senders(GateState::Open, 2);
@@ -211,56 +273,25 @@ fn storm_over_rest(kills: u64, lies: bool) -> Arc<Wire> {
             }
         }
     });
-    let sender = thread::spawn({
-        let (gate, clock, wire) = (gate.clone(), clock.clone(), wire.clone());
-        let check = checks.pop().expect("a check each");
-        let endpoint = format!("ws://{nobody}/ws-fapi/v1").parse().expect("an endpoint");
-        let dial = NetDial::new(endpoint, vec![nobody], None, WebSocketOptions::default(), clock.clone());
-        let fallback = Fallback { errands, back, after: Nanos::from_millis(1) };
-        move || {
-            let counters = Registry::new();
-            let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
-            let wiring = SenderWiring {
-                dispatches: from_core,
-                events: to_core,
-                tunings: ring("requester_sender", 4).1,
-                fallback: Some(fallback),
-                wishes: ring("sender_requester", 4).0,
-                gate: check,
-                gate_control: gate,
-                hops: HopHistograms::new(),
-                counters: counters.block("sender"),
-                log: log.lane("sender"),
-            };
-            let reconnect = (Nanos::from_secs(1), Nanos::from_secs(1));
-            let upkeep = Upkeep { reconnect, max_age: Nanos::from_secs(3_600), seed: 1 };
-            let options = SenderOptions { venue: VenueId(0), upkeep };
-            let entry = OrderEntry::new(directory(), credentials(), OrderEntryConfig::default());
-            let mut sender = Sender::new(options, entry, Door::Venue(dial), wiring, clock);
-            while !wire.stop.load(Ordering::Relaxed) {
-                if sender.pass() == Pass::Idle {
-                    thread::yield_now();
-                }
+    let endpoint = format!("ws://{nobody}/ws-fapi/v1").parse().expect("an endpoint");
+    let way = Way {
+        dial: NetDial::new(endpoint, vec![nobody], None, WebSocketOptions::default(), clock.clone()),
+        fallback: Some(Fallback { errands, back, after: Nanos::from_millis(1) }),
+        reconnect: (Nanos::from_secs(1), Nanos::from_secs(1)),
+        in_flight: OrderEntryConfig::default().in_flight,
+        gate,
+        check: checks.pop().expect("a check each"),
+        others: vec![peer, courier],
+    };
+    storm(&wire, &clock, way, |gate| {
+        for _ in 0..kills {
+            kill_over_rest(gate, &wire, lies);
+            if lies && wire.broken.load(Ordering::SeqCst) > 0 {
+                break;
             }
         }
+        kills
     });
-    let feeder = thread::spawn({
-        let wire = wire.clone();
-        move || feed(to_sender, events, &wire, &clock)
-    });
-    while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
-        thread::yield_now();
-    }
-    for _ in 0..kills {
-        kill_over_rest(&gate, &wire, lies);
-        if lies && wire.broken.load(Ordering::SeqCst) > 0 {
-            break;
-        }
-    }
-    wire.stop.store(true, Ordering::SeqCst);
-    for thread in [sender, courier, feeder, peer] {
-        thread.join().expect("it lives");
-    }
     wire
 }
 
@@ -354,18 +385,16 @@ fn answer(answers: &mut TcpStream, is_new: bool, wire: &Wire) {
     let _ = answers.write_all(format!("{head}{body}").as_bytes());
 }
 
-/// Kills a busy sender again and again, a lying one in the middle of its orders until it is caught. Gives what the witnesses saw, and how many kills the peer watched for long.
-fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
-    let wire = Arc::new(Wire::default());
+/// Kills a busy sender on its session again and again, a lying one in the middle of its orders until it is caught. Gives what the witnesses saw, and how
+/// many kills the peer watched for long.
+fn storm_on_the_session(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
+    let (wire, clock) = (Arc::new(Wire::default()), Clock::new());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let peer = thread::spawn({
         let wire = wire.clone();
         move || serve(&listener, &wire)
     });
-    let clock = Clock::new();
-    let (to_sender, from_core) = ring("core_sender", 256);
-    let (to_core, events) = ring("sender_core", 1 << 14);
     let (gate, check) = KillGate::new(GateState::Open);
     let endpoint = format!("ws://{address}/ws-fapi/v1").parse().expect("an endpoint");
     // A small buffer, so that requests are cut in the middle; the receiver on the other end is slow on purpose.
@@ -373,53 +402,18 @@ fn storm(kills: u64, lies: bool) -> (Arc<Wire>, u64) {
     let options =
         WebSocketOptions { tcp, ping_interval: 0, silence_timeout: 0, ..WebSocketOptions::default() };
     let inner = NetDial::new(endpoint, vec![address], None, options, clock.clone());
-    let dial = WatchedDial { inner, wire: wire.clone(), lies };
-    let sender = thread::spawn({
-        let (gate, clock, wire) = (gate.clone(), clock.clone(), wire.clone());
-        move || {
-            let counters = Registry::new();
-            let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
-            let wiring = SenderWiring {
-                dispatches: from_core,
-                events: to_core,
-                tunings: ring("requester_sender", 4).1,
-                fallback: None,
-                wishes: ring("sender_requester", 4).0,
-                gate: check,
-                gate_control: gate,
-                hops: HopHistograms::new(),
-                counters: counters.block("sender"),
-                log: log.lane("sender"),
-            };
-            let options = SenderOptions {
-                venue: VenueId(0),
-                upkeep: Upkeep {
-                    reconnect: (Nanos::from_millis(1), Nanos::from_millis(10)),
-                    max_age: Nanos::from_secs(3_600),
-                    seed: 1,
-                },
-            };
-            let config = OrderEntryConfig { in_flight: 4_096, ..OrderEntryConfig::default() };
-            let entry = OrderEntry::new(directory(), credentials(), config);
-            let mut sender = Sender::new(options, entry, Door::Venue(dial), wiring, clock);
-            while !wire.stop.load(Ordering::Relaxed) {
-                let _ = sender.pass();
-            }
-        }
+    let way = Way {
+        dial: WatchedDial { inner, wire: wire.clone(), lies },
+        fallback: None,
+        reconnect: (Nanos::from_millis(1), Nanos::from_millis(10)),
+        in_flight: 4_096,
+        gate,
+        check,
+        others: vec![peer],
+    };
+    let watched = storm(&wire, &clock, way, |gate| {
+        if lies { kill_until_caught(kills, gate, &wire) } else { kill_again_and_again(kills, gate, &wire) }
     });
-    let feeder = thread::spawn({
-        let wire = wire.clone();
-        move || feed(to_sender, events, &wire, &clock)
-    });
-    while wire.received_new_orders.load(Ordering::SeqCst) == 0 {
-        thread::yield_now();
-    }
-    let watched =
-        if lies { kill_until_caught(kills, &gate, &wire) } else { kill_again_and_again(kills, &gate, &wire) };
-    wire.stop.store(true, Ordering::SeqCst);
-    sender.join().expect("the sender lives");
-    feeder.join().expect("the feeder lives");
-    peer.join().expect("the peer lives");
     (wire, watched)
 }
 
@@ -432,10 +426,15 @@ fn kill_again_and_again(kills: u64, gate: &GateControl, wire: &Wire) -> u64 {
         }
         wire.acknowledged.store(true, Ordering::SeqCst);
         if kill % 100 == 99 {
-            // What had left before has arrived when the count stands still; from then on it must not move.
-            let seen = stands_still(&wire.received_new_orders);
+            // All that had left before arrives, however slow the peer; and nothing more.
+            let sent = wire.new_orders.load(Ordering::SeqCst);
+            let patience = Instant::now() + Duration::from_secs(60);
+            while wire.received_new_orders.load(Ordering::SeqCst) < sent {
+                assert!(Instant::now() < patience, "what was sent does not arrive");
+                thread::sleep(Duration::from_millis(1));
+            }
             thread::sleep(Duration::from_millis(5));
-            assert_eq!(wire.received_new_orders.load(Ordering::SeqCst), seen, "the peer got a new order");
+            assert_eq!(wire.received_new_orders.load(Ordering::SeqCst), sent, "the peer got a new order");
             watched += 1;
         } else {
             // Long enough for the sender to do what it must not.
@@ -478,16 +477,6 @@ fn until(holds: impl Fn() -> bool) {
     let patience = Instant::now() + Duration::from_millis(200);
     while !holds() && Instant::now() < patience {
         thread::yield_now();
-    }
-}
-
-fn stands_still(counter: &AtomicU64) -> u64 {
-    loop {
-        let seen = counter.load(Ordering::SeqCst);
-        thread::sleep(Duration::from_millis(10));
-        if counter.load(Ordering::SeqCst) == seen {
-            return seen;
-        }
     }
 }
 

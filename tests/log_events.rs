@@ -1,5 +1,6 @@
 //! Every `event="..."` that the documentation lists is written by somebody, and those that a desk sees in the course of its days
-//! are seen here: one engine that is commanded, hurt by its venue, killed and started again.
+//! are seen here: one engine that is commanded, hurt by its venue, killed and started again. Each of the others has a test of its own, of the
+//! program where a venue can bring it about, else of the thread that writes it; what its fields say is checked.
 #![cfg(feature = "embedded-venue")]
 
 mod support;
@@ -8,29 +9,43 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use linchpin::core::dispatch::Dispatch;
+use linchpin::core::event::{Body, NotSent};
+use linchpin::core::id::InstrumentId;
 use linchpin::telemetry::log::LogEvent;
+use linchpin::threads::world::Clock as _;
+use linchpin_kit::{LoneSender, order};
 use serde_json::Value;
 use support::faulty::Desk;
+use support::truth::Truth;
 use support::{PATIENCE, Running, run, sessions};
 
-/// Each of these needs a world worse than a venue's process can make of itself; who provokes it stands beside it.
-const ELSEWHERE: &[(LogEvent, &str, &str)] = &[
-    (LogEvent::BadMessage, "src/threads/receiver/market.rs", "tests/fuzz: a message that is none"),
-    (LogEvent::ClockSkew, "src/threads/requester.rs", "tests/faults.rs: the_venues_clock_jumps"),
+/// What a desk's good and bad days do not show: the test, and its file, that brings it about and reads its fields.
+const BY_THEMSELVES: &[(LogEvent, &str, &str)] = &[
+    (LogEvent::BadMessage, "tests/log_events.rs", "a_message_that_is_none_is_shown"),
+    (LogEvent::ClockSkew, "tests/log_events.rs", "a_venues_clock_that_jumps_is_told_with_both_numbers"),
     (
         LogEvent::DataInconsistency,
-        "src/threads/core_loop/telling.rs",
-        "src/core/tests: a position that differs after a read-back",
+        "tests/log_events.rs",
+        "a_trade_by_hand_behind_our_back_is_told_with_both_numbers",
     ),
     (
         LogEvent::JournalFailure,
-        "src/threads/core_loop/telling.rs",
-        "tests/trips.rs: a journal that cannot be written",
+        "tests/log_events.rs",
+        "a_journal_that_cannot_go_on_is_told_before_the_run_ends",
     ),
-    (LogEvent::LogDropped, "src/telemetry/log.rs", "src/telemetry/log.rs: a full lane"),
-    (LogEvent::OrderNotSent, "src/threads/sender.rs", "tests/full.rs: a socket that takes no more"),
-    (LogEvent::RingFull, "src/threads/sender/output.rs", "tests/full.rs: each ring of the table"),
-    (LogEvent::Incident, "src/threads/core_loop/telling.rs", "src/core/tests: each kind"),
+    (LogEvent::OrderNotSent, "tests/log_events.rs", "an_order_that_cannot_be_written_is_named"),
+    (LogEvent::RingFull, "tests/log_events.rs", "a_full_ring_is_named_with_what_follows"),
+    (
+        LogEvent::LogDropped,
+        "src/telemetry/log.rs",
+        "a_full_lane_drops_and_the_log_says_how_many_where_they_are_missing",
+    ),
+    (
+        LogEvent::Incident,
+        "tests/broken_invariant.rs",
+        "a_broken_invariant_kills_the_running_program_which_says_why_and_stays_killed",
+    ),
 ];
 
 #[test]
@@ -43,9 +58,9 @@ fn every_documented_event_is_written_somewhere() {
             event.name()
         );
     }
-    for (event, file, _) in ELSEWHERE {
+    for (event, file, test) in BY_THEMSELVES {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect(file);
-        assert!(text.contains(&format!("LogEvent::{event:?}")), "{file} does not write {}", event.name());
+        assert!(text.contains(&format!("fn {test}()")), "{file} has no {test}, which shows {}", event.name());
     }
 }
 
@@ -107,13 +122,121 @@ fn a_desks_days_are_told_in_its_log() {
     warm.ended().expect_code(0);
     names(&folder, &mut seen);
 
-    let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(event, ..)| event.name()).collect();
+    let by_themselves: BTreeSet<&str> = BY_THEMSELVES.iter().map(|(event, ..)| event.name()).collect();
     let missing: Vec<&str> = LogEvent::ALL
         .iter()
         .map(|event| event.name())
-        .filter(|name| !seen.contains(*name) && !elsewhere.contains(name))
+        .filter(|name| !seen.contains(*name) && !by_themselves.contains(name))
         .collect();
     assert_eq!(missing, Vec::<&str>::new(), "seen: {seen:?}");
+}
+
+#[test]
+fn a_message_that_is_none_is_shown() {
+    let mut desk = Desk::open(&[], "", "");
+    desk.venue.fault(r#"{"fault":"depth","target":"market","what":"cut","messages":1}"#);
+    desk.wait_for_log("\"event\":\"bad_message\"");
+    // What was missed is a gap like any other.
+    desk.trades_on(3);
+    let told = line(&desk.close().log, LogEvent::BadMessage);
+    assert_eq!((&told["level"], &told["thread"]), (&"warn".into(), &"receiver".into()), "{told}");
+    let text = told["text"].as_str().expect("a text");
+    assert!(text.starts_with("market: ") && text.contains("{\"e\":\"depthUpdate\""), "{told}");
+}
+
+#[test]
+fn a_venues_clock_that_jumps_is_told_with_both_numbers() {
+    let mut desk = Desk::open(&[], "", "");
+    desk.venue.fault(r#"{"fault":"clock","offset_ms":3600000}"#);
+    desk.wait_for_log("\"event\":\"clock_skew\"");
+    desk.trades_on(3);
+    let told = line(&desk.close().log, LogEvent::ClockSkew);
+    assert_eq!((&told["level"], &told["thread"]), (&"warn".into(), &"requester".into()), "{told}");
+    let text = told["text"].as_str().expect("a text");
+    let numbers: Vec<i64> =
+        text.split(|c: char| !c.is_ascii_digit() && c != '-').filter_map(|word| word.parse().ok()).collect();
+    let [now, before] = numbers[..] else { panic!("{told}") };
+    // A measurement is off by the time that it takes, which is the patience of a request at most.
+    assert!((3_590_000..3_610_000).contains(&now) && (-10_000..10_000).contains(&before), "{told}");
+}
+
+/// While our private stream is down somebody trades on the same account; no order of ours explains it.
+#[test]
+fn a_trade_by_hand_behind_our_back_is_told_with_both_numbers() {
+    let mut desk = Desk::open(&[], "", "");
+    desk.venue.fault(r#"{"fault":"down","target":"private","for_ms":600000}"#);
+    desk.wait_for_event("private down (reset)");
+    let key = desk.venue.key();
+    Truth::at(desk.venue.port, &desk.venue.authority, &key).buys_at_market("BTCUSDT", "0.500");
+    desk.venue.heal();
+    desk.wait_for_log("\"event\":\"data_inconsistency\"");
+    let told = line(&desk.close().log, LogEvent::DataInconsistency);
+    assert_eq!((&told["level"], &told["kind"]), (&"error".into(), &"position_mismatch".into()), "{told}");
+    assert_eq!(told["instrument"], 0, "{told}");
+    let lots = |side: &str| told[side].as_i64().expect("lots");
+    assert_eq!(lots("theirs") - lots("ours"), 500, "{told}");
+}
+
+#[test]
+fn a_journal_that_cannot_go_on_is_told_before_the_run_ends() {
+    let desk = support::desk::Desk::open("[journal]\nsegment_size = \"64KiB\"\n");
+    let mut engine = Running::start(desk.engine(&[]));
+    engine.wait_for("the control socket", |said| said.starts_with("control "));
+    let session = support::session(&desk.home());
+    // The segment in use goes on; the next one has nowhere to go.
+    std::fs::rename(linchpin::journal::journal_folder(&session), desk.folder().join("away")).expect("moved");
+    engine.ended().expect_code(1).complains(&["journal"]);
+    let told =
+        line(&std::fs::read_to_string(session.join("log.jsonl")).expect("a log"), LogEvent::JournalFailure);
+    assert_eq!((&told["level"], &told["thread"]), (&"error".into(), &"core_loop".into()), "{told}");
+    assert!(told["sequence"].as_u64() > Some(0), "{told}");
+    assert_eq!(told["consequence"], "the gate is shut, and the core ends", "{told}");
+    let flag = linchpin::kill_flag::KillFlag::of(&desk.home()).read().expect("the next start is killed");
+    assert_eq!(flag.reason, "the journal cannot be written");
+}
+
+#[test]
+fn an_order_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log.jsonl");
+    let (paper, _papers) = linchpin::ring::ring("sender_paper", 4);
+    let mut lone = LoneSender::logging(4, 4, Some(paper), &file);
+    lone.sender.pass();
+    while lone.events.pop().is_some() {}
+    let sound = order(7, lone.clock.now());
+    assert!(lone.hand_over(Dispatch { instrument: InstrumentId(200), ..sound }));
+    lone.sender.pass();
+    let event = lone.events.pop().expect("the core is told");
+    assert!(matches!(event.body, Body::NotSent(NotSent { dispatch: 7, .. })), "{event:?}");
+    lone.end_log();
+    let told = line(&std::fs::read_to_string(file).expect("a log"), LogEvent::OrderNotSent);
+    assert_eq!((&told["level"], &told["thread"]), (&"error".into(), &"sender".into()), "{told}");
+    let named = format!("{}: the instrument is not listed here", sound.client_order_id);
+    assert_eq!(told["text"], named, "{told}");
+}
+
+#[test]
+fn a_full_ring_is_named_with_what_follows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log.jsonl");
+    let mut lone = LoneSender::logging(64, 4, None, &file);
+    // Nobody has dialled, so each of them becomes an answer, and the core takes none.
+    for number in 1..=20 {
+        assert!(lone.hand(number));
+    }
+    lone.sender.pass();
+    lone.end_log();
+    let told = line(&std::fs::read_to_string(file).expect("a log"), LogEvent::RingFull);
+    assert_eq!((&told["level"], &told["thread"]), (&"error".into(), &"sender".into()), "{told}");
+    assert_eq!(told["text"], "sender_core is full: only cancels", "{told}");
+}
+
+/// The first line of this event.
+#[track_caller]
+fn line(log: &str, event: LogEvent) -> Value {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let found = lines.into_iter().find(|line| line["event"] == event.name());
+    found.unwrap_or_else(|| panic!("no {} in\n{log}", event.name()))
 }
 
 /// A day of the week that is days away from now, in UTC.

@@ -138,6 +138,11 @@ fn a_core_that_does_not_come_back_is_stalled_and_shut_while_it_is_away() {
     world.wake(Part::Core);
     world.run_for(SECOND);
     assert_eq!(world.state().control.kill, Some(KillMode::Block), "and it hears of it when it is back");
+    for _ in 0..100 {
+        let _ = operator.pass();
+    }
+    let kept = flag.read().expect("the flag stays");
+    assert_eq!(kept, killed, "the core's word on it takes nothing from why");
 }
 
 /// A disk that hangs at the end of a run, for longer than anybody waits for an answer: the end is as meant all the same.

@@ -225,6 +225,7 @@ pub struct Threads {
     pub core: Cpu,
     pub receiver: Cpu,
     pub sender: Cpu,
+    pub lock_memory: bool,
 }
 
 words! {

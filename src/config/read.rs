@@ -163,6 +163,7 @@ fn threads(section: &Section<'_>, overrides: &Overrides) -> Threads {
         core: cpu("core_cpu"),
         receiver: cpu("receiver_cpu"),
         sender: cpu("sender_cpu"),
+        lock_memory: section.flag("lock_memory"),
     };
     let same = |one: Cpu, other: Cpu| one == other && one != Cpu::Any;
     for (key, cpu) in [("receiver_cpu", threads.receiver), ("sender_cpu", threads.sender)] {

@@ -89,6 +89,7 @@ impl Config {
         out.local("core_cpu", cpu(self.threads.core));
         out.local("receiver_cpu", cpu(self.threads.receiver));
         out.local("sender_cpu", cpu(self.threads.sender));
+        out.local("lock_memory", self.threads.lock_memory);
         out.table("[rings]");
         out.local("receiver_core", self.rings.receiver_core);
         out.local("core_sender", self.rings.core_sender);

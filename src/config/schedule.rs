@@ -182,17 +182,20 @@ impl fmt::Display for Zone {
 }
 
 pub(super) fn parse_time(text: &str) -> Result<Time, Wrong> {
-    let wrong = || Wrong::new("expected a time of day, \"HH:MM\"");
-    let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
-    if hour.len() != 2 || minute.len() != 2 {
-        return Err(wrong());
-    }
-    let number = |text: &str| text.parse::<i8>().map_err(|_| wrong());
-    Time::new(number(hour)?, number(minute)?, 0, 0).map_err(|_| wrong())
+    let wrong = || Wrong::new("expected a time of day, \"HH:MM\" or \"HH:MM:SS\"");
+    let number = |text: &str| match text.len() {
+        2 => text.parse::<i8>().map_err(|_| wrong()),
+        _ => Err(wrong()),
+    };
+    let mut parts = text.splitn(3, ':').map(number);
+    let (Some(hour), Some(minute)) = (parts.next(), parts.next()) else { return Err(wrong()) };
+    let second = parts.next().unwrap_or(Ok(0));
+    Time::new(hour?, minute?, second?, 0).map_err(|_| wrong())
 }
 
 pub(super) fn show_time(time: Time) -> String {
-    format!("{:02}:{:02}", time.hour(), time.minute())
+    let minutes = format!("{:02}:{:02}", time.hour(), time.minute());
+    if time.second() == 0 { minutes } else { format!("{minutes}:{:02}", time.second()) }
 }
 
 pub(super) fn parse_date(text: &str) -> Result<Date, Wrong> {
@@ -269,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_window_reads_back_as_it_was_shown_and_nonsense_is_refused() {
-        for text in ["mon-fri 08:00-16:30", "sat-tue 22:00-02:00", "wed 00:00-24:00"] {
+        for text in ["mon-fri 08:00-16:30", "sat-tue 22:00-02:00", "wed 00:00-24:00", "mon 09:29:58-15:59:45"]
+        {
             let window: Window = text.parse().unwrap();
             assert_eq!(window.to_string().parse::<Window>().unwrap(), window);
         }
@@ -281,9 +285,13 @@ mod tests {
             "mon-fry 08:00-16:00",
             "mon 08:00-25:00",
             "mon 08:61-09:00",
+            "mon 08:00:60-09:00",
+            "mon 08:00:5-09:00",
+            "mon 08:00:00:00-09:00",
         ] {
             assert!(text.parse::<Window>().is_err(), "{text}");
         }
+        assert_eq!("mon 08:00:00-09:00:07".parse::<Window>().unwrap().to_string(), "mon 08:00-09:00:07");
         assert!("Mars/Olympus".parse::<Zone>().is_err());
         assert_eq!("Europe/London".parse::<Zone>().unwrap().to_string(), "Europe/London");
     }

@@ -203,7 +203,7 @@ fn every_mistake_has_its_own_answer() {
         ("[schedule]\ntimezone = \"Mars\"",      "3: schedule.timezone = \"Mars\": is no timezone; expected a name such as \"UTC\" or \"Europe/London\""),
         ("[schedule]\nwindows = [\"mon 8-9\"]", "3: schedule.windows = [\"mon 8-9\"]: expected days and hours, such as \"mon-fri 08:00-16:30\", \"sun 22:00-02:00\" or \"mon,wed 09:00-17:00\""),
         ("[schedule]\ndays_off = [\"25.12.\"]", "3: schedule.days_off = [\"25.12.\"]: expected a date, \"YYYY-MM-DD\""),
-        ("[schedule]\ndaily_reset = \"24:00\"",  "3: schedule.daily_reset = \"24:00\": expected a time of day, \"HH:MM\", or \"none\""),
+        ("[schedule]\ndaily_reset = \"24:00\"",  "3: schedule.daily_reset = \"24:00\": expected a time of day, \"HH:MM\" or \"HH:MM:SS\", or \"none\""),
         ("[journal]\nsegment_size = \"64MB\"",  "3: journal.segment_size = \"64MB\": expected a size such as \"64KiB\", \"64MiB\" or \"1GiB\""),
         ("[journal]\nsegment_size = \"9000B\"", "3: journal.segment_size = \"9000B\": expected a whole number of 4KiB from \"8KiB\" to \"4GiB\""),
         ("[journal]\nsnapshot_every = \"1ms\"",  "3: journal.snapshot_every = \"1ms\": expected a span from \"1s\" to \"1d\", or \"none\""),

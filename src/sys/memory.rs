@@ -8,10 +8,11 @@ use std::io;
 /// The page size that prefaulting steps by: the smallest of the supported hosts, so never too large a step.
 const PAGE: usize = 4_096;
 
-/// Locks all present and future pages of the process in memory. Fails without `CAP_IPC_LOCK` or enough `RLIMIT_MEMLOCK`.
-pub fn lock_all() -> io::Result<()> {
+/// Touches and locks every page that the process has now. Fails without `CAP_IPC_LOCK` or enough `RLIMIT_MEMLOCK`. Later ones are not locked: where the
+/// limit is near, a mapping that a lock refuses would end the run.
+pub fn lock_present() -> io::Result<()> {
     // SAFETY: takes flags only; it changes where pages live, never what they hold.
-    match unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } {
+    match unsafe { libc::mlockall(libc::MCL_CURRENT) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

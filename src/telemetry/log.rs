@@ -615,7 +615,14 @@ mod tests {
     fn a_full_lane_drops_and_the_log_says_how_many_where_they_are_missing() {
         let registry = Registry::new();
         let screen = Screen::default();
-        let options = LogOptions { depth: 4, shown: Some(Level::Info), ..LogOptions::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let options = LogOptions {
+            depth: 4,
+            shown: Some(Level::Info),
+            file: Some(path.clone()),
+            ..LogOptions::default()
+        };
         let mut log = LogBuilder::new(options, &registry);
         let mut logger = log.lane("core");
         for _ in 0..7 {
@@ -627,6 +634,10 @@ mod tests {
         let lines: Vec<String> = screen.text().lines().map(str::to_string).collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[4], "11:26:40.123456 warn  core log_dropped records=3");
+        let kept = std::fs::read_to_string(path).unwrap();
+        let last: serde_json::Value = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["level"]), (&"log_dropped".into(), &"warn".into()));
+        assert_eq!((&last["thread"], &last["records"]), (&"core".into(), &3.into()));
     }
 
     #[test]

@@ -452,7 +452,10 @@ impl<C: Clock> CoreLoop<C> {
         if !self.desk.record_note(self.sequence + 1, self.now.later(now), &command.note) {
             return;
         }
-        control.who = command.number;
+        // The engine's own word stays its own: it only tightens a kill.
+        if control.who != Control::MACHINE {
+            control.who = command.number;
+        }
         self.take_at(now, &Event::new(now, Source::Operator, Body::Control(control)));
         let answer = Applied {
             number: command.number,

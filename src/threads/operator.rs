@@ -122,6 +122,8 @@ struct Watch {
     cause: String,
     stalled: bool,
     core_lost: bool,
+    /// A trip of our own is on its way to the core, whose word on it is no news.
+    tripped: bool,
 }
 
 /// One request under way.
@@ -186,6 +188,7 @@ impl<C: Clock> Operator<C> {
                 cause: String::new(),
                 stalled: false,
                 core_lost: false,
+                tripped: false,
             },
             wants_stop: wiring.wants_stop,
             stoppers: Vec::new(),
@@ -377,14 +380,16 @@ impl<C: Clock> Operator<C> {
 
     /// The core's word on its switch: an operator's own command is known already, anything else is news.
     fn kill_told(&mut self, mode: Option<KillMode>, cause: &'static str, sequence: u64) {
+        let by_person = self.jobs.iter().any(|job| matches!(job.request, Request::Kill { .. }));
+        let own = std::mem::take(&mut self.watch.tripped) && mode.is_some();
         let record = LogRecord::new(self.clock.now().raw(), LogEvent::KillSwitch)
             .with("state", mode.map_or("off", |mode| mode.name()))
-            .with("cause", cause)
+            .with("cause", ShortText::new(if own { &self.watch.cause } else { cause }))
             .with("sequence", sequence);
         self.log.log(record);
-        let by_person = self.jobs.iter().any(|job| matches!(job.request, Request::Kill { .. }));
         if let Some(mode) = mode
             && !by_person
+            && !own
         {
             self.watch.cause = cause.to_owned();
             self.keep(mode.name(), cause, "the engine itself".to_owned());
@@ -505,7 +510,7 @@ impl<C: Clock> Operator<C> {
     /// All three layers, by the engine itself.
     fn trip(&mut self, cause: &str) {
         let _ = self.gate.tighten(GateState::Shut);
-        let _ = self.line.command(Control::trip(KillMode::Block), cause);
+        self.watch.tripped = self.line.command(Control::trip(KillMode::Block), cause).is_some();
         let record = LogRecord::new(self.clock.now().raw(), LogEvent::KillSwitch)
             .with("state", "block")
             .with("cause", ShortText::new(cause));

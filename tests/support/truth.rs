@@ -1,17 +1,18 @@
 //! The venue's own word about the account: asked over its REST door with a client of our own, never of the engine under test.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use linchpin::core::instrument::Product;
 use linchpin::exchange::Decimal;
 use linchpin::net::Endpoint;
-use linchpin::net::http::{HttpClient, HttpOptions};
+use linchpin::net::http::{HttpClient, HttpOptions, HttpRequest, Method};
 use linchpin::net::tls::{TlsClient, TlsTrust};
 use linchpin::sys::clock::Clock;
 use linchpin::threads::requester::{Read as _, Rest, measure_clock};
-use linchpin::venue::binance::hydrate::{Hydrator, Requests, RestRequest, TradesFrom};
-use linchpin::venue::binance::sign::{Credentials, Signer};
+use linchpin::venue::binance::hydrate::{API_KEY_HEADER, Hydrator, Requests, RestRequest, TradesFrom};
+use linchpin::venue::binance::sign::{Credentials, Signer, percent_encode};
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -19,6 +20,10 @@ use super::PATIENCE;
 /// Who asks.
 pub struct Truth {
     rest: Rest<Clock>,
+    /// Beside the engine's own types, which can place no order: for a person with the same key.
+    by_hand: HttpClient,
+    base: Endpoint,
+    credentials: Arc<Credentials>,
 }
 
 /// What a USD-M venue says.
@@ -40,8 +45,27 @@ impl Truth {
         let credentials = Credentials::new(id.trim(), signer).expect("credentials");
         let tls = TlsClient::new(&TlsTrust::CaFile(authority.to_owned())).expect("trust");
         let base: Endpoint = format!("https://127.0.0.1:{port}").parse().expect("an address");
-        let http = HttpClient::new(Some(&tls), HttpOptions::default());
-        Truth { rest: Rest::new(http, base, Some(credentials.into()), Clock::new()) }
+        let [http, by_hand] = [0, 1].map(|_| HttpClient::new(Some(&tls), HttpOptions::default()));
+        let credentials = Arc::new(credentials);
+        let rest = Rest::new(http, base.clone(), Some(credentials.clone()), Clock::new());
+        Truth { rest, by_hand, base, credentials }
+    }
+
+    /// An order that no engine sent, filled at once.
+    pub fn buys_at_market(&mut self, symbol: &str, quantity: &str) {
+        let now = Clock::new().now() / 1_000_000;
+        let order = format!(
+            "symbol={symbol}&side=BUY&type=MARKET&quantity={quantity}&newOrderRespType=RESULT&recvWindow=60000&timestamp={now}"
+        );
+        let mut signature = String::new();
+        percent_encode(self.credentials.signer().sign(order.as_bytes()).as_str(), &mut signature);
+        let target = format!("/fapi/v1/order?{order}&signature={signature}");
+        let endpoint = self.base.with_path(&target).expect("an address");
+        let headers = [(API_KEY_HEADER, self.credentials.api_key())];
+        let request = HttpRequest { method: Method::Post, endpoint: &endpoint, headers: &headers, body: &[] };
+        let answer = self.by_hand.send(&request).expect("an answer");
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(body.contains("\"status\":\"FILLED\""), "{body}");
     }
 
     pub fn account(&mut self, symbols: &[&str]) -> Account {

@@ -98,6 +98,7 @@ impl Connection {
         self.mischief.set((left > 1).then_some((what, left - 1)));
         match what {
             Mischief::Skip => {}
+            Mischief::Cut => self.outbox.text(frame.get(..frame.len() / 2).unwrap_or_default().to_owned()),
             Mischief::Double => {
                 self.outbox.text(frame.clone());
                 self.outbox.text(frame);

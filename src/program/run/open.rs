@@ -8,7 +8,7 @@ use super::folder::SessionFolder;
 use super::people::{People, earlier_kill};
 use super::venue::{Reached, not_stopped};
 use super::{Session, names, warm};
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::core::id::VenueId;
 use crate::core::record::{RECORDS_VERSION, RecordKind};
 use crate::core::time::Nanos;
@@ -20,6 +20,7 @@ use crate::program::Registry;
 use crate::program::demo::Venues as DemoVenues;
 use crate::replay::{Earlier, Opening};
 use crate::sys::clock::Clock;
+use crate::sys::memory;
 use crate::sys::signal::StopFlag;
 use crate::telemetry::counters::Registry as Counters;
 use crate::telemetry::log::{Level, LogBuilder, LogEvent, LogOptions, LogRecord, Logger, ShortText};
@@ -115,6 +116,9 @@ impl Session {
         let (people, operator) = People::open(&config, &folder, &directories, &core, flag, killed, &clock)?;
         let running = start(seats, &config.rings, core, journal, &first, parts, operator, shared)?;
         let log_writer = log_lanes.start()?;
+        if config.threads.lock_memory {
+            lock_memory(config.mode);
+        }
         Ok(Self {
             config,
             folder,
@@ -129,6 +133,17 @@ impl Session {
             log_writer,
             begun: Instant::now(),
         })
+    }
+}
+
+/// Tables, rings and stacks are made: from here on no page of them is met for the first time.
+fn lock_memory(mode: Mode) {
+    if let Err(error) = memory::lock_present()
+        && matches!(mode, Mode::Testnet | Mode::Live)
+    {
+        complain!(
+            "linchpin: memory is not locked: {error} (`ulimit -l unlimited`, LimitMEMLOCK=infinity in the unit, or lock_memory = false); it trades without"
+        );
     }
 }
 

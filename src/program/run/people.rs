@@ -9,7 +9,6 @@ use serde_json::{Map, json};
 
 use super::directories::Directories;
 use super::folder::SessionFolder;
-use super::names;
 use crate::config::{Config, ControlSocket, Mode, Strategy};
 use crate::control::names::{Named, Names, ParameterNames};
 use crate::control::{Refused, Who};
@@ -150,7 +149,6 @@ fn about(config: &Config, folder: &SessionFolder) -> Map<String, serde_json::Val
         "session": folder.path.display().to_string(),
         "pid": std::process::id(),
         "begun": Utc(folder.created).to_string(),
-        "strategies": names(config.strategies.iter().map(|strategy| strategy.name.as_str())),
     });
     match about {
         serde_json::Value::Object(about) => about,

@@ -29,5 +29,5 @@ pub use audit::{Audit, audit};
 pub use clock::VirtualClock;
 pub use dice::Dice;
 pub use faults::Faults;
-pub use lone::LoneSender;
+pub use lone::{LoneSender, order};
 pub use world::{Part, Plan, World, journal_bytes};

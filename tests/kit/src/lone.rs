@@ -1,6 +1,7 @@
 //! The sender by itself, with both its rings in the test's hands: for what no core would ever do to it.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use linchpin::core::dispatch::{Dispatch, DispatchFlags};
@@ -12,7 +13,7 @@ use linchpin::kill_gate::{GateControl, GateState, KillGate};
 use linchpin::ring::{Consumer, Producer, ring};
 use linchpin::telemetry::counters::Registry;
 use linchpin::telemetry::hops::HopHistograms;
-use linchpin::telemetry::log::{LogBuilder, LogOptions};
+use linchpin::telemetry::log::{LogBuilder, LogOptions, LogWriter};
 use linchpin::threads::core_loop::Handed;
 use linchpin::threads::paper::Paper;
 use linchpin::threads::requester::{Tuning, Want};
@@ -35,22 +36,37 @@ pub struct LoneSender {
     pub gate: GateControl,
     pub clock: VirtualClock,
     pub venue: Rc<RefCell<Venue>>,
+    log: LogWriter,
 }
 
 impl LoneSender {
     /// Its venue exists, and nobody has dialled it yet.
     pub fn new(core_sender: usize, sender_core: usize) -> Self {
-        Self::with(core_sender, sender_core, None, None)
+        Self::with(core_sender, sender_core, None, None, None)
     }
 
     /// With a way over REST, whose other end is the test's.
     pub fn with_fallback(core_sender: usize, sender_core: usize, fallback: Fallback) -> Self {
-        Self::with(core_sender, sender_core, None, Some(fallback))
+        Self::with(core_sender, sender_core, None, Some(fallback), None)
     }
 
     /// As in DRY_RUN.
     pub fn on_paper(core_sender: usize, sender_core: usize, paper: Producer<Paper>) -> Self {
-        Self::with(core_sender, sender_core, Some(paper), None)
+        Self::with(core_sender, sender_core, Some(paper), None, None)
+    }
+
+    /// What it says goes into a file, which is whole after `end_log`.
+    pub fn logging(
+        core_sender: usize,
+        sender_core: usize,
+        paper: Option<Producer<Paper>>,
+        file: &Path,
+    ) -> Self {
+        Self::with(core_sender, sender_core, paper, None, Some(file))
+    }
+
+    pub fn end_log(self) {
+        self.log.stop().expect("the log is written");
     }
 
     fn with(
@@ -58,12 +74,14 @@ impl LoneSender {
         sender_core: usize,
         paper: Option<Producer<Paper>>,
         fallback: Option<Fallback>,
+        log_file: Option<&Path>,
     ) -> Self {
         let plan = Plan::healthy(1);
         let (clock, venue, directory) = World::venue_of(&plan);
         let venue: Rc<RefCell<_>> = venue;
         let counters = Registry::new();
-        let mut log = LogBuilder::new(LogOptions { shown: None, ..LogOptions::default() }, &counters);
+        let options = LogOptions { shown: None, file: log_file.map(Path::to_owned), ..LogOptions::default() };
+        let mut log = LogBuilder::new(options, &counters);
         let (dispatches, from_core) = ring("core_sender", core_sender);
         let (to_core, events) = ring("sender_core", sender_core);
         let (wishes, wants) = ring("sender_requester", 4);
@@ -94,18 +112,25 @@ impl LoneSender {
             },
             clock.clone(),
         );
-        Self { sender, dispatches, events, wants, tuner, gate, clock, venue }
+        let log = log.start().expect("the log's thread starts");
+        Self { sender, dispatches, events, wants, tuner, gate, clock, venue, log }
     }
 
     /// Hands over a small buy order with this number; false where `core_sender` has no room.
     #[must_use]
     pub fn hand(&mut self, number: u64) -> bool {
         let now = self.clock.now();
-        self.dispatches.push(Handed { dispatch: order(number, now), at: now }).is_ok()
+        self.hand_over(order(number, now))
+    }
+
+    #[must_use]
+    pub fn hand_over(&mut self, dispatch: Dispatch) -> bool {
+        let at = self.clock.now();
+        self.dispatches.push(Handed { dispatch, at }).is_ok()
     }
 }
 
-fn order(number: u64, now: Nanos) -> Dispatch {
+pub fn order(number: u64, now: Nanos) -> Dispatch {
     Dispatch {
         number,
         cause: number,

@@ -140,6 +140,8 @@ pub enum Mischief {
     Double,
     /// Sent after the one that follows.
     Swap,
+    /// Only its first half is sent, as a whole message.
+    Cut,
 }
 
 fn once() -> u32 {
