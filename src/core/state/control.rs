@@ -169,10 +169,13 @@ impl ControlState {
         if self.kill.is_some() {
             return Some(Gate::Kill);
         }
-        if self.trading.everybody() != TradingState::Active || self.draining || self.flattening {
+        // The calendar's drain is told as what it is: nobody has to enable anything after it.
+        let by_calendar = self.draining && self.held.schedule_drain;
+        let by_person = self.draining && !by_calendar;
+        if self.trading.everybody() != TradingState::Active || by_person || self.flattening {
             return Some(Gate::Trading);
         }
-        if self.held.schedule {
+        if self.held.schedule || by_calendar {
             return Some(Gate::Schedule);
         }
         self.closed_passage(venue)
@@ -189,7 +192,7 @@ impl ControlState {
             return self.closed_passage(venue);
         }
         match self.closed_gate(venue) {
-            Some(Gate::Schedule) => self.closed_passage(venue),
+            Some(Gate::Schedule) if !self.draining => self.closed_passage(venue),
             gate => gate,
         }
     }

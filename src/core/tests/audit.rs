@@ -201,6 +201,9 @@ fn the_calendars_drain_cancels_all_and_ends_when_the_window_opens() {
     assert!(desk.core.is_idle());
     desk.wish(vec![Intent::New(limit(1, BTC, Side::Buy, 9_990, 1))]);
     assert!(desk.take_dispatches().is_empty(), "no new intent while it drains");
+    let control = &desk.core.state().control;
+    assert_eq!(control.closed_gate(VenueId(0)), Some(Gate::Schedule), "and the gate says why");
+    assert_eq!(control.closed_gate_to_reducing(VenueId(0)), Some(Gate::Schedule), "what reduces waits too");
     desk.control(ControlVerb::OpenGate, SCHEDULE);
     assert!(!desk.core.state().control.draining);
     desk.send(limit(2, BTC, Side::Buy, 9_990, 1));
@@ -217,6 +220,7 @@ fn a_drain_that_a_person_asked_for_outlasts_the_calendar() {
         if !person_first {
             desk.control(ControlVerb::Drain, 0);
         }
+        assert_eq!(desk.core.state().control.closed_gate(VenueId(0)), Some(Gate::Trading));
         desk.control(ControlVerb::OpenGate, SCHEDULE);
         assert!(desk.core.state().control.draining, "person first: {person_first}");
     }
