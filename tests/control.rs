@@ -99,6 +99,7 @@ fn every_verb_does_what_it_says_before_it_answers() {
     assert_eq!(control(&["flatten"])["kill"], Value::Null);
     let drained = control(&["drain"]);
     assert_eq!((&drained["draining"], &drained["idle"]), (&true.into(), &true.into()));
+    ctl(here, &["enable"]).expect_code(0).says("trading enabled, draining until the next start");
     stop(here, engine).says("an operator stopped it");
     assert!(!here.join("home/ctl.sock").exists(), "the socket goes with the engine");
 

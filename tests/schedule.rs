@@ -69,7 +69,7 @@ impl Evening {
         );
         assert_eq!(desk.account().open_orders, Vec::<String>::new(), "cancelled at the venue too");
         let said = desk.ctl(&["status"]).expect_code(0);
-        said.says("draining").says("CLOSED: schedule");
+        said.says("draining until the next window").says("CLOSED: schedule");
         let taken = desk.venue.orders_taken();
 
         desk.wait_until("a new day begins", || logged(&desk, "a trading day begins"));

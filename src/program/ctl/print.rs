@@ -79,10 +79,12 @@ fn control(control: &Value) -> String {
         (_, true) => "trading enabled".to_owned(),
         (_, false) => "trading disabled".to_owned(),
     }];
-    for (name, shown) in [("draining", "draining"), ("flattening", "flattening")] {
-        if control[name] == true {
-            parts.push(shown.to_owned());
-        }
+    // Who enables trading meanwhile must see why nothing begins.
+    if let Some(end) = control["drains_until"].as_str() {
+        parts.push(format!("draining until the {end}"));
+    }
+    if control["flattening"] == true {
+        parts.push("flattening".to_owned());
     }
     for held in ["journal", "clock", "operator"] {
         if control["held"][held] == true {

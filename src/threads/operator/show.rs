@@ -84,6 +84,7 @@ fn control(row: &ControlRow) -> Value {
         "trading_enabled": row.trading_enabled,
         "kill": row.kill.map(|mode| mode.name()),
         "draining": row.draining,
+        "drains_until": row.draining.then_some(if row.held.schedule_drain { "next window" } else { "next start" }),
         "flattening": row.flattening,
         "held": {"journal": row.held.journal, "clock": row.held.clock, "operator": row.held.operator},
         "idle": row.idle,
