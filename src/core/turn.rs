@@ -318,6 +318,9 @@ impl Core {
                 self.risk.forgive(&self.state, control.target);
             }
             ControlVerb::BeginDay => self.risk.begin_day(&self.state),
+            ControlVerb::Kill | ControlVerb::ResetKill if !self.state.control.is_flattening() => {
+                self.execution.purge_closing(&mut self.state, outbox);
+            }
             _ => {}
         }
     }

@@ -84,7 +84,7 @@ impl ExecutionControl {
     #[inline]
     pub fn admit(&mut self, state: &mut State, approved: &Approved) -> Admission {
         let now = state.now;
-        state.execution.admit(approved.intent(), approved.instrument(), approved.is_reducing(), now)
+        state.execution.admit(approved.intent(), approved.instrument(), approved.reduces(), now)
     }
 
     /// Section 4: what may go now, goes now, in the queue's order.
@@ -149,11 +149,15 @@ impl ExecutionControl {
 
     /// A kill that blocks everything forgets what waited: it was wished in another world, and must not go out after a reset.
     pub fn purge(&mut self, state: &mut State, outbox: &mut impl Outbox) {
-        while let Some(pending) = state.execution.queue.at(0) {
-            state.execution.leave_queue(0);
-            let (key, request) = (pending.intent.key(), pending.intent.request());
-            outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
-        }
+        forget(state, outbox, |_| true);
+    }
+
+    /// Nobody wants everything closed any more: what was to close it and waits must not go out.
+    #[cold]
+    pub fn purge_closing(&mut self, state: &mut State, outbox: &mut impl Outbox) {
+        forget(state, outbox, |pending| {
+            pending.intent.key().strategy == StrategyId::WORKFLOW && pending.new_order().is_some()
+        });
     }
 
     /// Valid, not gated, not inflight, within rate: in this order.
@@ -187,7 +191,7 @@ impl ExecutionControl {
             return Answer::Close(CloseReason::Purged);
         }
         let waited = state.now.since(pending.since);
-        if request != RequestKind::Cancel && !pending.reducing {
+        if request != RequestKind::Cancel && !pending.is_reducing() {
             // A kill purges: nothing that was wished before it goes out after it.
             if state.control.kill.is_some() {
                 return Answer::Close(CloseReason::Purged);
@@ -259,7 +263,7 @@ impl ExecutionControl {
     ) {
         let (key, request) = (pending.intent.key(), pending.intent.request());
         let kill = state.control.kill;
-        if !state.execution.check_dispatch(key, pending.instrument, request, pending.reducing, kill) {
+        if !state.execution.check_dispatch(key, pending.instrument, request, pending.is_reducing(), kill) {
             outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
             return;
         }
@@ -289,7 +293,7 @@ impl ExecutionControl {
                     family,
                     replace.price,
                     replace.quantity,
-                    pending.reducing,
+                    pending.is_reducing(),
                     outbox,
                 );
             }
@@ -331,10 +335,11 @@ impl ExecutionControl {
             return;
         }
         self.dispatches += 1;
-        // A spot account knows no reduce-only: such an order may go through zero, and is counted so.
+        // A spot account knows no reduce-only: such an order may go through what is held, and is counted so. What closes everything sells
+        // what is there, and nobody there sells what he has not.
         let definition = state.market.instrument(new.instrument).and_then(|market| market.definition);
         let spot = definition.is_some_and(|definition| definition.product == Product::Spot);
-        let reduce_only = new.reduce_only && !spot;
+        let reduce_only = new.reduce_only && (!spot || new.key.strategy == StrategyId::WORKFLOW);
         let client_order_id = self.unused_id(state);
         let family = family_of(state, &pending.intent);
         let row = NewRow {
@@ -371,7 +376,7 @@ impl ExecutionControl {
         let flags = DispatchFlags::default()
             .with(DispatchFlags::REDUCE_ONLY, reduce_only)
             .with(DispatchFlags::CLOSE_POSITION, new.close_position)
-            .with(DispatchFlags::RISK_REDUCING, pending.reducing);
+            .with(DispatchFlags::RISK_REDUCING, pending.is_reducing());
         outbox.dispatch(&Dispatch {
             client_order_id,
             price: new.price,
@@ -497,10 +502,23 @@ impl ExecutionControl {
     }
 }
 
+fn forget(state: &mut State, outbox: &mut impl Outbox, is_meant: impl Fn(&Pending) -> bool) {
+    let mut at = 0;
+    while let Some(pending) = state.execution.queue.at(at) {
+        if !is_meant(&pending) {
+            at += 1;
+            continue;
+        }
+        state.execution.leave_queue(at);
+        let (key, request) = (pending.intent.key(), pending.intent.request());
+        outbox.decision(&Decision::Closed { key, request, why: CloseReason::Purged });
+    }
+}
+
 /// When a waiting command becomes too old.
 #[inline]
 fn closes_at(pending: &Pending) -> Nanos {
-    let ages = pending.intent.request() != RequestKind::Cancel && !pending.reducing;
+    let ages = pending.intent.request() != RequestKind::Cancel && !pending.is_reducing();
     if ages { pending.since + TOO_OLD + Nanos::new(1) } else { Nanos::MAX }
 }
 
@@ -513,11 +531,13 @@ fn is_taken_back(state: &State, pending: &Pending) -> bool {
         Some(Standing { state, tripped: Some(_), .. }) if !control.is_flattening() => state,
         _ => TradingState::Active,
     };
-    match everybody.max(control.trading.of(pending.intent.key().strategy)) {
+    let forbids = |state, reduces: bool| match state {
         TradingState::Active => false,
-        TradingState::Reducing => !pending.reducing,
+        TradingState::Reducing => !reduces,
         TradingState::Halted => true,
-    }
+    };
+    let own = control.trading.of(pending.intent.key().strategy);
+    forbids(everybody, pending.reduces.account) || forbids(own, pending.reduces.own)
 }
 
 #[derive(Clone, Copy)]
@@ -546,8 +566,11 @@ fn closed_for(
         let link_up = control.venue(venue).is_some_and(|venue| venue.is_up(LinkKind::OrderEntry));
         return if link_up { None } else { Some(Gate::OrderEntryLink) };
     }
-    let gate =
-        if pending.reducing { control.closed_gate_to_reducing(venue) } else { control.closed_gate(venue) };
+    let gate = if pending.is_reducing() {
+        control.closed_gate_to_reducing(venue)
+    } else {
+        control.closed_gate(venue)
+    };
     if gate.is_some() {
         return gate;
     }
@@ -555,7 +578,7 @@ fn closed_for(
     // and counted again when its report comes: so not even what reduces is sent then.
     let reads_trades = state.execution.must_read_trades(pending.instrument);
     let in_recovery = state.execution.is_in_recovery(pending.instrument);
-    if in_doubt || reads_trades || (in_recovery && !pending.reducing) {
+    if in_doubt || reads_trades || (in_recovery && !pending.is_reducing()) {
         return Some(Gate::Recovery);
     }
     let scope = scope_of(state, &pending.intent);
@@ -564,7 +587,7 @@ fn closed_for(
         return Some(Gate::Confirmation);
     }
     let trusted = state.market.instrument(pending.instrument).is_some_and(|market| market.is_trusted());
-    if !trusted && !pending.reducing {
+    if !trusted && !pending.is_reducing() {
         return Some(Gate::Book);
     }
     None

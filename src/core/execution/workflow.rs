@@ -34,7 +34,11 @@ crate::saved! { table Workflow { recovery, closing, cleanup } }
 
 impl Workflow {
     pub fn new(configuration: &Configuration) -> Self {
-        Self { recovery: Recovery::new(configuration), closing: Closing::new(), cleanup: Cleanup::new() }
+        Self {
+            recovery: Recovery::new(configuration),
+            closing: Closing::new(configuration.instruments.len()),
+            cleanup: Cleanup::new(),
+        }
     }
 
     /// Looks at what the event changed; asks what must be asked; wishes what must be wished. `claim` is a strategy's word about

@@ -8,7 +8,7 @@ use crate::event::KillMode;
 pub(super) fn objects(subject: &Subject<'_>) -> bool {
     match subject.state.control.kill {
         None => false,
-        Some(KillMode::Flatten) => !subject.reducing,
+        Some(KillMode::Flatten) => !subject.reduces.account,
         Some(KillMode::Block | KillMode::Cancel) => true,
     }
 }

@@ -1,8 +1,8 @@
 //! Risk decides whether, never when. The only maker of `Approved`: an unchecked order has no type.
 //!
 //! One file a check, one reason a check, one row a check in the table below, which `docs/RISK.md` is printed from. Checks run in the order
-//! of the table, and the first that objects answers. What lowers exposure skips the rows that say `Adding`: they only guard against new
-//! risk. A bound that speaks about more than one order (a loss, a runaway loop) also trips: see `watch`.
+//! of the table, and the first that objects answers. What lowers the account's exposure skips the rows that say `Adding`, what lowers the
+//! strategy's own position those that say `Growing`: they only guard against new risk. A bound that speaks about more than one order (a loss, a runaway loop) also trips: see `watch`.
 //! Hot.
 
 mod account_daily_loss;
@@ -67,6 +67,7 @@ use crate::intent::Intent;
 use crate::limits::Configuration;
 use crate::record::RiskReason;
 use crate::state::State;
+use crate::state::queue::Reduces;
 
 use duplicate_intent::LastWish;
 use memory::Memory;
@@ -78,7 +79,7 @@ pub struct Approved {
     intent: Intent,
     instrument: InstrumentId,
     side: Side,
-    reducing: bool,
+    reduces: Reduces,
 }
 
 /// One row of the table of checks, for those who print it.
@@ -95,8 +96,10 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applies {
     Always,
-    /// Not to intents that lower exposure.
+    /// Not to intents that lower the account's exposure.
     Adding,
+    /// Not to intents that lower the strategy's own position: what others hold is no licence.
+    Growing,
 }
 
 /// The table: reason, to what it applies, its file, what it checks, its keys, their unit.
@@ -114,7 +117,11 @@ macro_rules! checks {
         #[inline]
         fn first_objection(subject: &Subject<'_>) -> Result<(), RiskReason> {
             $(
-                let applies = matches!(Applies::$applies, Applies::Always) || !subject.reducing;
+                let applies = match Applies::$applies {
+                    Applies::Always => true,
+                    Applies::Adding => !subject.reduces.account,
+                    Applies::Growing => !subject.reduces.own,
+                };
                 if applies && !is_removed(RiskReason::$reason) && $file::objects(subject) {
                     return Err(RiskReason::$reason);
                 }
@@ -129,14 +136,14 @@ checks! {
     Draining Always draining "the run is not ending" "" "";
     IntentRate Always intent_rate "a runaway loop: intents in one second, cancels not counted; halts the strategy" "strategy.max_intents_per_second" "intents";
     MessageRatio Always message_ratio "requests for each fill, over the present window and the one before; halts the strategy" "strategy.max_messages_per_fill, strategy.message_window, strategy.message_minimum" "requests";
-    DailyLoss Adding daily_loss "loss of the strategy since the day began, realised and marked, the worse of the two; at the bound it may only reduce" "strategy.max_daily_loss" "money";
-    Drawdown Adding drawdown "loss of the strategy from its best, realised and marked; at the bound it may only reduce" "strategy.max_drawdown" "money";
+    DailyLoss Growing daily_loss "loss of the strategy since the day began, realised and marked, the worse of the two; at the bound it may only reduce" "strategy.max_daily_loss" "money";
+    Drawdown Growing drawdown "loss of the strategy from its best, realised and marked; at the bound it may only reduce" "strategy.max_drawdown" "money";
     AccountDailyLoss Adding account_daily_loss "loss of the whole account since the day began; at the bound `risk.on_loss`" "risk.max_daily_loss" "money";
     AccountDrawdown Adding account_drawdown "loss of the whole account from its best; at the bound `risk.on_loss`" "risk.max_drawdown" "money";
     TradingDisabled Always trading_disabled "trading is not halted for everybody; no operator's flatten is at work" "run.trading_enabled" "";
     ReducingOnly Adding reducing_only "not everybody may only reduce" "" "";
     StrategyHalted Always strategy_halted "the strategy is not halted" "" "";
-    StrategyReducing Adding strategy_reducing "the strategy may do more than reduce" "" "";
+    StrategyReducing Growing strategy_reducing "the strategy may do more than reduce" "" "";
     InstrumentHalted Always instrument_halted "the instrument is trading" "" "";
     NotOurInstrument Always not_our_instrument "the instrument is the strategy's" "strategy.instruments" "";
     BadSlot Always bad_slot "the slot is below 1,024" "" "";
@@ -162,13 +169,13 @@ checks! {
     NoReferencePrice Always no_reference_price "there is a reference for the collar" "instrument.collar" "";
     OutsideCollar Always collar "distance of a limit price from the middle, or from its own trigger" "instrument.collar" "1/10,000";
     TooManyOpenOrders Adding open_orders "open and waiting orders of the instrument" "instrument.max_open_orders" "orders";
-    StrategyOpenOrders Adding strategy_open_orders "open and waiting orders of the strategy" "strategy.max_open_orders" "orders";
+    StrategyOpenOrders Growing strategy_open_orders "open and waiting orders of the strategy" "strategy.max_open_orders" "orders";
     VenueOpenOrders Adding venue_open_orders "open and waiting orders at the venue, others' included" "venue.max_open_orders" "orders";
     OrderTableFull Always order_table_full "the order table has a row for it" "core.order_rows" "orders";
     PositionLimit Adding position "the position, with all that works and waits on its side filled" "instrument.max_position" "lots";
     PositionNotional Adding position_notional "the worth of that position" "instrument.max_position_notional" "quote asset";
-    StrategyGross Adding strategy_gross "the sum of the worths of the strategy's positions, all that works and waits filled" "strategy.max_gross" "money";
-    StrategyNet Adding strategy_net "the worth of the strategy's positions together, long against short" "strategy.max_net" "money";
+    StrategyGross Growing strategy_gross "the sum of the worths of the strategy's positions, all that works and waits filled" "strategy.max_gross" "money";
+    StrategyNet Growing strategy_net "the worth of the strategy's positions together, long against short" "strategy.max_net" "money";
     AccountGross Adding account_gross "the sum of the worths of all positions, all that works and waits filled" "risk.max_gross" "money";
     AccountNet Adding account_net "the worth of all positions together, long against short" "risk.max_net" "money";
     Balance Always balance "spot: what is sold, or paid with its fee, is there and not bound by other orders" "" "asset";
@@ -225,8 +232,8 @@ impl Approved {
         self.side
     }
     #[inline]
-    pub fn is_reducing(&self) -> bool {
-        self.reducing
+    pub fn reduces(&self) -> Reduces {
+        self.reduces
     }
 }
 
@@ -243,7 +250,7 @@ fn cancel(state: &State, intent: &Intent) -> Result<Approved, RiskReason> {
         .map(|order| (order.instrument, order.side))
         .or_else(|| state.execution.queue.pending(cancel.key).map(|pending| (pending.instrument, Side::Buy)));
     let (instrument, side) = found.ok_or(RiskReason::NoSuchOrder)?;
-    Ok(Approved { intent: *intent, instrument, side, reducing: true })
+    Ok(Approved { intent: *intent, instrument, side, reduces: Reduces { account: true, own: true } })
 }
 
 /// Every check stands in every build; only a test that must see what happens without one takes it away.

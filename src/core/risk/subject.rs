@@ -16,7 +16,7 @@ use crate::record::RiskReason;
 use crate::state::State;
 use crate::state::market::InstrumentMarket;
 use crate::state::order::Order;
-use crate::state::queue::Pending;
+use crate::state::queue::{Pending, Reduces};
 use crate::state::stakes::{Gone, Place, Swap, Work, Worth};
 
 pub(crate) struct Subject<'a> {
@@ -49,7 +49,7 @@ pub(crate) struct Subject<'a> {
     pub worst: Quantity,
     /// A price to measure against: the middle of the top, rounded down to a tick.
     pub reference: Option<Price>,
-    pub reducing: bool,
+    pub reduces: Reduces,
     /// A live order whose terms change.
     replaced: Option<&'a Order>,
     /// The New that waits under the same key: this takes its place in the queue,
@@ -66,6 +66,7 @@ struct Terms<'a> {
     leg: crate::event::PositionSide,
     stop_price: Price,
     only_closes: bool,
+    closes_position: bool,
     replaced: Option<&'a Order>,
 }
 
@@ -121,9 +122,10 @@ impl<'a> Subject<'a> {
         let swap = Swap { comes: Work { quantity: adds, ..Work::default() }, goes };
         let more = adds - displaced.map_or(Quantity::ZERO, |new| execution.waits_with(new).opens());
         let account = Place { owner: execution.stakes.account(), ..place };
-        let waits = execution.waiting_replaces(key, |order| {
+        let same_page = |order: &Order| {
             (order.instrument, order.side, order.position_side) == (instrument, side, terms.leg)
-        });
+        };
+        let waits = execution.waiting_replaces(key, same_page);
         let worst = execution.stakes.swapped(account, side, &swap).worst(side) + waits;
         let only_shrinks = terms.replaced.is_some_and(|order| {
             let keener = match side {
@@ -132,6 +134,26 @@ impl<'a> Subject<'a> {
             };
             more.is_negative() && !keener
         });
+        // The venue holds an order to closing the account's position, and nobody holds it to closing the strategy's.
+        let own = if terms.closes_position {
+            execution
+                .leg(key.strategy, instrument, terms.leg)
+                .map_or(Quantity::ZERO, |own| side.signed(own.quantity))
+        } else {
+            let comes = match terms.replaced {
+                Some(order) => (quantity - order.filled) - order.working(),
+                None => quantity,
+            };
+            let waits = execution
+                .waiting_replaces(key, |order| same_page(order) && order.key.strategy == key.strategy);
+            let with = Swap { comes: Work { quantity: comes, ..Work::default() }, goes };
+            execution.stakes.swapped(place, side, &with).worst(side) + waits
+        };
+        let lowers_own = if terms.closes_position { own.is_negative() } else { !own.is_positive() };
+        let reduces = Reduces {
+            account: only_reduces || only_shrinks || !worst.is_positive(),
+            own: only_shrinks || lowers_own,
+        };
         Ok(Self {
             state,
             memory,
@@ -158,7 +180,7 @@ impl<'a> Subject<'a> {
             more,
             worst,
             reference: market.top.map(|top| Price::new((top.bid.price + top.ask.price).raw() >> 1)),
-            reducing: only_reduces || only_shrinks || !worst.is_positive(),
+            reduces,
             replaced: terms.replaced,
             waiting,
             displaced,
@@ -167,12 +189,7 @@ impl<'a> Subject<'a> {
 
     #[inline]
     pub fn approved(&self) -> Approved {
-        Approved {
-            intent: *self.intent,
-            instrument: self.instrument,
-            side: self.side,
-            reducing: self.reducing,
-        }
+        Approved { intent: *self.intent, instrument: self.instrument, side: self.side, reduces: self.reduces }
     }
 
     #[inline]
@@ -272,6 +289,7 @@ impl<'a> Terms<'a> {
             leg: new.position_side,
             stop_price: new.stop_price,
             only_closes: new.only_closes(),
+            closes_position: new.close_position,
             replaced: None,
         }
     }
@@ -285,6 +303,7 @@ impl<'a> Terms<'a> {
             leg: order.position_side,
             stop_price: order.stop_price,
             only_closes: order.only_closes(),
+            closes_position: order.close_position,
             replaced: Some(order),
         }
     }

@@ -9,7 +9,7 @@ use crate::event::TradingState;
 pub(super) fn objects(subject: &Subject<'_>) -> bool {
     let control = &subject.state.control;
     if control.is_flattening() {
-        return control.flattening && !subject.reducing;
+        return control.flattening && !subject.reduces.account;
     }
     control.trading.everybody() == TradingState::Halted
 }

@@ -28,7 +28,7 @@ use crate::record::{Admission, IncidentKind};
 use crate::state::open::OpenCounts;
 use crate::state::order::{Inflight, NewRow, Order, OrderTable};
 use crate::state::position::Position;
-use crate::state::queue::{Pending, Queue};
+use crate::state::queue::{Pending, Queue, Reduces};
 use crate::state::stakes::{Place, Stakes, Work, Worth};
 use crate::state::throttle::Throttle;
 use crate::state::{Finding, Findings};
@@ -409,12 +409,12 @@ impl ExecutionState {
         &mut self,
         intent: Intent,
         instrument: InstrumentId,
-        reducing: bool,
+        reduces: Reduces,
         now: Nanos,
     ) -> Admission {
         let key = intent.key();
         let before = self.queue.pending(key).and_then(Pending::new_order).copied();
-        let admission = self.queue.admit(intent, instrument, reducing, now);
+        let admission = self.queue.admit(intent, instrument, reduces, now);
         let after = self.queue.pending(key).and_then(Pending::new_order).copied();
         if before != after {
             before.iter().for_each(|new| self.waits(new, false));
@@ -653,6 +653,11 @@ impl ExecutionState {
             }
             self.hold(StrategyId::EXTERNAL, instrument, *leg);
         }
+    }
+
+    /// What is left to close where everything is to be closed, signed.
+    pub fn to_close(&self, instrument: InstrumentId, leg: PositionSide, is_spot: bool) -> Quantity {
+        self.holdings.to_close(instrument, leg, is_spot)
     }
 
     /// Unrealised P&L needs a price; this is realised and fees of one strategy on one instrument.

@@ -23,12 +23,20 @@ pub struct Queue {
 
 crate::saved! { table Queue { admissions, replaces } lists { pending } kept { capacity } }
 
+/// Whose position it lowers, all that works on its side filled too. The account's may fall while a strategy's grows, where others hold
+/// against it; and the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reduces {
+    pub account: bool,
+    /// The strategy's own.
+    pub own: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub intent: Intent,
     pub instrument: InstrumentId,
-    /// Lowers exposure.
-    pub reducing: bool,
+    pub reduces: Reduces,
     pub admitted: u64,
     /// When this key's command first entered: its age.
     pub since: Nanos,
@@ -38,9 +46,16 @@ pub struct Pending {
     pub reported: bool,
 }
 
-crate::saved! { value Pending { intent, instrument, reducing, admitted, since, waits_for, reported } }
+crate::saved! { value Reduces { account, own } }
+crate::saved! { value Pending { intent, instrument, reduces, admitted, since, waits_for, reported } }
 
 impl Pending {
+    /// It lowers the account's exposure.
+    #[inline]
+    pub fn is_reducing(&self) -> bool {
+        self.reduces.account
+    }
+
     /// The order that it would begin, if it is a New.
     #[inline]
     pub fn new_order(&self) -> Option<&NewIntent> {
@@ -57,7 +72,7 @@ impl Pending {
             RequestKind::Replace => 2,
             RequestKind::New => 4,
         };
-        strength + u8::from(!self.reducing)
+        strength + u8::from(!self.is_reducing())
     }
 }
 
@@ -104,11 +119,11 @@ impl Queue {
         &mut self,
         intent: Intent,
         instrument: InstrumentId,
-        reducing: bool,
+        reduces: Reduces,
         now: Nanos,
     ) -> Admission {
         let Some(at) = self.pending.iter().position(|pending| pending.intent.key() == intent.key()) else {
-            return self.enter(intent, instrument, reducing, now);
+            return self.enter(intent, instrument, reduces, now);
         };
         let Some(known) = self.pending.get(at).copied() else { return Admission::Discarded };
         match (known.intent, intent) {
@@ -116,7 +131,7 @@ impl Queue {
             | (Intent::Replace(_), Intent::Replace(_))
             | (Intent::Replace(_) | Intent::Cancel(_), Intent::Cancel(_)) => {
                 self.remove(at);
-                match self.enter(intent, instrument, reducing, known.since) {
+                match self.enter(intent, instrument, reduces, known.since) {
                     Admission::Entered => Admission::Replaced,
                     other => other,
                 }
@@ -124,12 +139,12 @@ impl Queue {
             (Intent::New(mut new), Intent::Replace(replace)) => {
                 new.price = replace.price;
                 new.quantity = replace.quantity;
-                if known.reducing != reducing {
+                if known.is_reducing() != reduces.account {
                     // Another rank: it stands behind those of that rank that came before.
                     self.remove(at);
-                    self.enter(Intent::New(new), known.instrument, reducing, known.since);
+                    self.enter(Intent::New(new), known.instrument, reduces, known.since);
                 } else if let Some(slot) = self.pending.get_mut(at) {
-                    slot.intent = Intent::New(new);
+                    (slot.intent, slot.reduces) = (Intent::New(new), reduces);
                 }
                 Admission::Folded
             }
@@ -142,7 +157,13 @@ impl Queue {
         }
     }
 
-    fn enter(&mut self, intent: Intent, instrument: InstrumentId, reducing: bool, since: Nanos) -> Admission {
+    fn enter(
+        &mut self,
+        intent: Intent,
+        instrument: InstrumentId,
+        reduces: Reduces,
+        since: Nanos,
+    ) -> Admission {
         if self.pending.len() >= self.capacity {
             return Admission::QueueFull;
         }
@@ -151,7 +172,7 @@ impl Queue {
         let pending = Pending {
             intent,
             instrument,
-            reducing,
+            reduces,
             admitted: self.admissions,
             since,
             waits_for: Wait::Fresh,
@@ -217,7 +238,7 @@ mod tests {
         Intent::Cancel(CancelIntent { key: key(slot), order: OrderIndex::NONE, family: Family::Entry })
     }
     fn admit(queue: &mut Queue, intent: Intent) -> Admission {
-        queue.admit(intent, InstrumentId(0), false, Nanos::ZERO)
+        queue.admit(intent, InstrumentId(0), Reduces::default(), Nanos::ZERO)
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn a_waiting_new_that_grows_past_the_position_is_no_longer_risk_reducing() {
     desk.wish(vec![Intent::New(limit(3, BTC, Side::Sell, 10_020, 5)), replace(3, 10_020, 50)]);
     let queue = &desk.core.state().execution.queue;
     let waiting = queue.pending(key(3)).expect("the New with the Replace's terms");
-    assert!(!waiting.reducing);
+    assert!(!waiting.is_reducing());
 }
 
 #[test]
@@ -467,7 +467,7 @@ fn a_wish_that_takes_the_place_of_a_reduce_only_one_is_weighed_without_it() {
     let records = desk.wish(vec![Intent::New(closing), Intent::New(plain)]);
     assert_eq!(records[1].admission, Admission::Replaced, "{records:?}");
     let waits = desk.core.state().execution.queue.pending(key(1)).copied().unwrap();
-    assert!(waits.reducing, "10 are held, 6 are sold: {waits:?}");
+    assert!(waits.is_reducing(), "10 are held, 6 are sold: {waits:?}");
 }
 
 #[test]
@@ -589,4 +589,143 @@ fn half_a_trade_whose_other_half_never_comes_is_read_back_again_and_then_an_inco
     desk.hydrate(|desk| desk.position(BTC, 6, true));
     assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 1);
     assert_eq!(desk.core.state().execution.agreement(BTC), Agreement::Inconsistent);
+}
+
+// ---- spot and a flatten ----
+
+/// A spot account that holds 30 lots, of which the strategy bought 10.
+fn spot_wallet() -> Desk {
+    let market = InstrumentDefinition { product: Product::Spot, ..definition() };
+    let mut desk = Desk::ready_with(configuration(), market);
+    desk.link(LinkKind::Private, LinkState::Down);
+    desk.link(LinkKind::Private, LinkState::Up);
+    desk.hydrate(|desk| {
+        for (asset, wallet) in [(AssetId(1), 20 * 100_000), (AssetId(0), 1_000_000 * CASH_UNIT as i64)] {
+            let (available, cause) = (wallet, BalanceCause::ReadBack);
+            let report = BalanceReport { asset, wallet, available, change: 0, cause, hydrated: true };
+            desk.give(Body::Balance(report));
+        }
+    });
+    let sent = desk.open(bid(0, 10));
+    let fill = desk.fill(&sent, 10, 10, 1);
+    desk.tell(&sent, fill);
+    let (asset, wallet) = (AssetId(1), 30 * 100_000);
+    let (available, cause) = (i64::MIN, BalanceCause::Order);
+    desk.give(Body::Balance(BalanceReport { asset, wallet, available, change: 0, cause, hydrated: false }));
+    desk.settle();
+    desk.take_dispatches();
+    assert_eq!(desk.held(BTC), 30);
+    desk
+}
+
+#[test]
+fn on_spot_a_flatten_sells_what_the_strategies_hold_and_never_a_persons_coins() {
+    for by_kill in [true, false] {
+        let mut desk = spot_wallet();
+        if by_kill {
+            desk.kill(KillMode::Flatten);
+        } else {
+            desk.control(ControlVerb::Flatten, 0);
+        }
+        let sent = desk.take_dispatches();
+        assert_eq!(sent.len(), 1, "by kill: {by_kill}");
+        assert_eq!((sent[0].side, sent[0].quantity), (Side::Sell, Quantity::new(10)));
+        // The sender's gate knows it for one that only reduces.
+        assert!(sent[0].flags.has(DispatchFlags::REDUCE_ONLY));
+        desk.accept(&sent[0]);
+        let fill = OrderReport { last_price: Price::new(9_990), ..desk.fill(&sent[0], 10, 10, 2) };
+        desk.tell(&sent[0], fill);
+        desk.settle();
+        desk.pass(Nanos::from_secs(2));
+        assert!(desk.take_dispatches().is_empty(), "nothing more is sold");
+        let of = |owner| desk.core.state().execution.position(owner, BTC).unwrap().quantity.raw();
+        assert_eq!((of(StrategyId(0)), of(StrategyId::EXTERNAL), desk.held(BTC)), (0, 20, 20));
+        assert!(!desk.core.state().control.flattening);
+    }
+}
+
+#[test]
+fn a_flatten_that_is_refused_is_tried_again_after_a_while_and_not_at_once() {
+    let mut desk = holding(10);
+    desk.kill(KillMode::Flatten);
+    let mut tries = 0;
+    for _ in 0..100 {
+        for sent in desk.take_dispatches() {
+            tries += 1;
+            let reason = NotSentReason::KillGate;
+            desk.on(
+                sent.instrument,
+                Body::NotSent(NotSent {
+                    client_order_id: sent.client_order_id,
+                    dispatch: sent.number,
+                    request: sent.request,
+                    reason,
+                }),
+            );
+        }
+        desk.pass(Nanos::from_millis(10));
+    }
+    // A second, a quarter of a second each.
+    assert!((4..=5).contains(&tries), "{tries} tries");
+}
+
+#[test]
+fn what_was_to_close_everything_does_not_go_out_after_the_reset_of_its_kill() {
+    let mut desk = holding(10);
+    desk.link(LinkKind::OrderEntry, LinkState::Down);
+    desk.kill(KillMode::Flatten);
+    desk.settle();
+    assert!(desk.core.state().execution.queue.iter().any(|pending| pending.new_order().is_some()));
+    desk.control(ControlVerb::ResetKill, 0);
+    assert!(desk.core.state().execution.queue.is_empty(), "a person decided to keep the position");
+    desk.link(LinkKind::OrderEntry, LinkState::Up);
+    desk.settle();
+    assert!(desk.take_dispatches().is_empty());
+}
+
+// ---- two strategies on one instrument ----
+
+fn two_of_one_instrument() -> (Desk, Second) {
+    let mut two = configuration();
+    two.strategies.push(two.strategies[0].clone());
+    Desk::ready_with_second(two)
+}
+
+#[test]
+fn two_of_ours_that_wait_at_once_do_not_trade_with_each_other() {
+    let (mut desk, second) = two_of_one_instrument();
+    desk.link(LinkKind::OrderEntry, LinkState::Down);
+    let buys = desk.wish(vec![Intent::New(limit(0, ETH, Side::Buy, 10_005, 1))]);
+    assert_eq!(buys[0].verdict, RiskReason::Allowed);
+    let sells = second.wish(&mut desk, vec![Intent::New(limit(0, ETH, Side::Sell, 10_005, 1))]);
+    assert_eq!(sells[0].verdict, RiskReason::SelfCross, "the other waits, and would rest first");
+    let above = second.wish(&mut desk, vec![Intent::New(limit(1, ETH, Side::Sell, 10_006, 1))]);
+    assert_eq!(above[0].verdict, RiskReason::Allowed);
+}
+
+#[test]
+fn who_may_only_reduce_lowers_its_own_position_and_not_that_of_others() {
+    let (mut desk, second) = two_of_one_instrument();
+    let reduce = |desk: &mut Desk, strategy: u32| {
+        desk.give(Body::Control(Control {
+            verb: ControlVerb::SetTradingState,
+            target: strategy,
+            old: 0,
+            new: i64::from(TradingState::Reducing.code()),
+            who: 0,
+        }));
+    };
+    // The first is short 3 where the other is long 10: the account is long.
+    second.trade(&mut desk, limit(0, ETH, Side::Buy, 9_990, 10), 9_990);
+    let sold = desk.open(limit(0, ETH, Side::Sell, 10_020, 3));
+    let fill = desk.fill(&sold, 3, 3, 50);
+    desk.tell(&sold, fill);
+    desk.settle();
+    reduce(&mut desk, 0);
+    let more = desk.wish(vec![Intent::New(limit(1, ETH, Side::Sell, 10_030, 1))]);
+    assert_eq!(more[0].verdict, RiskReason::StrategyReducing, "it would be shorter, whatever the account is");
+    let back = desk.wish(vec![Intent::New(limit(2, ETH, Side::Buy, 9_980, 3))]);
+    assert_eq!(back[0].verdict, RiskReason::Allowed, "it buys its own back");
+    let through = desk.wish(vec![Intent::New(limit(3, ETH, Side::Buy, 9_980, 1))]);
+    assert_eq!(through[0].verdict, RiskReason::StrategyReducing, "all of it is on its way already");
 }

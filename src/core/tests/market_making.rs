@@ -67,7 +67,7 @@ fn a_shrinking_replace_at_a_keener_price_is_new_risk() {
         let replace = ReplaceIntent { key: key(0), price: Price::new(price), quantity: Quantity::new(9) };
         desk.wish(vec![Intent::Replace(replace)]);
         let waits = desk.core.state().execution.queue.pending(key(0)).expect("it waits for the link");
-        assert_eq!(waits.reducing, reducing, "{price}");
+        assert_eq!(waits.is_reducing(), reducing, "{price}");
     }
 }
 

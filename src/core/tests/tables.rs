@@ -159,7 +159,8 @@ fn the_checks_of_risk_are_printed() {
          denied as `no_such_order`, and what has no definition as `instrument_unknown`.\n\n\
          *Lowers exposure*: even with all that works and waits on its side filled, the position does not pass zero; or the venue sees to it \
          that it only reduces (reduce-only, close-position, the closing side of a leg); or it only shrinks a working order, at a price that \
-         is no keener.\n\n\
+         is no keener. *Its own*: the same of the strategy's part of the position; the account's may fall while a strategy's grows, where others \
+         hold against it.\n\n\
          *Money* is in the reporting asset: the quote asset of every instrument that gives no `quote_worth`. Keys of the last table can be \
          changed while the run goes on (`linchpin ctl set`); the others are fixed for a run.\n\n\
          | reason | what is checked | key | unit | what lowers exposure |\n|---|---|---|---|---|\n",
@@ -167,7 +168,11 @@ fn the_checks_of_risk_are_printed() {
     for check in CHECKS {
         let Check { reason, applies, what, keys, unit } = check;
         let keys = if keys.is_empty() { String::new() } else { format!("`{}`", keys.replace(", ", "`, `")) };
-        let passes = if *applies == Applies::Adding { "passes" } else { "is checked too" };
+        let passes = match applies {
+            Applies::Always => "is checked too",
+            Applies::Adding => "passes",
+            Applies::Growing => "passes if it lowers the strategy's own position",
+        };
         text += &format!("| `{reason}` | {what} | {keys} | {unit} | {passes} |\n");
     }
     text += "\n## What a bound does beyond the one order\n\n\

@@ -3,12 +3,15 @@
 //! It acts on a kill, a drain and the operator's wishes, for the whole account, and while it is at work strategies wish nothing.
 //! Hot.
 
+use alloc::vec::Vec;
+
 use crate::event::{Body, ControlVerb, Event, KillMode, PositionSide, RequestKind, Side};
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
+use crate::instrument::Product;
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::{Configuration, MAX_INSTRUMENTS};
-use crate::num::Quantity;
+use crate::num::{Cash, Quantity};
 use crate::state::State;
 use crate::time::Nanos;
 
@@ -20,15 +23,16 @@ pub(super) struct Closing {
     cancel_all: bool,
     /// An operator's wish to hold nothing; done when nothing is held.
     flatten: bool,
+    tries: Tries,
     /// When what was refused is wished again.
     again_at: Nanos,
 }
 
-crate::saved! { table Closing { cancel_all, flatten, again_at } }
+crate::saved! { table Closing { cancel_all, flatten, tries, again_at } }
 
 impl Closing {
-    pub(super) fn new() -> Self {
-        Self { cancel_all: false, flatten: false, again_at: Nanos::MAX }
+    pub(super) fn new(instruments: usize) -> Self {
+        Self { cancel_all: false, flatten: false, tries: Tries::new(instruments), again_at: Nanos::MAX }
     }
 
     /// True while it is at work: no lower family acts then.
@@ -64,8 +68,11 @@ impl Closing {
             self.again_at = state.now + CANCEL_AGAIN;
         }
         if flattening && !open {
-            let held = flatten(state, configuration, intents);
+            let held = flatten(&mut self.tries, state, configuration, intents);
             self.flatten &= held;
+            if held {
+                self.again_at = state.now + CANCEL_AGAIN;
+            }
         }
         state.control.flattening = self.flatten;
         true
@@ -136,38 +143,88 @@ fn most_at_once(state: &State, configuration: &Configuration, instrument: Instru
 
 /// What is held is sold or bought back at market, reduce-only, one order a leg at a time; true while anything is held or on
 /// its way.
-fn flatten(state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
+fn flatten(tries: &mut Tries, state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
     let mut held = false;
     for at in 0..state.market.count() {
         let instrument = InstrumentId(at as u16);
         for leg in state.execution.legs_of(instrument) {
-            held |= flatten_leg(state, configuration, instrument, *leg, intents);
+            held |= flatten_leg(tries, state, configuration, instrument, *leg, intents);
         }
     }
     held
 }
 
 fn flatten_leg(
+    tries: &mut Tries,
     state: &State,
     configuration: &Configuration,
     instrument: InstrumentId,
     leg: PositionSide,
     intents: &mut Intents,
 ) -> bool {
-    let Some(total) = state.execution.total_leg(instrument, leg) else { return false };
+    let Some(definition) = state.market.instrument(instrument).and_then(|market| market.definition) else {
+        return false;
+    };
+    let is_spot = definition.product == Product::Spot;
+    let held = state.execution.to_close(instrument, leg, is_spot);
     // A slot for each leg: nobody else's, and no two of them at once.
     let slot = u16::from(leg.code()) * MAX_INSTRUMENTS as u16 + instrument.0;
     let key = OrderKey { strategy: StrategyId::WORKFLOW, slot };
     let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
         || state.execution.queue.pending(key).is_some();
-    if under_way || total.quantity.is_zero() {
+    if under_way || held.is_zero() {
         return under_way;
     }
-    let side = if total.quantity.is_positive() { Side::Sell } else { Side::Buy };
+    // A spot venue takes no order for so little: it stays.
+    let mark = state.market.instrument(instrument).and_then(|market| market.mark_to());
+    if is_spot
+        && mark.is_some_and(|price| {
+            definition.cash(price.notional(held)) < Cash::from_wire(definition.min_notional)
+        })
+    {
+        return false;
+    }
+    // While events of it are still on their way, risk would deny it.
+    if !state.account.is_settled(instrument) || !tries.may_try(instrument, leg, held, state.now) {
+        return true;
+    }
+    let side = if held.is_positive() { Side::Sell } else { Side::Buy };
     let most = most_at_once(state, configuration, instrument);
     let limits = configuration.instruments.get(instrument.index());
     let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
-    let new = NewIntent::market(instrument, side, total.quantity.abs().min(most)).reduce_only().on_leg(leg);
+    let new = NewIntent::market(instrument, side, held.abs().min(most)).reduce_only().on_leg(leg);
     intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
     true
+}
+
+/// The last attempt at each instrument, leg by leg. One that changed nothing is made again only after a while: the venue, risk or the sender has refused it,
+/// and would again.
+#[derive(Clone, Debug)]
+struct Tries {
+    last: Vec<[Try; 3]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Try {
+    held: Quantity,
+    at: Nanos,
+}
+
+crate::saved! { value Try { held, at } }
+crate::saved! { table Tries { last } }
+
+impl Tries {
+    fn new(instruments: usize) -> Self {
+        Self { last: alloc::vec![[Try::default(); 3]; instruments] }
+    }
+
+    fn may_try(&mut self, instrument: InstrumentId, leg: PositionSide, held: Quantity, now: Nanos) -> bool {
+        let legs = self.last.get_mut(instrument.index());
+        let Some(last) = legs.and_then(|legs| legs.get_mut(usize::from(leg.code()))) else { return true };
+        let is_again = last.held == held && now < last.at + CANCEL_AGAIN;
+        if !is_again {
+            *last = Try { held, at: now };
+        }
+        !is_again
+    }
 }

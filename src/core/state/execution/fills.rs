@@ -48,7 +48,7 @@ impl ExecutionState {
                     && order.state != OrderState::Filled
                     && ceiling > order.cumulative;
                 self.note_fill(index, report, price, quantity, ceiling);
-                self.book(index, definition, &fill, findings);
+                self.book(index, report, definition, &fill, findings);
                 if is_late {
                     self.note_late_fill(index, now, quantity, findings);
                 } else if report.flags.has(ReportFlags::TRADE_ONLY) {
@@ -133,11 +133,12 @@ impl ExecutionState {
     fn book(
         &mut self,
         index: OrderIndex,
+        report: &OrderReport,
         definition: Option<&InstrumentDefinition>,
         fill: &Fill,
         findings: &mut Findings,
     ) {
-        let Some(holder) = self.holder_of(index) else { return };
+        let Some(holder) = self.holder_of(index, report) else { return };
         let kept = self.holdings.book(holder, fill, definition);
         self.hold_for(holder);
         if let (false, Some((asset, _))) = (kept, fill.fee) {
@@ -165,7 +166,7 @@ impl ExecutionState {
         definition: Option<&InstrumentDefinition>,
         findings: &mut Findings,
     ) {
-        let (Some(holder), Some(fee)) = (self.holder_of(index), report.fee_told()) else { return };
+        let (Some(holder), Some(fee)) = (self.holder_of(index, report), report.fee_told()) else { return };
         if let Some(order) = self.orders.order_mut(index) {
             order.fees.note(report.trade_id);
             order.fee_to_come -= quantity;
@@ -177,14 +178,15 @@ impl ExecutionState {
         }
     }
 
+    /// Whose trade it is: its order's owner's. What the venue closes by force, it closes of everybody, as our own closing orders do.
     #[inline]
-    fn holder_of(&self, index: OrderIndex) -> Option<Holder> {
+    fn holder_of(&self, index: OrderIndex, report: &OrderReport) -> Option<Holder> {
         let order = self.orders.order(index)?;
-        let (strategy, leg) = (order.key.strategy, order.position_side);
-        Some(Holder { strategy, instrument: order.instrument, leg })
+        let forced = report.flags.has(ReportFlags::LIQUIDATION | ReportFlags::ADL);
+        let strategy = if forced { StrategyId::WORKFLOW } else { order.key.strategy };
+        Some(Holder { strategy, instrument: order.instrument, leg: order.position_side })
     }
 
-    /// A closing order's trades are everybody's.
     #[inline]
     fn hold_for(&mut self, holder: Holder) {
         if holder.strategy == StrategyId::WORKFLOW {

@@ -113,7 +113,7 @@ impl Holdings {
         definition: Option<&InstrumentDefinition>,
     ) -> bool {
         if holder.strategy == StrategyId::WORKFLOW {
-            self.close_for_all(holder, fill);
+            self.close_for_all(holder, fill, definition);
         } else {
             self.trade(self.owner_row(holder.strategy), holder, fill);
         }
@@ -154,16 +154,24 @@ impl Holdings {
         });
     }
 
-    /// A trade that closes the account's position on a kill or an operator's wish.
+    /// What a kill or an operator's wish closes: the account's position; on spot what the strategies hold together, for a person's
+    /// coins are no position of ours.
+    pub(super) fn to_close(&self, instrument: InstrumentId, leg: PositionSide, is_spot: bool) -> Quantity {
+        let total = self.total_leg(instrument, leg).map_or(Quantity::ZERO, |total| total.quantity);
+        if is_spot { self.of_strategies(instrument, leg).min(total).max(Quantity::ZERO) } else { total }
+    }
+
+    /// A trade that closes on a kill or an operator's wish, or by the venue's force.
     ///
-    /// Each owner closes the same share of what it holds (long or short) as the trade closes of the account's; what rounding
+    /// Each owner closes the same share of what it holds (long or short) as the trade closes of what is to be closed; what rounding
     /// leaves is the external owner's. So who is closed out is flat in its own book when the account is, whatever the others
     /// hold. A trade that closes more than is held is nobody's closing.
     #[cold]
-    fn close_for_all(&mut self, holder: Holder, fill: &Fill) {
+    fn close_for_all(&mut self, holder: Holder, fill: &Fill, definition: Option<&InstrumentDefinition>) {
         let Holder { instrument, leg, .. } = holder;
+        let is_spot = definition.is_some_and(|definition| definition.product == Product::Spot);
         let external = self.owner_row(StrategyId::EXTERNAL);
-        let whole = i128::from(self.total_leg(instrument, leg).map_or(0, |total| total.quantity.raw()));
+        let whole = i128::from(self.to_close(instrument, leg, is_spot).raw());
         let signed = i128::from(fill.side.signed(fill.quantity).raw());
         let closes = whole.signum() == -signed.signum() && signed.abs() <= whole.abs();
         let mut left = signed;

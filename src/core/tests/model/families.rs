@@ -120,7 +120,7 @@ impl Twin {
         }
         if record.key.strategy == WORKFLOW {
             let leg = super::ledger_leg(record.key.slot);
-            let held = self.ledger.page(self.ledger.account(), record.instrument, leg).held;
+            let held = self.to_close(record.instrument, leg);
             let signed = record.side.signed(record.quantity).raw();
             let closes = held.signum() == -signed.signum() && signed.abs() <= held.abs();
             hold!("flatten", closes && trading.is_flattening(), "{record:?} of {held}");

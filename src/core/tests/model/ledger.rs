@@ -190,7 +190,10 @@ impl Ledger {
         fill: Fill,
         definition: &InstrumentDefinition,
     ) {
-        let whole = self.page(self.account(), instrument, leg).held;
+        let all = self.page(self.account(), instrument, leg).held;
+        let ours: i64 = (0..self.strategies).map(|owner| self.page(owner, instrument, leg).held).sum();
+        // On spot nobody's coins but the strategies' are closed.
+        let whole = if definition.product == Product::Spot { ours.min(all).max(0) } else { all };
         let lowers = if fill.side == Side::Buy { whole < 0 } else { whole > 0 };
         let closes = lowers && fill.quantity <= whole.abs();
         let share = |owner| {

@@ -79,13 +79,18 @@ impl Market {
         self.mark.map(|mark| Price::new(mark / TICK as i64))
     }
 
-    /// After its prices moved: holdings are valued at the middle, or at the last trade where there is no top.
+    /// The middle, or the last trade where there is no top.
+    pub fn price(&self) -> Option<Price> {
+        self.middle().or(self.last_trade)
+    }
+
+    /// After its prices moved: what is held is valued anew.
     pub fn revalue(&mut self, now: Nanos) {
         let first = self.valued.is_zero();
         if !first && now.since(self.valued_since) < Nanos::from_millis(10) {
             return;
         }
-        let Some(price) = self.middle().or(self.last_trade) else { return };
+        let Some(price) = self.price() else { return };
         if price.is_positive() && price != self.valued {
             (self.valued, self.valued_since) = (price, now);
         }

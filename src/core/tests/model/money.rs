@@ -1,7 +1,7 @@
 //! What is at stake, in money: each owner's holdings, with all that works or waits filled, valued anew from whole lists.
 
 use linchpin_core::event::{PositionSide, RequestKind, Side};
-use linchpin_core::id::{AssetId, InstrumentId, OrderKey, VenueId};
+use linchpin_core::id::{AssetId, InstrumentId, OrderKey, StrategyId, VenueId};
 use linchpin_core::instrument::Product;
 use linchpin_core::num::CASH_UNIT;
 
@@ -138,6 +138,15 @@ impl Twin {
         let held = self.ledger.page(account, more.instrument, more.leg).held;
         let towards = if more.side == Side::Buy { held } else { -held };
         let at = piles.at(account, more.instrument, more.leg);
+        piles.sides[at][usize::from(more.side == Side::Sell)].worst(towards) + more.quantity
+    }
+
+    /// The same of a strategy's own.
+    pub fn worst_own(&self, strategy: StrategyId, piles: &Piles, more: More) -> i64 {
+        let owner = self.ledger.owner(strategy);
+        let held = self.ledger.page(owner, more.instrument, more.leg).held;
+        let towards = if more.side == Side::Buy { held } else { -held };
+        let at = piles.at(owner, more.instrument, more.leg);
         piles.sides[at][usize::from(more.side == Side::Sell)].worst(towards) + more.quantity
     }
 

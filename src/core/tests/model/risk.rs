@@ -22,6 +22,7 @@ struct Terms {
     closes: bool,
     /// The venue sees to it.
     reduce_only: bool,
+    closes_whole: bool,
     changed: Option<TwinOrder>,
 }
 
@@ -31,13 +32,33 @@ impl Terms {
         let reduce_only = new.reduce_only || new.close_position;
         let closes = reduce_only
             || matches!((leg, side), (PositionSide::Long, Side::Sell) | (PositionSide::Short, Side::Buy));
-        Self { instrument, side, kind, leg, stop, closes, reduce_only, changed: None }
+        Self {
+            instrument,
+            side,
+            kind,
+            leg,
+            stop,
+            closes,
+            reduce_only,
+            closes_whole: new.close_position,
+            changed: None,
+        }
     }
 
     fn of_order(order: &TwinOrder) -> Self {
         let TwinOrder { instrument, side, kind, leg, stop, closes, .. } = *order;
         let reduce_only = order.reduce_only || order.closes_whole;
-        Self { instrument, side, kind, leg, stop, closes, reduce_only, changed: Some(order.clone()) }
+        Self {
+            instrument,
+            side,
+            kind,
+            leg,
+            stop,
+            closes,
+            reduce_only,
+            closes_whole: order.closes_whole,
+            changed: Some(order.clone()),
+        }
     }
 }
 
@@ -104,6 +125,21 @@ impl Twin {
         });
         let shrinks = terms.changed.is_some() && adds < 0 && !keener;
         let reducing = only_reduces || shrinks || worst <= 0;
+        // Of what is the strategy's own: nobody but itself sees to it that it stops at flat.
+        let own_page = self.ledger.page(self.ledger.owner(strategy), instrument, leg).held;
+        let reduces_own = shrinks
+            || if terms.closes_whole {
+                if side == Side::Buy { own_page < 0 } else { own_page > 0 }
+            } else {
+                let adds = match &terms.changed {
+                    Some(order) => quantity.raw() - order.filled - order.working(),
+                    None => quantity.raw(),
+                };
+                let own = |order: &TwinOrder| here(order) && order.key.strategy == strategy;
+                let waits: i64 = waits.iter().filter(|(order, _)| own(order)).map(|(_, more)| more).sum();
+                let more = More { instrument, leg, side, quantity: adds };
+                self.worst_own(strategy, &piles, more) + waits <= 0
+            };
 
         let mut against = Vec::new();
         let mut object = |is: bool, reason: R| {
@@ -123,16 +159,16 @@ impl Twin {
         object(disabled, R::TradingDisabled);
         object(!reducing && everybody == TradingState::Reducing, R::ReducingOnly);
         object(trading.of(strategy) == TradingState::Halted, R::StrategyHalted);
-        object(!reducing && trading.of(strategy) == TradingState::Reducing, R::StrategyReducing);
-        let lost = |loss: i128, most: i64| !reducing && most != 0 && loss >= i128::from(most);
+        object(!reduces_own && trading.of(strategy) == TradingState::Reducing, R::StrategyReducing);
+        let lost = |loss: i128, most: i64| most != 0 && loss >= i128::from(most);
         if let Some(limits) = &bound {
             let losses = &trading.losses[strategy.index()];
-            object(lost(losses.of_the_day(), limits.max_daily_loss), R::DailyLoss);
-            object(lost(losses.drawdown(), limits.max_drawdown), R::Drawdown);
+            object(!reduces_own && lost(losses.of_the_day(), limits.max_daily_loss), R::DailyLoss);
+            object(!reduces_own && lost(losses.drawdown(), limits.max_drawdown), R::Drawdown);
         }
         let account = &self.configuration.account;
-        object(lost(trading.account.of_the_day(), account.max_daily_loss), R::AccountDailyLoss);
-        object(lost(trading.account.drawdown(), account.max_drawdown), R::AccountDrawdown);
+        object(!reducing && lost(trading.account.of_the_day(), account.max_daily_loss), R::AccountDailyLoss);
+        object(!reducing && lost(trading.account.drawdown(), account.max_drawdown), R::AccountDrawdown);
 
         // What it is.
         object(bound.as_ref().is_some_and(|b| !b.instruments.contains(&instrument.0)), R::NotOurInstrument);
@@ -194,46 +230,50 @@ impl Twin {
         }
 
         // How much there would be.
-        if new.is_some() && !reducing {
+        if new.is_some() {
             let news = || self.waiting.iter().filter(|(k, w)| **k != key && w.new.is_some());
             let count = |order: &dyn Fn(&TwinOrder) -> bool, new: &dyn Fn(&Waiting, u8) -> bool| {
                 self.live().filter(|o| order(o)).count()
                     + news().filter(|(k, w)| new(w, k.strategy.0)).count()
             };
             let on = count(&|o| o.instrument == instrument, &|w, _| w.instrument == instrument);
-            object(on >= limits.max_open_orders as usize, R::TooManyOpenOrders);
+            object(!reducing && on >= limits.max_open_orders as usize, R::TooManyOpenOrders);
             let by = count(&|o| o.key.strategy == strategy, &|_, who| who == strategy.0);
-            object(bound.as_ref().is_some_and(|b| by >= b.max_open_orders as usize), R::StrategyOpenOrders);
+            let many = bound.as_ref().is_some_and(|b| by >= b.max_open_orders as usize);
+            object(!reduces_own && many, R::StrategyOpenOrders);
             let venue = limits.venue;
             let there = |w: &Waiting| self.configuration.instruments[w.instrument.index()].venue == venue;
             let at_venue = count(&|o| o.venue == venue, &|w, _| there(w));
             let most = self.configuration.venues[venue.index()].max_open_orders;
-            object(most != 0 && at_venue >= most as usize, R::VenueOpenOrders);
+            object(!reducing && most != 0 && at_venue >= most as usize, R::VenueOpenOrders);
         }
         if !reducing {
             object(worst > limits.max_position.raw(), R::PositionLimit);
             let at_middle = i128::from(middle.unwrap_or(valued).raw()) * i128::from(worst);
             let most = i128::from(limits.max_position_notional);
             object(most != 0 && Self::cash(at_middle) > most, R::PositionNotional);
-            let exposed = |owner: usize, everybody: bool| {
-                let mut worth = self.worth(owner, &piles, Some(more));
-                for (order, more) in waits.iter().filter(|(o, _)| everybody || o.key.strategy == strategy) {
-                    let mark = self.markets[order.instrument.index()].valued.raw();
-                    let money = self.money(order.instrument, i128::from(mark) * i128::from(*more));
-                    worth.gross += money;
-                    *if order.side == Side::Buy { &mut worth.long } else { &mut worth.short } +=
-                        if order.side == Side::Buy { money } else { -money };
-                }
-                worth
-            };
-            let exceeds = |value: i128, most: i64| most != 0 && value > i128::from(most);
-            if let Some(limits) = &bound
-                && (limits.max_gross != 0 || limits.max_net != 0)
-            {
-                let own = exposed(strategy.index(), false);
-                object(exceeds(own.gross, limits.max_gross), R::StrategyGross);
-                object(exceeds(own.net(), limits.max_net), R::StrategyNet);
+        }
+        let exposed = |owner: usize, everybody: bool| {
+            let mut worth = self.worth(owner, &piles, Some(more));
+            for (order, more) in waits.iter().filter(|(o, _)| everybody || o.key.strategy == strategy) {
+                let mark = self.markets[order.instrument.index()].valued.raw();
+                let money = self.money(order.instrument, i128::from(mark) * i128::from(*more));
+                worth.gross += money;
+                *if order.side == Side::Buy { &mut worth.long } else { &mut worth.short } +=
+                    if order.side == Side::Buy { money } else { -money };
             }
+            worth
+        };
+        let exceeds = |value: i128, most: i64| most != 0 && value > i128::from(most);
+        if let Some(limits) = &bound
+            && !reduces_own
+            && (limits.max_gross != 0 || limits.max_net != 0)
+        {
+            let own = exposed(strategy.index(), false);
+            object(exceeds(own.gross, limits.max_gross), R::StrategyGross);
+            object(exceeds(own.net(), limits.max_net), R::StrategyNet);
+        }
+        if !reducing {
             if account.max_gross != 0 || account.max_net != 0 {
                 let all = exposed(self.ledger.account(), true);
                 object(exceeds(all.gross, account.max_gross), R::AccountGross);
@@ -298,7 +338,17 @@ impl Twin {
                 && (crosses(order.price) || moved)
                 && order.working() > 0
         });
-        object(meets && ours, R::SelfCross);
+        // Nor ourselves who come before us.
+        let comes = self.waiting.iter().any(|(other, waiting)| {
+            let rests = match (waiting.request, waiting.new) {
+                (RequestKind::New, Some(new)) => new.kind == OrderKind::Limit,
+                (RequestKind::Replace, _) => self.live_in(*other).is_some(),
+                _ => false,
+            };
+            let meets = waiting.instrument == instrument && waiting.side != side && crosses(waiting.price);
+            *other != key && rests && meets
+        });
+        object(meets && (ours || comes), R::SelfCross);
 
         let weighed = Waiting {
             request: record.request,
@@ -309,6 +359,7 @@ impl Twin {
             new,
             said: new.map_or(record.family, |new| new.family),
             reducing,
+            reduces_own,
             admitted: 0,
             since: self.now,
             looked: false,

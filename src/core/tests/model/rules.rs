@@ -115,6 +115,7 @@ impl Twin {
                 new,
                 said,
                 reducing,
+                reduces_own: true,
                 since,
                 looked,
                 admitted: 0,
@@ -134,7 +135,7 @@ impl Twin {
                     self.admissions += 1;
                     (new.looked, new.admitted) = (false, self.admissions);
                 }
-                new.reducing = weighed.reducing;
+                (new.reducing, new.reduces_own) = (weighed.reducing, weighed.reduces_own);
                 A::Folded
             }
             (Some(K::New), K::Cancel) => {
@@ -188,14 +189,21 @@ impl Twin {
     /// Whoever wished it may no longer.
     fn is_taken_back(&self, key: OrderKey, waiting: &Waiting) -> bool {
         let trading = &self.trading;
+        // What was to close everything, once nobody wants that any more.
+        if key.strategy == WORKFLOW && !trading.is_flattening() {
+            return waiting.request != RequestKind::Cancel;
+        }
         // A switch that a person set for everybody is a gate; a bound that was reached takes back.
         let everybody = match trading.everybody {
             Standing { state, tripped: Some(_) } if !trading.is_flattening() => state,
             _ => TradingState::Active,
         };
-        let may_not =
-            |state| state == TradingState::Halted || state == TradingState::Reducing && !waiting.reducing;
-        waiting.request != RequestKind::Cancel && (may_not(everybody) || may_not(trading.of(key.strategy)))
+        let may_not = |state, reduces: bool| {
+            state == TradingState::Halted || state == TradingState::Reducing && !reduces
+        };
+        waiting.request != RequestKind::Cancel
+            && (may_not(everybody, waiting.reducing)
+                || may_not(trading.of(key.strategy), waiting.reduces_own))
     }
 
     /// Its day came while it waited.
@@ -233,7 +241,7 @@ impl Twin {
         }
         if let Some(new) = waiting.new {
             let spot = self.is_spot(new.instrument);
-            let reduce_only = new.reduce_only && !spot;
+            let reduce_only = new.reduce_only && (!spot || sent.key.strategy == WORKFLOW);
             let said = (
                 sent.kind,
                 sent.stop_price,
@@ -271,7 +279,7 @@ impl Twin {
                 hold!("key", self.live_in(sent.key).is_none(), "{sent:?} into a slot with a live order");
                 let new = waiting.new.ok_or("dispatch: a New that nobody wished")?;
                 let spot = self.is_spot(new.instrument);
-                let reduce_only = new.reduce_only && !spot;
+                let reduce_only = new.reduce_only && (!spot || sent.key.strategy == WORKFLOW);
                 let order = TwinOrder {
                     key: sent.key,
                     claimed: false,
@@ -580,7 +588,8 @@ impl Twin {
                 Intent::Cancel(_) => (Price::ZERO, 0),
             };
             let same = waiting.request == pending.intent.request()
-                && waiting.reducing == pending.reducing
+                && waiting.reducing == pending.reduces.account
+                && waiting.reduces_own == pending.reduces.own
                 && (waiting.price, waiting.quantity) == terms;
             hold!("queue", same, "{pending:?}, not {waiting:?}");
         }

@@ -2,6 +2,7 @@
 
 use linchpin_core::event::*;
 use linchpin_core::id::StrategyId;
+use linchpin_core::instrument::Product;
 use linchpin_core::limits::LossAnswer;
 use linchpin_core::num::Cash;
 use linchpin_core::record::{RiskReason, Trip};
@@ -261,6 +262,17 @@ impl Twin {
         Ok(())
     }
 
+    /// What a flatten has to close: all that the account holds; on spot what the strategies hold together, if it is there.
+    pub(super) fn to_close(&self, instrument: linchpin_core::id::InstrumentId, leg: PositionSide) -> i64 {
+        let all = self.ledger.page(self.ledger.account(), instrument, leg).held;
+        if !self.is_spot(instrument) {
+            return all;
+        }
+        let strategies = 0..self.ledger.external();
+        let ours: i64 = strategies.map(|owner| self.ledger.page(owner, instrument, leg).held).sum();
+        ours.min(all).max(0)
+    }
+
     /// An operator's flatten is done when nothing of ours is open or waits, and nothing is held.
     pub(super) fn plan_flatten(&mut self) {
         if !self.trading.flattening {
@@ -272,10 +284,18 @@ impl Twin {
         let under_way =
             self.waiting.iter().any(|(key, w)| waits(w.request, StrategyId(0)) && key.strategy == WORKFLOW)
                 || self.live().any(|order| order.key.strategy == WORKFLOW);
-        let account = self.ledger.account();
         let holds = (0..self.markets.len()).any(|at| {
             let id = linchpin_core::id::InstrumentId(at as u16);
-            self.legs(id).iter().any(|leg| self.ledger.page(account, id, *leg).held != 0)
+            self.legs(id).iter().any(|leg| {
+                let left = self.to_close(id, *leg);
+                let Some(definition) = self.markets[at].definition else { return false };
+                // On spot what is worth less than the venue takes stays.
+                let dust = self.markets[at].price().is_some_and(|price| {
+                    let worth = Self::cash(i128::from(price.raw()) * i128::from(left));
+                    definition.product == Product::Spot && worth < i128::from(definition.min_notional)
+                });
+                left != 0 && !dust
+            })
         });
         self.trading.flattening = open || under_way || holds;
         self.counts.flattened += u64::from(!self.trading.flattening);

@@ -210,6 +210,8 @@ pub struct Waiting {
     /// The family that it says it is of.
     pub said: Family,
     pub reducing: bool,
+    /// Of the strategy's own position.
+    pub reduces_own: bool,
     /// Its place among those of its rank.
     pub admitted: u64,
     /// When this key's command first entered, and whether it was looked at and left since.

@@ -1,6 +1,7 @@
 //! The cheat tests of the invariants: each is broken on purpose behind the core's back, and must be caught in the turn that meets it.
 
 use super::*;
+use crate::state::queue::{Pending, Reduces};
 
 /// Breaks, meets what was broken, and expects the record with both numbers, the kill switch, and the next turn at once.
 #[track_caller]
@@ -100,11 +101,11 @@ fn is_kept(kind: IncidentKind, numbers: (i64, i64), send: impl FnOnce(&mut Desk,
 }
 
 /// A command as it leaves the queue.
-fn leaves_the_queue(intent: Intent) -> crate::state::queue::Pending {
-    crate::state::queue::Pending {
+fn leaves_the_queue(intent: Intent) -> Pending {
+    Pending {
         intent,
         instrument: BTC,
-        reducing: false,
+        reduces: Reduces::default(),
         admitted: 0,
         since: Nanos::ZERO,
         waits_for: Wait::Fresh,
@@ -131,7 +132,7 @@ fn a_second_request_for_an_order_with_one_in_flight_does_not_go_out() {
 fn a_command_with_a_second_one_waiting_behind_it_does_not_go_out() {
     is_kept(IncidentKind::BrokenPending, (2, 1), |desk, bid| {
         let Core { execution, state, .. } = &mut desk.core;
-        state.execution.admit(replace(bid), BTC, false, Nanos::ZERO);
+        state.execution.admit(replace(bid), BTC, Reduces::default(), Nanos::ZERO);
         execution.send(state, &leaves_the_queue(replace(bid)), VenueId(0), &mut desk.seen);
     });
 }
