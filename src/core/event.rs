@@ -489,6 +489,8 @@ coded! {
         MissingFill = 16 "missing_fill",
         /// It filled after it had ended.
         LateFill = 17 "late_fill",
+        /// It had ended, and the venue showed it alive.
+        AliveAfterEnd = 18 "alive_after_end",
     }
 }
 

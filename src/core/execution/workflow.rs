@@ -55,7 +55,7 @@ impl Workflow {
         intents: &mut Intents,
         outbox: &mut impl Outbox,
     ) {
-        self.recovery.act(state, change, outbox);
+        self.recovery.act(state, event, change, outbox);
         if self.closing.act(state, configuration, event, intents) {
             self.cleanup.be_silent();
         } else {

@@ -8,6 +8,7 @@ mod audit;
 mod claims;
 mod exposure;
 mod fills;
+mod ghosts;
 mod holdings;
 mod hydration;
 mod invariants;
@@ -63,6 +64,8 @@ pub struct ExecutionState {
     of_higher_families: u32,
     /// By leg.
     agreement: Vec<[Agreement; LEGS]>,
+    /// By instrument: its venue holds it in another position mode than configured, by the newest word there is.
+    in_other_mode: Vec<bool>,
     instrument_venues: Vec<VenueId>,
     /// By instrument: whose own the orders of others become.
     claimants: Vec<Option<StrategyId>>,
@@ -99,6 +102,7 @@ crate::saved! {
         unconfirmed,
         of_higher_families,
         agreement,
+        in_other_mode,
         hydrations,
         newest_trades,
         warm_start,
@@ -156,6 +160,8 @@ struct HydrationProgress {
     as_of: Nanos,
     /// The bracket under way answers no present ask: its reports are ignored.
     ignored: bool,
+    /// It is an audit's: nothing was in doubt, so that its reports settle nothing.
+    audits: bool,
     /// The buffer overflowed: what did not fit is not known.
     lost: bool,
     /// Orders named by the hydration under way.
@@ -163,7 +169,7 @@ struct HydrationProgress {
 }
 
 crate::saved! {
-    table HydrationProgress { running, completed_before, as_of, ignored, lost } lists { seen }
+    table HydrationProgress { running, completed_before, as_of, ignored, audits, lost } lists { seen }
 }
 
 /// What an owner sent, and how often it was filled.
@@ -229,6 +235,7 @@ impl ExecutionState {
             unconfirmed: alloc::vec![Unconfirmed::default(); instruments * LEGS],
             of_higher_families: 0,
             agreement: alloc::vec![[Agreement::Agrees; LEGS]; instruments],
+            in_other_mode: alloc::vec![false; instruments],
             instrument_venues: configuration.instruments.iter().map(|limits| limits.venue).collect(),
             claimants: configuration.instruments.iter().map(|limits| limits.claimant).collect(),
             hedged,
@@ -479,15 +486,29 @@ impl ExecutionState {
         }
     }
 
-    /// The venue's position and ours disagree even after a read-back: no new risk here until that is resolved.
+    /// The venue's position and ours disagree even after a read-back, or it holds positions in another mode than configured: no new
+    /// risk here until that is resolved.
     #[inline]
     pub fn is_inconsistent(&self, instrument: InstrumentId) -> bool {
-        self.agreement.get(instrument.index()).is_none_or(|legs| legs.contains(&Agreement::Inconsistent))
+        self.is_in_other_mode(instrument)
+            || self
+                .agreement
+                .get(instrument.index())
+                .is_none_or(|legs| legs.contains(&Agreement::Inconsistent))
+    }
+
+    /// Its legs say nothing then: they are not those that the venue holds.
+    #[inline]
+    fn is_in_other_mode(&self, instrument: InstrumentId) -> bool {
+        self.in_other_mode.get(instrument.index()).is_some_and(|other| *other)
     }
 
     /// Of the leg that agrees the least.
     pub fn agreement(&self, instrument: InstrumentId) -> Agreement {
         let Some(legs) = self.agreement.get(instrument.index()) else { return Agreement::Inconsistent };
+        if self.is_in_other_mode(instrument) {
+            return Agreement::Inconsistent;
+        }
         legs.iter().copied().fold(Agreement::Agrees, Agreement::worse)
     }
 
@@ -627,7 +648,7 @@ impl ExecutionState {
         }
         let unresolved = |weight: &Weight| weight.in_doubt && !weight.live;
         if unresolved(&before) != unresolved(&after) {
-            self.orders.resolve_later(index, after.in_doubt);
+            self.orders.resolve_later(index, unresolved(&after));
         }
         self.check_order(index);
     }

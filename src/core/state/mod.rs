@@ -301,7 +301,7 @@ impl State {
         let asked = self.control.venue(venue).map(|control| control.account);
         let answers = asked == Some(AccountTrust::Hydrating { ask: hydration.request });
         let accepted = hydration.scope != HydrationScope::Account || answers;
-        self.execution.note_bracket(venue, hydration.phase, accepted);
+        self.execution.note_bracket(venue, hydration.scope, hydration.phase, accepted);
         match (hydration.scope, hydration.phase) {
             (HydrationScope::Account, _) if !answers => Change::None,
             (HydrationScope::Account, HydrationPhase::Begin) => {
@@ -408,7 +408,11 @@ impl State {
         if self.execution.is_hedged(instrument) == (report.side == PositionSide::Both) {
             // A venue may name what cannot be held in this mode, as empty.
             if !report.quantity.is_zero() {
-                self.execution.contradict_mode(instrument, report, findings);
+                let is_news = self.execution.contradict_mode(instrument, report, findings);
+                // What is held there, a read-back says.
+                if is_news && !report.hydrated {
+                    self.doubt_account(event.venue);
+                }
             }
             return;
         }
@@ -416,6 +420,14 @@ impl State {
             self.execution.hydrate_position(instrument, report, &self.market);
         }
         self.account.apply_position(instrument, report, event.event_time);
+    }
+
+    fn doubt_account(&mut self, venue: VenueId) {
+        if let Some(control) = self.control.venue_mut(venue)
+            && control.account == AccountTrust::Trusted
+        {
+            control.account = AccountTrust::Doubtful;
+        }
     }
 
     /// To those who held the position; what cannot be told apart stays with the account.

@@ -249,6 +249,12 @@ impl Order {
         !self.state.is_terminal()
     }
 
+    /// It had ended, and the venue showed it alive: no order is sent by cleanup.
+    #[inline]
+    pub fn is_ghost(&self) -> bool {
+        self.family == Family::Cleanup
+    }
+
     /// The private stream has shown it, and no doubt hangs on it.
     #[inline]
     pub fn is_confirmed(&self) -> bool {
@@ -501,6 +507,28 @@ impl OrderTable {
             *place = index;
             self.ended_count += 1;
         }
+    }
+
+    /// The venue says that it lives: it is a live order again.
+    #[cold]
+    pub(crate) fn revive(&mut self, index: OrderIndex) {
+        let place = |from: usize, at: usize, capacity: usize| (from + at) % capacity;
+        let (from, capacity) = (self.ended_from, self.capacity);
+        let is_it = |at: &usize| self.ended.get(place(from, *at, capacity)) == Some(&index);
+        let Some(at) = (0..self.ended_count).find(is_it) else { return };
+        for next in at + 1..self.ended_count {
+            let Some(moved) = self.ended.get(place(from, next, capacity)).copied() else { return };
+            if let Some(slot) = self.ended.get_mut(place(from, next - 1, capacity)) {
+                *slot = moved;
+            }
+        }
+        self.ended_count -= 1;
+        let live_at = self.live.len() as u32;
+        let Some(order) = self.order_mut(index) else { return };
+        order.live_at = live_at;
+        let instrument = order.instrument;
+        self.live.push(index);
+        self.live_by_instrument.link(instrument, index);
     }
 
     /// An ended order came into doubt, or out of it.

@@ -5,9 +5,10 @@ mod desk;
 
 use desk::*;
 use linchpin_core::event::*;
+use linchpin_core::family::Family;
 use linchpin_core::id::*;
-use linchpin_core::intent::Intent;
-use linchpin_core::num::Quantity;
+use linchpin_core::intent::{CancelIntent, Intent, ReplaceIntent};
+use linchpin_core::num::{Price, Quantity};
 use linchpin_core::record::{Ask, Decision, Gate, IncidentKind};
 use linchpin_core::state::order::{Confirmation, OrderState};
 use linchpin_core::time::Nanos;
@@ -175,6 +176,47 @@ fn an_audit_in_which_the_private_stream_breaks_judges_nothing() {
     desk.link(LinkKind::Private, LinkState::Down);
     desk.on(BTC, bracket(HydrationPhase::End));
     assert!(desk.order(&sent).look_into_at.is_zero());
+}
+
+#[test]
+fn an_audit_answers_no_request_that_is_out() {
+    for cancel in [false, true] {
+        let mut desk = Desk::ready();
+        let sent = desk.open(bid());
+        desk.pass(SOME_TIME);
+        desk.market(BTC, 10_000, 10_010);
+        let change = if cancel {
+            let (order, family) = (OrderIndex::NONE, Family::Entry);
+            Intent::Cancel(CancelIntent { key: key(0), order, family })
+        } else {
+            Intent::Replace(ReplaceIntent {
+                key: key(0),
+                price: Price::new(9_999),
+                quantity: Quantity::new(20),
+            })
+        };
+        desk.take_dispatches();
+        desk.wish(vec![change]);
+        assert_eq!(desk.take_dispatches().len(), 1);
+        let before = desk.order(&sent);
+        // The list was made before the venue took it.
+        let listed = desk.report(&sent, Execution::Status, VenueStatus::New);
+        audit(&mut desk, &[listed]);
+        assert_eq!(desk.order(&sent), before, "cancel: {cancel}");
+        desk.wish(vec![change]);
+        assert!(desk.take_dispatches().is_empty(), "one request at a time");
+        // The answer to a question about it is another thing: it is as old as the question.
+        desk.pass(overdue());
+        desk.market(BTC, 10_000, 10_010);
+        let ask = *asks_about_orders(&desk).last().unwrap();
+        desk.answer(&ask, HydrationPhase::Begin);
+        let flags = listed.flags.with(ReportFlags::HYDRATED, true);
+        desk.tell(&sent, OrderReport { flags, ..listed });
+        desk.answer(&ask, HydrationPhase::End);
+        let out =
+            |order: linchpin_core::state::order::Order| order.inflight.map(|inflight| inflight.dispatch);
+        assert_ne!(out(desk.order(&sent)), out(before), "the question settled it: cancel {cancel}");
+    }
 }
 
 // ---- the calendar's drain ----

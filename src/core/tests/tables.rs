@@ -91,9 +91,12 @@ fn the_order_lifecycle_is_printed() {
         | a good-till-date order whose date is past, and nobody said that it ended | it is asked about |\n\
         | an order that the venue makes for us (liquidation, ADL, settlement) | adopted as external: unless a strategy claims it, its fills are the \
         account's, and no strategy's |\n\
+        | an order that ended, shown alive by something later than its end (no trade) | an incident (`contradiction`); it lives anew, outside of its \
+        strategy's slots (a ghost): counted in exposure, and asked about at once; new risk on its instrument waits; what the venue says to live \
+        is cancelled by cleanup, a kill or a drain, and what it does not know after the visibility delay is rejected again |\n\
         | a request's acceptance | nothing but the venue's number: the order stays pending |\n\n\
-        Each row has its test in [`src/core/tests/lifecycle.rs`](../src/core/tests/lifecycle.rs) or \
-        [`found.rs`](../src/core/tests/found.rs).\n";
+        Each row has its test in [`src/core/tests/lifecycle.rs`](../src/core/tests/lifecycle.rs), \
+        [`trust.rs`](../src/core/tests/trust.rs) or [`found.rs`](../src/core/tests/found.rs).\n";
     printed("ORDER_LIFECYCLE.md", &text);
 }
 

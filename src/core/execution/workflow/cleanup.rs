@@ -3,6 +3,7 @@
 //! | order | found | what is done |
 //! |---|---|---|
 //! | stray: its strategy abandons it (`Claim::Abandoned`), or another order has taken its slot | at each settled pass of its scope | cancelled |
+//! | ghost: it had ended, and lives at the venue | at each settled pass of its scope | cancelled |
 //! | stale: its strategy gave it no terms for `max_order_age` and does not claim it (`Claim::Unsaid`) | when it grows too old | cancelled |
 //! | claimed (`Claim::Mine`) | | left alone, and asked about again an age later |
 //! | in doubt, or with a request out | | left to recovery, or to its answer |
@@ -132,7 +133,7 @@ fn verdict(
     claim: &impl Fn(&State, OrderKey) -> Claim,
 ) -> Verdict {
     let superseded = state.execution.in_slot(order.key).is_none_or(|(newest, _)| newest != index);
-    if superseded {
+    if superseded || order.is_ghost() {
         return Verdict::CleanUp;
     }
     match claim(state, order.key) {

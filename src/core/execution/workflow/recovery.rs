@@ -3,7 +3,7 @@
 //! It asks, it never guesses: an unknown outcome is resolved by asking for our client order id, and nothing is resubmitted.
 //! Hot.
 
-use crate::event::{HydrationScope, LinkKind, LinkState, RejectReason};
+use crate::event::{Body, Event, HydrationScope, LinkKind, LinkState, RejectReason};
 use crate::execution::Outbox;
 use crate::id::{ClientOrderId, InstrumentId, OrderIndex, VenueId, VenueOrderId};
 use crate::limits::{Configuration, MAX_VENUES};
@@ -46,10 +46,13 @@ impl Recovery {
 
     /// Asks what the event, or the time, made a question.
     #[inline]
-    pub(super) fn act(&mut self, state: &mut State, change: Change, outbox: &mut impl Outbox) {
+    pub(super) fn act(&mut self, state: &mut State, event: &Event, change: Change, outbox: &mut impl Outbox) {
         match change {
             Change::Link(venue, kind) => self.after_link(state, venue, kind, outbox),
-            Change::Account(venue) => self.after_account(state, venue),
+            // A balance that comes in says nothing about the read-back.
+            Change::Account(venue) if matches!(event.body, Body::Hydration(_)) => {
+                self.after_account(state, venue)
+            }
             Change::Private(id) | Change::Settled(id) => self.look_around(state, id, outbox),
             Change::Control => self.look_at = state.now,
             _ => {}
@@ -76,7 +79,7 @@ impl Recovery {
         }
     }
 
-    /// A failed hydration is tried again after a pause.
+    /// The account's read-back has ended; a failed one is tried again after a pause.
     fn after_account(&mut self, state: &State, venue: VenueId) {
         let doubtful = state.control.venue(venue).is_some_and(|v| v.account == AccountTrust::Doubtful);
         let Some((failures, next)) = self.failures.get_mut(venue.index()) else { return };
@@ -121,7 +124,8 @@ impl Recovery {
     /// What a private event can have made a question: its instrument's. Others have their own times.
     #[inline]
     fn look_around(&mut self, state: &mut State, instrument: InstrumentId, outbox: &mut impl Outbox) {
-        let mut next = self.look_at_position(state, instrument);
+        let mut next =
+            self.look_at_position(state, instrument).earlier(self.look_at_account(state, instrument));
         let mut last = None;
         while let Some(index) = state.execution.orders.next_live_on(instrument, last) {
             next = next.earlier(self.look_at_order(state, index, outbox));
@@ -238,6 +242,17 @@ impl Recovery {
             return state.now;
         }
         Nanos::MAX
+    }
+
+    /// What has just been told may have put the account in doubt. Returns when it can be read back.
+    #[inline]
+    fn look_at_account(&self, state: &State, instrument: InstrumentId) -> Nanos {
+        let Some(venue) = state.execution.venue_of(instrument) else { return Nanos::MAX };
+        let waits = state.control.venue(venue).is_some_and(|control| {
+            control.account == AccountTrust::Doubtful && control.link(LinkKind::Private) == LinkState::Up
+        });
+        let not_before = self.failures.get(venue.index()).map_or(Nanos::ZERO, |(_, next)| *next);
+        if waits { not_before.later(state.now) } else { Nanos::MAX }
     }
 
     /// Returns when this order must be looked at again.

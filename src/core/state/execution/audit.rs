@@ -2,7 +2,8 @@
 //! when it comes; it is there to find what no event has told.
 //!
 //! It accuses nobody by itself: news about an order may be on its way while the list is. An order that the audit misses is asked about
-//! if nothing is heard of it for a confirmation's time, and that is an incident with both sides' numbers.
+//! if nothing is heard of it for a confirmation's time, and that is an incident with both sides' numbers. Nor does it answer anything:
+//! of an order that has a request out, the list says no more than that it is there.
 //! Hot.
 
 use super::ExecutionState;
@@ -22,6 +23,12 @@ impl ExecutionState {
             progress.running = true;
             progress.seen.clear();
         }
+    }
+
+    /// What is told as read back is the audit's list.
+    #[inline]
+    pub(super) fn is_audited(&self, venue: VenueId) -> bool {
+        self.hydrations.get(venue.index()).is_some_and(|progress| progress.audits)
     }
 
     /// The list is whole: it was made at the earliest at `as_of`, by the venue's clock.

@@ -23,10 +23,10 @@ impl ExecutionState {
         claimant.unwrap_or(StrategyId::EXTERNAL)
     }
 
-    /// One of our strategies sent it.
+    /// One of our strategies sent it, and stands behind it.
     #[inline]
     pub(super) fn is_made_here(&self, order: &Order) -> bool {
-        order.key.strategy.index() < self.strategies && !order.claimed
+        order.key.strategy.index() < self.strategies && !order.claimed && !order.is_ghost()
     }
 
     /// The key under which an order of others is claimed; `None` where it is left alone. It is, too, when the claimant has no slot
@@ -49,8 +49,8 @@ impl ExecutionState {
         free
     }
 
-    /// The first slot for claimed orders in which nothing lives, and for which no command waits that was meant for an earlier one.
-    fn free_slot(&self, strategy: StrategyId) -> Option<OrderKey> {
+    /// The first slot behind the strategy's own in which nothing lives, and for which no command waits that was meant for an earlier one.
+    pub(super) fn free_slot(&self, strategy: StrategyId) -> Option<OrderKey> {
         let mut keys = (MAX_SLOTS..ALL_SLOTS).map(|slot| OrderKey { strategy, slot: slot as u16 });
         keys.find(|key| self.live_in_slot(*key).is_none() && self.queue.pending(*key).is_none())
     }

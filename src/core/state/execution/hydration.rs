@@ -5,7 +5,9 @@
 //! Hot.
 
 use super::{BUFFERED_EVENTS, ExecutionState};
-use crate::event::{Event, Hydration, HydrationPhase, OrderReport, PositionReport, RejectReason};
+use crate::event::{
+    Event, Hydration, HydrationPhase, HydrationScope, OrderReport, PositionReport, RejectReason,
+};
 use crate::id::{InstrumentId, OrderIndex, VenueId};
 use crate::num::{Notional, Quantity};
 use crate::record::IncidentKind;
@@ -21,12 +23,26 @@ impl ExecutionState {
             progress.as_of = as_of;
             progress.seen.clear();
         }
+        // It will say again what is held in another mode than configured.
+        for (other, _) in
+            self.in_other_mode.iter_mut().zip(&self.instrument_venues).filter(|(_, of)| **of == venue)
+        {
+            *other = false;
+        }
     }
 
     /// A bracket begins or ends. The reports of one that answers no present ask are ignored.
-    pub(crate) fn note_bracket(&mut self, venue: VenueId, phase: HydrationPhase, accepted: bool) {
+    pub(crate) fn note_bracket(
+        &mut self,
+        venue: VenueId,
+        scope: HydrationScope,
+        phase: HydrationPhase,
+        accepted: bool,
+    ) {
         if let Some(progress) = self.hydrations.get_mut(venue.index()) {
-            progress.ignored = phase == HydrationPhase::Begin && !accepted;
+            let begins = phase == HydrationPhase::Begin;
+            progress.ignored = begins && !accepted;
+            progress.audits = begins && scope == HydrationScope::Instrument;
         }
     }
 

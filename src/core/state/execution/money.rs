@@ -98,16 +98,16 @@ impl ExecutionState {
         }
     }
 
-    /// The account is in another position mode than configuration says: nothing here can be believed.
+    /// The account is in another position mode than configuration says: nothing here can be believed until a read-back shows the
+    /// right one. True where that is news.
     #[cold]
     pub(crate) fn contradict_mode(
         &mut self,
         instrument: InstrumentId,
         report: &PositionReport,
         findings: &mut Findings,
-    ) {
+    ) -> bool {
         self.counters.contradictions += 1;
-        self.distrust(instrument, report.side);
         findings.add(Finding {
             kind: IncidentKind::Contradiction,
             instrument,
@@ -115,6 +115,8 @@ impl ExecutionState {
             ours: i64::from(self.is_hedged(instrument)),
             theirs: i64::from(report.side.code()),
         });
+        let known = self.in_other_mode.get_mut(instrument.index());
+        known.is_some_and(|known| !core::mem::replace(known, true))
     }
 
     /// The base asset that the strategies hold through an instrument, less the fees that they owe of it.

@@ -57,12 +57,17 @@ impl ExecutionState {
         {
             progress.seen.push(index);
         }
+        // An audit's list is older than what is out: the answer to that is on its way by itself.
+        let is_audited = hydrated && self.is_audited(event.venue);
+        if is_audited && self.orders.order(index).is_some_and(|order| order.inflight.is_some()) {
+            return;
+        }
         if self.contradicts_itself(index, now, report, findings) {
             return;
         }
         self.apply_fill(index, now, report, definition, findings);
         if !trade_only {
-            self.apply_status(index, event.event_time, report, findings);
+            self.apply_status(index, now, event.event_time, report, findings);
         }
         self.note_missing_fills(index, now);
     }
@@ -218,13 +223,14 @@ impl ExecutionState {
     fn apply_status(
         &mut self,
         index: OrderIndex,
+        now: Nanos,
         stamp: Nanos,
         report: &OrderReport,
         findings: &mut Findings,
     ) {
         let Some(order) = self.orders.order(index) else { return };
         if order.state.is_terminal() {
-            self.contradict_terminal(index, stamp, report, findings);
+            self.contradict_terminal(index, now, stamp, report, findings);
             return;
         }
         let lower = report.cumulative_quantity < order.cumulative;
@@ -323,34 +329,36 @@ impl ExecutionState {
         }
     }
 
-    /// A terminal order that the venue shows alive, later than it ended: a ghost. New risk stops on its instrument until a
-    /// person has looked; terminal stays final.
+    /// A terminal order that the venue shows alive, later than it ended: a ghost (`ghosts.rs`).
     #[cold]
     fn contradict_terminal(
         &mut self,
         index: OrderIndex,
+        now: Nanos,
         stamp: Nanos,
         report: &OrderReport,
         findings: &mut Findings,
     ) {
         let Some(order) = self.orders.order(index) else { return };
-        let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
+        // A trade is money, and was booked as a late fill: that had the order asked about, which says whether it lives.
+        let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled)
+            && report.execution != Execution::Trade;
         // A report from before the end that comes late is only late.
-        let never_seen = order.state == OrderState::Rejected;
-        if !alive || !(never_seen || stamp > order.reported) {
+        let late = order.state != OrderState::Rejected && stamp <= order.reported
+            || report.cumulative_quantity < order.cumulative;
+        if !alive || late {
             self.counters.stale_reports += 1;
             return;
         }
         self.counters.contradictions += 1;
-        let (instrument, leg, state) = (order.instrument, order.position_side, order.state);
-        self.distrust(instrument, leg);
         findings.add(Finding {
             kind: IncidentKind::Contradiction,
-            instrument,
+            instrument: order.instrument,
             order: index,
-            ours: i64::from(state.code()),
+            ours: i64::from(order.state.code()),
             theirs: i64::from(report.status.code()),
         });
+        self.adopt_ghost(index, now, report.venue_order_id);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the venue says about positions and balances: its newest word, and whether our positions agree with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use linchpin_core::event::{BalanceReport, PositionReport, PositionSide};
 use linchpin_core::id::{AssetId, InstrumentId, VenueId};
@@ -39,6 +39,8 @@ pub struct Accounts {
     /// By instrument and leg: lots and stamp of the newest word; `None` before there was any.
     positions: Vec<[Option<(i64, Nanos)>; LEGS.len()]>,
     agreement: Vec<[Agreement; LEGS.len()]>,
+    /// The venue holds these in another position mode than configured, until a read-back says otherwise.
+    pub other_mode: BTreeSet<InstrumentId>,
     balances: HashMap<(VenueId, AssetId), Known>,
 }
 
@@ -47,6 +49,7 @@ impl Accounts {
         Self {
             positions: vec![Default::default(); instruments],
             agreement: vec![Default::default(); instruments],
+            other_mode: BTreeSet::new(),
             balances: HashMap::new(),
         }
     }
@@ -102,6 +105,9 @@ impl Accounts {
 
     /// Of the leg that agrees the least.
     pub fn agreement(&self, instrument: InstrumentId) -> Agreement {
+        if self.other_mode.contains(&instrument) {
+            return Agreement::Inconsistent;
+        }
         self.agreement[instrument.index()].into_iter().max().unwrap()
     }
 

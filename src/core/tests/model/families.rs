@@ -116,7 +116,9 @@ impl Twin {
             let age = self.configuration.strategies[record.key.strategy.index()].max_order_age;
             let old = !age.is_zero() && self.now.since(order.touched) >= age;
             let known = order.doubt != Doubt::Unknown && order.inflight.is_none();
-            hold!("family", old && known, "cleaned up for nothing: {order:?}");
+            // What lives although it had ended has nobody who stands behind it.
+            let ghost = order.family == Family::Cleanup;
+            hold!("family", (old || ghost) && known, "cleaned up for nothing: {order:?}");
         }
         if record.key.strategy == WORKFLOW {
             let leg = super::ledger_leg(record.key.slot);

@@ -66,6 +66,8 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.funding += counts.funding;
         sum.flattened += counts.flattened;
         sum.claimed += counts.claimed;
+        sum.ghosts += counts.ghosts;
+        sum.other_modes += counts.other_modes;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -85,6 +87,8 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.expiries,
         sum.funding,
         sum.claimed,
+        sum.ghosts,
+        sum.other_modes,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     // It takes a while until everything of everybody is sold, with nothing in between.

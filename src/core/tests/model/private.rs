@@ -28,7 +28,10 @@ impl Twin {
 
     /// Where configuration claims what others do, it is the strategy's own: in the first free of the slots that it cannot name.
     fn claim(&self, instrument: InstrumentId) -> Option<OrderKey> {
-        let strategy = self.configuration.instruments[instrument.index()].claimant?;
+        self.free_slot(self.configuration.instruments[instrument.index()].claimant?)
+    }
+
+    fn free_slot(&self, strategy: StrategyId) -> Option<OrderKey> {
         let mut keys = (1024..1024 + 256).map(|slot| OrderKey { strategy, slot });
         keys.find(|key| self.live_in(*key).is_none() && !self.waiting.contains_key(key))
     }
@@ -187,12 +190,13 @@ impl Twin {
         }
         if !order.is_live() {
             order.note_missing();
-            // A ghost: ended for us, alive at the venue, and not merely late.
-            let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled);
-            if alive && (order.state == OrderState::Rejected || event.event_time > order.reported) {
+            // A ghost: ended for us, alive at the venue, and neither late nor behind. Late fills speak of the past.
+            let alive = matches!(report.status, VenueStatus::New | VenueStatus::PartiallyFilled)
+                && report.execution != Execution::Trade;
+            let news = order.state == OrderState::Rejected || event.event_time > order.reported;
+            if alive && news && cumulative >= order.cumulative {
                 self.incidents.push(IncidentKind::Contradiction);
-                let leg = order.leg;
-                self.distrust(event.instrument, leg);
+                self.haunt(id);
             }
             return;
         }
@@ -248,6 +252,29 @@ impl Twin {
             }
         }
         order.note_missing();
+    }
+
+    /// What ended for its strategy lives at the venue: somebody must ask about it, and cancel it. It stands in nobody's way.
+    fn haunt(&mut self, id: ClientOrderId) {
+        let owner = self.orders[&id].key.strategy;
+        let ours = owner.index() < self.ledger.external();
+        let free = if ours { self.free_slot(owner) } else { None };
+        let now = self.now;
+        let order = self.orders.get_mut(&id).unwrap();
+        order.doubts();
+        order.state = if order.cumulative > 0 { OrderState::PartiallyFilled } else { OrderState::Submitted };
+        order.key = free.unwrap_or(order.key);
+        if ours {
+            order.family = Family::Cleanup;
+        }
+        order.inflight = None;
+        order.expiry_asked = false;
+        (order.created, order.touched) = (now, now);
+        self.unresolved.retain(|known| *known != id);
+        if !self.alive.contains(&id) {
+            self.alive.push(id);
+        }
+        self.counts.ghosts += 1;
     }
 
     pub(super) fn outcome(&mut self, outcome: &RequestOutcome) {
@@ -308,7 +335,13 @@ impl Twin {
             // The account is in another mode than configured.
             if !report.quantity.is_zero() {
                 self.incidents.push(IncidentKind::Contradiction);
-                self.distrust(id, report.side);
+                let is_news = self.accounts.other_mode.insert(id);
+                self.counts.other_modes += 1;
+                // Which one it is in, a read-back must say.
+                let venue = &mut self.venues[event.venue.index()];
+                if is_news && !report.hydrated && venue.trust == Trust::Trusted {
+                    venue.trust = Trust::Doubtful;
+                }
             }
             return;
         }
@@ -446,6 +479,10 @@ impl Twin {
                 self.venues[at].seen.clear();
                 let as_of = hydration.as_of;
                 self.venues[at].as_of = as_of;
+                // It says anew in which mode positions are held.
+                for id in self.instruments_of(venue) {
+                    self.accounts.other_mode.remove(&id);
+                }
                 // A spot account states no positions.
                 let own = self.instruments_of(venue).into_iter().filter(|id| !self.is_spot(*id));
                 own.collect::<Vec<_>>().into_iter().for_each(|id| self.accounts.begin(id));

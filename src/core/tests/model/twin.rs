@@ -298,6 +298,8 @@ pub struct Counts {
     pub funding: u64,
     pub flattened: u64,
     pub claimed: u64,
+    pub ghosts: u64,
+    pub other_modes: u64,
 }
 
 /// Request, instrument, side, price, trigger, quantity.

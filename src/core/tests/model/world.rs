@@ -601,6 +601,9 @@ impl World {
 
     /// A message that contradicts others or itself, or names what is not there.
     fn nonsense(&mut self) -> Result<(), String> {
+        if self.dice.percent(4) {
+            return self.other_mode();
+        }
         let mut known: Vec<ClientOrderId> =
             self.core.state().execution.orders.live_orders().map(|o| o.1.client_order_id).collect();
         known.extend(self.ids.iter().rev().take(3));
@@ -620,6 +623,20 @@ impl World {
         report.trade_id = if self.dice.percent(50) { self.dice.below(self.trades + 1) } else { 0 };
         let stamp = self.now - Nanos::from_millis(self.dice.below(50));
         self.give_at(order.venue, order.instrument, stamp, Body::Order(report))
+    }
+
+    /// A position in another mode than configured.
+    fn other_mode(&mut self) -> Result<(), String> {
+        let instrument = InstrumentId(self.dice.below(4) as u16);
+        let hedged = self.core.state().execution.is_hedged(instrument);
+        let side = if hedged {
+            PositionSide::Both
+        } else {
+            self.dice.one_of(&[PositionSide::Long, PositionSide::Short])
+        };
+        let quantity = Quantity::new(self.dice.between(-3, 3));
+        let report = PositionReport { quantity, entry_price: 0, unrealised: 0, side, hydrated: false };
+        self.give(self.venue_of(instrument), instrument, Body::Position(report))
     }
 
     // ---- people ----
