@@ -95,7 +95,7 @@ pub const RINGS: &[RingRow] = &[
     },
     RingRow {
         name: "receiver_requester",
-        carries: "wishes for snapshots and listen keys",
+        carries: "wishes for snapshots, listen keys, and to have the venue's clock measured",
         depth: |_| SMALL,
         when_full: "the wish is made again after its timeout",
     },
@@ -131,7 +131,7 @@ pub const RINGS: &[RingRow] = &[
     },
     RingRow {
         name: "requester_receiver",
-        carries: "snapshots and listen keys",
+        carries: "snapshots, listen keys, and how far off our clock is",
         depth: |_| SMALL,
         when_full: "what did not fit waits in the requester, in order",
     },
@@ -437,7 +437,7 @@ struct Built {
     sender: Sender<Clock, NetDial>,
     requester: Requester<Clock, Rest<Clock>>,
     paper: Option<PaperLoop>,
-    courier: Option<Courier>,
+    courier: Option<Courier<Clock>>,
     tick_to_trade: LiveReader,
 }
 
@@ -489,8 +489,15 @@ impl House<'_> {
                 if let Some(rest) = rest {
                     let (errands, to_carry) = self.ring("sender_courier", at);
                     let (delivered, back) = self.ring("courier_sender", at);
-                    let carrier =
-                        Courier::new(rest.client, rest.base, rest.api_key, check()?, to_carry, delivered);
+                    let carrier = Courier::new(
+                        rest.client,
+                        rest.base,
+                        rest.api_key,
+                        check()?,
+                        to_carry,
+                        delivered,
+                        self.clock.clone(),
+                    );
                     courier = Some(carrier);
                     fallback = Some(Fallback { errands, back, after: rest.after });
                 }

@@ -344,6 +344,31 @@ table! {
         },
         ..PLAIN
     },
+    order_entry_is_down_and_rest_is_limited: Row {
+        fault: "429, then 418, for orders over REST while order entry is down",
+        engine: "neither an order nor a cancel leaves before the venue's Retry-After is over, those that were on their way to the courier included; then it trades on",
+        events: &["order_entry down (reset)", "request rejected (rate_limited)"],
+        never: &["market down (reset)", "private down (reset)"],
+        more: "rest_fallback_after = \"300ms\"",
+        act: |desk| {
+            desk.venue.fault(r#"{"fault":"down","target":"api","for_ms":600000}"#);
+            desk.wait_for_log("requests go over REST");
+            desk.trades_on(3);
+            for (status, wait) in [(429, 1_000), (418, 3_000)] {
+                desk.venue.fault(&format!(
+                    r#"{{"fault":"request","request":"POST /fapi/v1/order","how":{{"refuse":{{"status":{status},"code":-1003,"msg":"Too many requests.","retry_after_ms":{wait}}}}}}}"#
+                ));
+            }
+            desk.wait_for("both pauses", |desk| desk.pauses().len() >= 2);
+            desk.trades_on(3);
+        },
+        then: |story| {
+            let meanwhile = |answer: &&u64| story.pauses.iter().any(|(since, until)| (since + 1..*until).contains(*answer));
+            let answers: Vec<_> = story.answers.iter().filter(meanwhile).collect();
+            assert!(answers.is_empty(), "{answers:?} were answered within {:?}", story.pauses);
+        },
+        ..PLAIN
+    },
     the_venues_clock_jumps: Row {
         fault: "the venue's clock jumps by a minute",
         engine: "the refused request (-1021) has the clock measured at once, and requests carry the right time from then on",
@@ -353,6 +378,27 @@ table! {
             // A logged-on session carries no time that could be refused: the requests of a new one do.
             desk.venue.fault(r#"{"fault":"clock","offset_ms":60000}"#);
             desk.wait_for_event("request rejected (clock)");
+            desk.trades_on(5);
+        },
+        then: |story| {
+            assert!(story.log.contains("clock_skew"), "{}", story.log);
+        },
+        ..PLAIN
+    },
+    the_clock_of_a_spot_venue_jumps_and_every_link_is_reset: Row {
+        fault: "the clock of a spot venue jumps by a minute, and its private stream and order entry are reset",
+        engine: "the first logon that is refused (-1021) has the clock measured at once, and the next ones, of both, carry the right time; the account is read back",
+        events: &["private down (reset)", "private up", "account read back"],
+        never: &["market down (reset)"],
+        flags: &["--product", "spot"],
+        rest: SPOT_BOOK,
+        act: |desk| {
+            desk.venue.fault(r#"{"fault":"clock","offset_ms":60000}"#);
+            desk.venue.fault(r#"{"fault":"reset","target":"api"}"#);
+            desk.wait_for_event("account read back");
+            desk.trades_on(5);
+            // And back, before the drain: that is no place for a jump.
+            desk.venue.heal();
             desk.trades_on(5);
         },
         then: |story| {
@@ -404,6 +450,16 @@ fn turn() -> MutexGuard<'static, ()> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+/// The account begins with 10 BTC, which count.
+const SPOT_BOOK: &str = r#"
+[[instrument]]
+venue = "demo"
+symbol = "BTCUSDT"
+max_order_quantity = "0.1"
+max_order_notional = "20000"
+max_position = "20"
+"#;
 
 const BOTH_BOOKS: &str = r#"
 [[instrument]]

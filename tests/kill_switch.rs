@@ -263,8 +263,8 @@ fn storm_over_rest(kills: u64, lies: bool) -> Arc<Wire> {
         let base = format!("http://{address}").parse().expect("an endpoint");
         let client = HttpClient::new(None, HttpOptions::default());
         let check = checks.pop().expect("a check each");
-        let mut courier = Courier::new(client, base, "key".to_owned(), check, to_carry, delivered);
-        let wire = wire.clone();
+        let (wire, clock) = (wire.clone(), clock.clone());
+        let mut courier = Courier::new(client, base, "key".to_owned(), check, to_carry, delivered, clock);
         move || {
             while !wire.stop.load(Ordering::Relaxed) {
                 if courier.pass() == Pass::Idle {

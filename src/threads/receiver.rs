@@ -167,7 +167,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
         while let Some(answer) = self.answers.peek() {
             let needs = match answer {
                 Answer::Snapshot { .. } => self.feed.most_events_per_snapshot(),
-                Answer::ListenKey(_) => 0,
+                Answer::ListenKey(_) | Answer::Clock(_) => 0,
             };
             if self.out.ring.room() < needs {
                 return moved;
@@ -182,6 +182,7 @@ impl<C: Clock, D: Dial> Receiver<C, D> {
                     }
                 }
                 Some(Answer::ListenKey(key)) => self.private.take_key(key, now),
+                Some(Answer::Clock(tuning)) => self.private.stream.set_clock_offset(tuning.offset_millis),
                 None => break,
             }
         }

@@ -29,7 +29,7 @@ use crate::venue::binance::hydrate::{
     Unaskable,
 };
 use crate::venue::binance::sign::Credentials;
-use crate::venue::binance::wire;
+use crate::venue::binance::wire::{self, Hold};
 
 /// What the receiver and the sender ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Want {
     Clock,
 }
 
-/// What the sender gets.
+/// What the sender and the receiver get, whose signed requests carry the venue's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
     /// The venue's clock minus ours.
@@ -53,8 +53,13 @@ pub struct Tuning {
 /// What the receiver gets: `None` where it could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    Snapshot { instrument: InstrumentId, body: Option<Vec<u8>> },
+    Snapshot {
+        instrument: InstrumentId,
+        body: Option<Vec<u8>>,
+    },
     ListenKey(Option<String>),
+    /// Nobody need have asked: the clock is measured at an interval too.
+    Clock(Tuning),
 }
 
 /// How long a listen key is used before it is renewed; the venue lets it live twice as long.
@@ -63,8 +68,6 @@ const KEY_RENEWAL: Nanos = Nanos::from_secs(30 * 60);
 const KEY_RENEWAL_AGAIN: Nanos = Nanos::from_secs(60);
 /// Questions wait for the end of a pause that the venue asked for, up to this long; beyond it they fail at once, in words.
 const LONGEST_WAIT: Nanos = Nanos::from_secs(10);
-/// A pause where the venue gives none with its 429 or 418. (USD-M "General Info / IP Limits" promises a Retry-After header.)
-const PAUSE_UNSAID: Nanos = Nanos::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
@@ -77,7 +80,7 @@ pub enum RestError {
     #[error("{path} needs an API key, and the configuration gives none")]
     NoKey { path: &'static str },
     #[error(
-        "{path}: not asked, because the venue wants no request for {seconds} s more (it answered 429 or 418)"
+        "{path}: not asked, because the venue wants no request for {seconds} s more (it answered 429, 418 or 403)"
     )]
     Paused { path: &'static str, seconds: u64 },
 }
@@ -161,14 +164,11 @@ impl<C: Clock> Read for Rest<C> {
         };
         let http = HttpRequest { method, endpoint: &endpoint, headers, body: &[] };
         let response = self.client.send(&http).map_err(|error| RestError::Http { path, error })?;
-        let mut retry_at = Nanos::ZERO;
-        if matches!(response.status, 418 | 429) {
-            let asked = response.header("Retry-After").and_then(|text| text.trim().parse().ok());
-            retry_at = self.clock.now() + asked.map_or(PAUSE_UNSAID, Nanos::from_secs);
-            self.paused_until = self.paused_until.later(retry_at);
-        }
-        let headers = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.usage = wire::usage_of_headers(headers, retry_at);
+        let now = self.clock.now();
+        // No question counts as an order, so the code is not asked.
+        let hold = Hold::of(response.status, 0, wire::retry_after(&response.headers, now), now);
+        self.paused_until = hold.map_or(self.paused_until, |hold| self.paused_until.later(hold.until));
+        self.usage = wire::usage_of_headers(&response.headers, hold);
         match response.status {
             200..=299 | 400 | 404 => Ok(response.body),
             status => {
@@ -445,7 +445,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
         }
     }
 
-    /// Tells the sender how far off our clock is. An answer that took much longer than others is not believed, but not for ever: the
+    /// Tells the sender and the receiver how far off our clock is. An answer that took much longer than others is not believed, but not for ever: the
     /// network may have become slower for good.
     fn measure_clock(&mut self) {
         self.measure_at = self.clock.now() + self.options.clock_every;
@@ -461,7 +461,9 @@ impl<C: Clock, R: Read> Requester<C, R> {
             }
             Ok((offset_millis, took)) => {
                 self.quickest = self.quickest.earlier(took);
-                let _ = self.wiring.tunings.push(Tuning { offset_millis });
+                let tuning = Tuning { offset_millis };
+                let _ = self.wiring.tunings.push(tuning);
+                self.unanswered.push_back(Answer::Clock(tuning));
                 if offset_millis.abs_diff(before) >= CLOCK_JUMP {
                     let text = format_args!(
                         "the venue's clock is {offset_millis} ms ahead of ours (it was {before} ms)"

@@ -37,6 +37,7 @@ use crate::threads::requester::{Tuning, Want};
 use crate::threads::world::{Clock, Dial, Socket};
 use crate::threads::{Pass, say};
 use crate::venue::EventSink;
+use crate::venue::binance::errors::INVALID_TIMESTAMP;
 use crate::venue::binance::orders::{Answer, EncodeError, OrderCounters, OrderEntry};
 use crate::venue::binance::wire::announces_shutdown;
 
@@ -317,6 +318,7 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 self.out.counters.kill_gate_refusals.one();
                 self.out.not_sent(dispatch, NotSentReason::KillGate);
             }
+            Fate::Held => self.out.not_sent(dispatch, NotSentReason::LinkDown),
             Fate::NeverSent(why) => {
                 self.out.not_sent(dispatch, NotSentReason::LinkDown);
                 self.end_detour(why, now);
@@ -327,10 +329,9 @@ impl<C: Clock, D: Dial> Sender<C, D> {
                 self.out.event(outcome);
                 self.end_detour(why, now);
             }
-            Fate::Answered { status, body } => {
+            Fate::Answered(answer) => {
                 sent.one();
-                let outcome = self.entry.rest_outcome(dispatch, *status, body, now);
-                self.out.event(outcome);
+                self.entry.rest_answer(dispatch, answer, now, &mut self.out);
             }
         }
     }
@@ -479,6 +480,8 @@ impl<C: Clock, D: Dial> Sender<C, D> {
     fn logon_failed(&mut self, at: usize, code: i32, now: Nanos) {
         let text = format_args!("order entry: the venue refused the logon (code {code})");
         say(&mut self.out.log, now, Level::Error, LogEvent::Disconnected, text);
+        // No request follows that could be refused for its time as well.
+        self.out.clock_doubted |= code == INVALID_TIMESTAMP;
         if let Some(connection) = self.session.at(at) {
             connection.close(now);
         }

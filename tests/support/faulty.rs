@@ -180,6 +180,8 @@ pub struct Desk {
     pub venue: Venue,
     engine: Running,
     since: u64,
+    /// There a replacement is a new order of the same id.
+    is_spot: bool,
 }
 
 /// What a finished session tells.
@@ -189,6 +191,10 @@ pub struct Story {
     pub events: Vec<String>,
     /// When the venue made each update of a book (ms).
     updates: Vec<u64>,
+    /// The pauses that the venue asked for: when it did, and until when.
+    pub pauses: Vec<(u64, u64)>,
+    /// When each answer to a request came.
+    pub answers: Vec<u64>,
     pub log: String,
     /// Every client order id, how often it was asked for as a new order, and how often it made one.
     pub orders: Vec<(String, u64, u64)>,
@@ -204,17 +210,19 @@ impl Story {
 }
 
 impl Desk {
-    /// Starts both and waits until orders are taken. `flags` are the venue's; `more` goes into the `[[venue]]` table, `rest` after it.
+    /// Starts both and waits until orders are taken. `flags` are the venue's, and say which product it is; `more` goes into the `[[venue]]` table,
+    /// `rest` after it.
     pub fn open(flags: &[&str], more: &str, rest: &str) -> Desk {
+        let is_spot = flags.contains(&"spot");
         let folder = tempfile::tempdir().expect("a folder");
         let venue = Venue::start(folder.path(), &[&["--symbols", "BTCUSDT,ETHUSDT"], flags].concat());
         let config = format!(
             "mode = \"DEMO\"\n[run]\nhome = \"home\"\nduration = \"none\"\n[threads]\nlayout = \"merged\"\nwait = \"park\"\n{}{rest}",
-            venue.table("demo", "binance-usdm", more)
+            venue.table("demo", if is_spot { "binance-spot" } else { "binance-usdm" }, more)
         );
         std::fs::write(folder.path().join("desk.toml"), config).expect("written");
         let engine = Running::start(linchpin(folder.path(), &["run", "--config", "desk.toml"]));
-        let mut desk = Desk { folder, venue, engine, since: 0 };
+        let mut desk = Desk { folder, venue, engine, since: 0, is_spot };
         desk.wait_for("the first orders", |desk| desk.venue.orders_taken() >= 3);
         desk
     }
@@ -306,7 +314,7 @@ impl Desk {
     /// Ctrl-C, and what the session left. It must have drained, sealed and replayed; and no order was asked for twice.
     #[track_caller]
     pub fn close(self) -> Story {
-        let Desk { folder, venue, engine, since } = self;
+        let Desk { folder, venue, engine, since, is_spot } = self;
         let home = folder.path().join("home");
         venue.heal();
         engine.signal_group("-INT");
@@ -314,12 +322,28 @@ impl Desk {
         told.says("0 left open").says("replay                 identical");
         let log = std::fs::read_to_string(session(&home).join("log.jsonl")).unwrap_or_default();
         let orders = venue.orders();
-        let twice: Vec<_> = orders.iter().filter(|(_, asked, taken)| *asked > 1 || *taken > 1).collect();
+        let twice: Vec<_> =
+            orders.iter().filter(|(_, asked, taken)| *asked > 1 || (*taken > 1 && !is_spot)).collect();
         assert!(twice.is_empty(), "sent twice: {twice:?}\n{log}");
         assert!(orders.len() >= 3, "{orders:?}");
         let depth = happened(&home, since).filter(|event| matches!(event.body, Body::Depth(_)));
         let updates = depth.map(|event| event.event_time.as_millis()).collect();
-        Story { told, events: in_words(&home, since), updates, log, orders }
+        let answered = happened(&home, since).filter(|event| matches!(event.body, Body::Outcome(_)));
+        let answers = answered.map(|event| event.received.raw()).collect();
+        Story {
+            told,
+            events: in_words(&home, since),
+            updates,
+            pauses: pauses(&home, since),
+            answers,
+            log,
+            orders,
+        }
+    }
+
+    /// The pauses that the venue has asked for since `mark`: when it did, and until when.
+    pub fn pauses(&self) -> Vec<(u64, u64)> {
+        pauses(&self.home(), self.since)
     }
 
     /// The events since `mark`, as far as they are written: each in short, and never the same twice in a row.
@@ -335,6 +359,16 @@ impl Desk {
 fn happened(home: &Path, since: u64) -> impl Iterator<Item = Event> {
     let all = super::events(&session(home));
     all.into_iter().filter(move |(time, _)| *time >= since).map(|(_, event)| event)
+}
+
+fn pauses(home: &Path, since: u64) -> Vec<(u64, u64)> {
+    let pause = |event: Event| match event.body {
+        Body::RateUsage(usage) if !usage.retry_at.is_zero() => {
+            Some((event.received.raw(), usage.retry_at.raw()))
+        }
+        _ => None,
+    };
+    happened(home, since).filter_map(pause).collect()
 }
 
 fn in_words(home: &Path, since: u64) -> Vec<String> {

@@ -84,16 +84,26 @@ impl Throttle {
     }
 
     /// The venue told how much it has counted (by its clock at `stamp`), or when it will listen again.
+    ///
+    /// A pause that it asks for in a count to which a cancel adds nothing (orders) holds those requests that draw on it, and cancels go on. Any
+    /// other pause (weight, a ban), or one in a count that no bucket stands for, is the venue's: it wants to hear nothing at all.
     pub(crate) fn note_usage(&mut self, venue: VenueId, usage: &RateUsage, now: Nanos, stamp: Nanos) {
-        if let Some(held) = self.held_until.get_mut(venue.index()) {
-            *held = held.later(usage.retry_at);
-        }
+        let mut is_for_some = false;
         let counted = |bucket: &&mut Bucket| {
             bucket.limit.counted_as == Some(usage.bucket) && bucket.limit.per == BucketScope::Venue
         };
         for bucket in self.venues.get_mut(venue.index()).into_iter().flatten().filter(counted) {
             bucket.refill(now);
             bucket.believe(usage, now, stamp);
+            if usage.retry_at > now && bucket.cost(RequestKind::Cancel) == 0 {
+                bucket.close(usage.retry_at);
+                is_for_some = true;
+            }
+        }
+        if let Some(held) = self.held_until.get_mut(venue.index())
+            && !is_for_some
+        {
+            *held = held.later(usage.retry_at);
         }
     }
 
@@ -206,6 +216,12 @@ impl Bucket {
         self.refilled = self.refilled + Nanos::new(u64::try_from(pause).unwrap_or(u64::MAX));
     }
 
+    /// Nothing is in it before then.
+    fn close(&mut self, until: Nanos) {
+        self.level = 0;
+        self.refilled = self.refilled.later(until);
+    }
+
     fn give_back(&mut self, request: RequestKind) {
         let interval = u128::from(self.limit.interval.raw());
         let full = u128::from(self.limit.burst) * interval;
@@ -285,6 +301,36 @@ mod tests {
         let ready = draw(&mut throttle, RequestKind::New, now).unwrap_err();
         assert_eq!(ready, Nanos::from_secs(6));
         assert_eq!(draw(&mut throttle, RequestKind::New, ready), Ok(()));
+    }
+
+    #[test]
+    fn a_pause_in_the_count_of_orders_holds_orders_and_lets_cancels_go() {
+        let limit = BucketLimit { burst: 9, refill: 9, costs: [1, 1, 0], ..bucket() };
+        let (mut throttle, now) = (with(limit), Nanos::from_secs(100));
+        let until = now + Nanos::from_secs(10);
+        throttle.note_usage(VenueId(0), &RateUsage { retry_at: until, ..usage(0, 0) }, now, now);
+        assert!(draw(&mut throttle, RequestKind::Cancel, now).is_ok());
+        for request in [RequestKind::New, RequestKind::Replace] {
+            let told = draw(&mut throttle, request, now).expect_err("held");
+            assert!(told >= until, "{told:?}");
+            assert!(draw(&mut throttle, request, until).is_err(), "it fills from then on");
+        }
+        assert!(draw(&mut throttle, RequestKind::New, until + Nanos::from_secs(2)).is_ok());
+    }
+
+    #[test]
+    fn a_pause_in_what_a_cancel_draws_on_too_or_in_what_nobody_counts_holds_everything() {
+        let now = Nanos::from_secs(100);
+        let until = now + Nanos::from_secs(10);
+        for (costs, named) in [([0, 1, 1], 1), ([1, 1, 0], 7)] {
+            let mut throttle = with(BucketLimit { burst: 9, costs, ..bucket() });
+            let ban = RateUsage { bucket: named, retry_at: until, ..usage(0, 0) };
+            throttle.note_usage(VenueId(0), &ban, now, now);
+            for request in [RequestKind::New, RequestKind::Replace, RequestKind::Cancel] {
+                assert_eq!(draw(&mut throttle, request, now), Err(until));
+                assert!(draw(&mut throttle, request, until).is_ok());
+            }
+        }
     }
 
     #[test]

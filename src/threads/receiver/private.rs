@@ -2,7 +2,8 @@
 //!
 //! While both are open, what comes on both is handed on once, whichever brings it first: a message is known by its bytes. Where the
 //! venue words it otherwise on each, the core's own rule holds: a report that brings nothing new changes nothing. The core is told that the
-//! link is down only when no connection is left.
+//! link is down only when no connection carries the stream any more: a younger one that is refused, or breaks before it carries anything, takes
+//! nothing with it.
 //! Hot.
 #![cfg_attr(
     not(test),
@@ -21,6 +22,7 @@ use crate::threads::requester::Want;
 use crate::threads::say;
 use crate::threads::world::{Clock, Dial, Socket};
 use crate::venue::EventSink;
+use crate::venue::binance::errors::INVALID_TIMESTAMP;
 use crate::venue::binance::private::{PrivateMessage, PrivateStream};
 
 /// How long both connections are read before the old one goes: longer than a message can be under way.
@@ -35,13 +37,17 @@ pub(super) struct PrivateLink<D: Dial> {
     connections: [Connection<D::Socket>; 2],
     /// Which of the two is the stream; the other one is idle, or on its way to take its place.
     chosen: usize,
-    /// Both are open since then.
+    /// Which of them carry the stream: open, and subscribed where the venue wants that.
+    carries: [bool; 2],
+    /// Both carry it since then.
     doubled_since: Option<Nanos>,
     seen: Seen,
     /// The text of a subscription, reused.
     frame: Vec<u8>,
     key: Option<String>,
     key_wanted_at: Option<Nanos>,
+    /// A subscription was refused for its time: the venue's clock is to be measured again.
+    clock_doubted: bool,
     /// The core has been told that the link is up.
     is_up: bool,
 }
@@ -57,11 +63,13 @@ impl<D: Dial> PrivateLink<D> {
             stream,
             connections: [connection(FIRST), connection(FIRST + 1)],
             chosen: 0,
+            carries: [false; 2],
             doubled_since: None,
             seen: Seen::default(),
             frame: Vec::with_capacity(512),
             key: None,
             key_wanted_at: None,
+            clock_doubted: false,
             is_up: false,
         }
     }
@@ -85,7 +93,10 @@ impl<D: Dial> PrivateLink<D> {
         if self.stream.poll(now) {
             let text = format_args!("private: no answer to the subscription");
             say(&mut out.log, now, Level::Error, LogEvent::Disconnected, text);
-            self.close(now);
+            self.close_one(if self.is_up { 1 - self.chosen } else { self.chosen }, now);
+        }
+        if self.clock_doubted && out.wants.push(Want::Clock).is_ok() {
+            self.clock_doubted = false;
         }
         self.renew(now, out);
         moved
@@ -133,14 +144,11 @@ impl<D: Dial> PrivateLink<D> {
                         }
                         Ok(PrivateMessage::Subscribed) => {
                             connection.proved();
-                            self.works(now);
+                            self.works(at, now);
                         }
                         Ok(PrivateMessage::ShuttingDown) => connection.is_ending_soon(now),
                         Ok(PrivateMessage::Refused { code }) => {
-                            let text =
-                                format_args!("private: the venue refused the subscription (code {code})");
-                            say(&mut out.log, now, Level::Error, LogEvent::Disconnected, text);
-                            self.begin_anew(now, out);
+                            self.refused(at, code, options.venue, now, out);
                             return true;
                         }
                         Ok(PrivateMessage::KeyExpired) => {
@@ -184,7 +192,7 @@ impl<D: Dial> PrivateLink<D> {
         };
         match subscribes {
             true => self.send_frame(at, now, out),
-            false => self.works(now),
+            false => self.works(at, now),
         }
     }
 
@@ -194,17 +202,45 @@ impl<D: Dial> PrivateLink<D> {
         if let Some(Err(error)) = socket.map(|socket| socket.send_text(&self.frame)) {
             let text = format_args!("private: the subscription could not be sent: {error}");
             say(&mut out.log, now, Level::Error, LogEvent::Disconnected, text);
-            self.close(now);
+            self.close_one(at, now);
         }
     }
 
-    /// A connection carries the stream, and the core has been told.
+    /// This connection carries the stream, and the core has been told.
     #[cold]
-    fn works(&mut self, now: Nanos) {
+    fn works(&mut self, at: usize, now: Nanos) {
         self.is_up = true;
-        if self.connections.iter().all(Connection::is_open) {
+        self.now_carries(at, true);
+        if self.carries == [true; 2] {
             self.doubled_since = Some(now);
         }
+    }
+
+    fn now_carries(&mut self, at: usize, carries: bool) {
+        if let Some(slot) = self.carries.get_mut(at) {
+            *slot = carries;
+        }
+    }
+
+    fn is_carried_by(&self, at: usize) -> bool {
+        self.carries.get(at).is_some_and(|carries| *carries)
+    }
+
+    /// The venue refused the logon or the subscription of this connection. Where the other one carries the stream, that one goes on.
+    #[cold]
+    fn refused<C: Clock>(&mut self, at: usize, code: i64, venue: VenueId, now: Nanos, out: &mut Output<C>) {
+        let text = format_args!("private: the venue refused the subscription (code {code})");
+        say(&mut out.log, now, Level::Error, LogEvent::Disconnected, text);
+        self.clock_doubted |= code == i64::from(INVALID_TIMESTAMP);
+        if self.is_carried_by(1 - at) {
+            if let Some(connection) = self.connections.get_mut(at) {
+                connection.gone();
+                connection.failed(now);
+            }
+            return;
+        }
+        out.event(link_event(venue, LinkState::Down, LinkReason::LogonFailed, now));
+        self.begin_anew(now, out);
     }
 
     /// The stream's own connection is to be replaced.
@@ -221,6 +257,7 @@ impl<D: Dial> PrivateLink<D> {
             say(&mut out.log, now, Level::Info, LogEvent::Reconnect, text);
             let old = self.chosen;
             self.chosen = 1 - old;
+            self.now_carries(old, false);
             if let Some(old) = self.connections.get_mut(old) {
                 old.close(now);
                 // What it still brings came on the other one too.
@@ -300,10 +337,17 @@ impl<D: Dial> PrivateLink<D> {
         }
         self.doubled_since = None;
         self.seen.forget();
-        if self.connections.get(1 - at).is_some_and(Connection::is_open) {
+        self.now_carries(at, false);
+        let other = 1 - at;
+        if self.is_carried_by(other) {
             // The other one goes on alone.
-            self.chosen = 1 - at;
+            self.chosen = other;
             return;
+        }
+        // The other one may be on its way, and has heard nothing of what this one carried: all begins anew.
+        self.chosen = at;
+        if let Some(other) = self.connections.get_mut(other) {
+            other.gone();
         }
         // A key may have died with the connection: get a fresh one.
         self.key = None;
@@ -324,6 +368,7 @@ impl<D: Dial> PrivateLink<D> {
         out.counters.reconnects.one();
         self.key = None;
         self.doubled_since = None;
+        self.carries = [false; 2];
         self.seen.forget();
         self.is_up = false;
     }
@@ -333,6 +378,12 @@ impl<D: Dial> PrivateLink<D> {
         if !self.is_up {
             self.is_up = true;
             out.event(link_event(venue, LinkState::Up, LinkReason::None, now));
+        }
+    }
+
+    fn close_one(&mut self, at: usize, now: Nanos) {
+        if let Some(connection) = self.connections.get_mut(at) {
+            connection.close(now);
         }
     }
 
@@ -390,3 +441,7 @@ pub(super) fn link_event(venue: VenueId, state: LinkState, reason: LinkReason, n
     let change = LinkChange { link: LinkKind::Private, state, reason, connection: 0 };
     Event::new(now, Source::Receiver, Body::Link(change)).on(venue, InstrumentId::NONE)
 }
+
+#[cfg(test)]
+#[path = "private_tests.rs"]
+mod tests;

@@ -6,17 +6,22 @@
 //!          <-Delivered-
 //! ```
 //! Promises: the kill gate is asked immediately before every request, by a check of the courier's own, and what the gate forbids is confirmed only
-//! between two requests; a request is made once, whatever comes of it; what certainly did not leave is told apart from what may have.
+//! between two requests; a request is made once, whatever comes of it; what certainly did not leave is told apart from what may have; and
+//! while the venue has closed a limit to us nothing leaves that draws on it, though it was lent before the core could know.
 
 use crate::core::dispatch::Dispatch;
+use crate::core::event::RequestKind;
+use crate::core::time::Nanos;
 use crate::kill_gate::GateCheck;
 use crate::net::Endpoint;
-use crate::net::http::{HttpClient, HttpError, HttpRequest, Method};
+use crate::net::http::{HttpClient, HttpError, HttpRequest, HttpResponse, Method};
 use crate::ring::{Consumer, Producer};
 use crate::threads::Pass;
 use crate::threads::sender::risk_of;
+use crate::threads::world::Clock;
 use crate::venue::binance::hydrate::API_KEY_HEADER;
-use crate::venue::binance::orders::RestOrder;
+use crate::venue::binance::orders::{RestAnswer, RestOrder};
+use crate::venue::binance::wire::bucket;
 
 /// One request to carry.
 pub struct Errand {
@@ -33,26 +38,28 @@ pub struct Delivered {
 pub enum Fate {
     /// The gate is closed for it: nothing left.
     Refused,
+    /// The venue has closed a limit that it draws on: nothing left.
+    Held,
     /// Not one byte left.
     NeverSent(String),
     /// It left, and no whole answer came.
     Unknown(String),
-    Answered {
-        status: u16,
-        body: Vec<u8>,
-    },
+    Answered(RestAnswer),
 }
 
-pub struct Courier {
+pub struct Courier<C: Clock> {
+    clock: C,
     client: HttpClient,
     base: Endpoint,
     api_key: String,
     gate: GateCheck,
     errands: Consumer<Errand>,
     back: Producer<Delivered>,
+    /// Until when the venue wants no order, and until when nothing at all.
+    held: [Nanos; 2],
 }
 
-impl Courier {
+impl<C: Clock> Courier<C> {
     pub fn new(
         client: HttpClient,
         base: Endpoint,
@@ -60,8 +67,9 @@ impl Courier {
         gate: GateCheck,
         errands: Consumer<Errand>,
         back: Producer<Delivered>,
+        clock: C,
     ) -> Self {
-        Self { client, base, api_key, gate, errands, back }
+        Self { clock, client, base, api_key, gate, errands, back, held: [Nanos::ZERO; 2] }
     }
 
     /// One request at most.
@@ -88,13 +96,34 @@ impl Courier {
         };
         let headers = [(API_KEY_HEADER, self.api_key.as_str())];
         let http = HttpRequest { method, endpoint: &endpoint, headers: &headers, body: &[] };
+        if self.is_held(dispatch) {
+            return Fate::Held;
+        }
         if self.gate.permit(risk_of(dispatch)).is_err() {
             return Fate::Refused;
         }
         match self.client.send(&http) {
-            Ok(response) => Fate::Answered { status: response.status, body: response.body },
+            Ok(HttpResponse { status, headers, body, .. }) => {
+                let answer = RestAnswer { status, headers, body, received: self.clock.now() };
+                self.note(&answer);
+                Fate::Answered(answer)
+            }
             Err(HttpError::NeverSent { why }) => Fate::NeverSent(why),
             Err(HttpError::Unknown { why, .. }) => Fate::Unknown(why),
         }
+    }
+
+    fn is_held(&self, dispatch: &Dispatch) -> bool {
+        let [orders, everything] = self.held;
+        let until =
+            if dispatch.request == RequestKind::Cancel { everything } else { orders.later(everything) };
+        self.clock.now() < until
+    }
+
+    fn note(&mut self, answer: &RestAnswer) {
+        let Some(hold) = answer.hold() else { return };
+        let [orders, everything] = &mut self.held;
+        let held = if hold.bucket == bucket::REQUEST_WEIGHT { everything } else { orders };
+        *held = held.later(hold.until);
     }
 }

@@ -54,6 +54,7 @@ pub enum Class {
 /// Codes that callers look at themselves.
 pub const NO_SUCH_ORDER: i32 = -2013;
 pub const UNKNOWN_ORDER_SENT: i32 = -2011;
+pub const TOO_MANY_ORDERS: i32 = -1015;
 pub const INVALID_TIMESTAMP: i32 = -1021;
 pub const INVALID_LISTEN_KEY: i32 = -1125;
 

@@ -40,7 +40,8 @@ pub enum PrivateMessage {
     LoggedOn,
     /// The venue took the subscription: the stream is up.
     Subscribed,
-    /// The venue refused the logon or the subscription: close the connection.
+    /// The venue refused the logon or the subscription: close the connection. Whether the link is down depends on whether another one
+    /// carries the stream, so nothing is emitted.
     Refused {
         code: i64,
     },
@@ -233,10 +234,7 @@ impl PrivateStream {
                 self.on_closed();
                 out.event(self.link(LinkState::Up, LinkReason::None, received));
             }
-            PrivateMessage::Refused { .. } => {
-                self.on_closed();
-                out.event(self.link(LinkState::Down, LinkReason::LogonFailed, received));
-            }
+            PrivateMessage::Refused { .. } => self.on_closed(),
             PrivateMessage::KeyExpired => {
                 out.event(self.link(LinkState::Down, LinkReason::KeyExpired, received));
             }

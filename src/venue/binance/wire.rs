@@ -5,6 +5,7 @@
 //!
 //! Sections are those of developers.binance.com: "USD-M" = Derivatives / USDS Margined Futures, "Spot" = Spot / APIs.
 
+use super::errors::TOO_MANY_ORDERS;
 use crate::core::event::{
     BalanceCause, Execution, OrderKind, PositionSide, RateUsage, Side, TimeInForce, VenueStatus,
 };
@@ -346,21 +347,70 @@ pub mod bucket {
     }
 }
 
-/// What the headers of a REST answer say of our limits; `retry_at` is for an answer that asks for a pause (`Retry-After`).
+/// A limit that the venue has closed to us, and until when.
+///
+/// ```text
+/// 429, -1015 (too many orders)   ORDERS-10S       orders alone: a cancel is not counted as one
+/// 429                            REQUEST_WEIGHT   everything: the address has used its weight up
+/// 418, 403                       REQUEST_WEIGHT   everything: the address is banned, or behind the firewall
+/// ```
+/// (Spot and USD-M "General Info / IP Limits, Order Rate Limits"; Spot "Unfilled Order Count Rules": only what places an order counts.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub bucket: u8,
+    pub until: Nanos,
+}
+
+impl Hold {
+    /// A 429 for orders comes without a time ("Order Rate Limits"): the shortest window in which orders are counted. One for weight promises a
+    /// time, and where it breaks the promise waits as long.
+    const UNSAID: Nanos = Nanos::from_secs(10);
+    /// A ban or the firewall without a time: the shortest of the bans ("IP Limits").
+    const BAN_UNSAID: Nanos = Nanos::from_secs(120);
+
+    /// What an answer of this status and code closes; `asked` is the instant that the venue gives.
+    pub fn of(status: u16, code: i32, asked: Option<Nanos>, now: Nanos) -> Option<Self> {
+        let unsaid = match status {
+            403 | 418 => Self::BAN_UNSAID,
+            429 => Self::UNSAID,
+            _ if asked.is_some() => Nanos::ZERO,
+            _ => return None,
+        };
+        let is_for_orders = status == 429 && code == TOO_MANY_ORDERS;
+        let bucket = if is_for_orders { bucket::ORDERS_10S } else { bucket::REQUEST_WEIGHT };
+        Some(Self { bucket, until: asked.unwrap_or(now + unsaid) })
+    }
+
+    /// Writes it to what the answer told of that limit, or beside that.
+    pub fn note(self, usage: &mut Vec<RateUsage>) {
+        let Self { bucket, until: retry_at } = self;
+        match usage.iter_mut().find(|usage| usage.bucket == bucket) {
+            Some(told) => told.retry_at = retry_at,
+            None => usage.push(RateUsage { bucket, used: 0, limit: 0, retry_at }),
+        }
+    }
+}
+
+/// The pause that a REST answer asks for, in seconds. ("IP Limits": `Retry-After`.)
 #[cold]
-pub fn usage_of_headers<'h>(
-    headers: impl Iterator<Item = (&'h str, &'h str)>,
-    retry_at: Nanos,
-) -> Vec<RateUsage> {
+pub fn retry_after(headers: &[(String, String)], now: Nanos) -> Option<Nanos> {
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Retry-After"))?;
+    Some(now + Nanos::from_secs(value.trim().parse().ok()?))
+}
+
+/// What the headers of a REST answer say of our limits, and what the answer closes.
+#[cold]
+pub fn usage_of_headers(headers: &[(String, String)], hold: Option<Hold>) -> Vec<RateUsage> {
     let mut usage: Vec<RateUsage> = headers
+        .iter()
         .filter_map(|(name, value)| {
             let bucket = bucket::of_header(&name.to_ascii_lowercase())?;
             // The header says what was used and not what there is.
-            Some(RateUsage { bucket, used: value.trim().parse().ok()?, limit: 0, retry_at })
+            Some(RateUsage { bucket, used: value.trim().parse().ok()?, limit: 0, retry_at: Nanos::ZERO })
         })
         .collect();
-    if usage.is_empty() && !retry_at.is_zero() {
-        usage.push(RateUsage { bucket: bucket::REQUEST_WEIGHT, used: 0, limit: 0, retry_at });
+    if let Some(hold) = hold {
+        hold.note(&mut usage);
     }
     usage
 }
@@ -415,13 +465,42 @@ mod tests {
             ("X-MBX-USED-WEIGHT-1M", "42"),
             ("x-mbx-order-count-10s", " 7 "),
             ("X-MBX-ORDER-COUNT-1D", "many"),
-        ];
-        let usage = usage_of_headers(headers.into_iter(), Nanos::ZERO);
+            ("retry-AFTER", "9"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let usage = usage_of_headers(&headers, None);
         let told: Vec<_> = usage.iter().map(|usage| (usage.bucket, usage.used)).collect();
         assert_eq!(told, [(bucket::REQUEST_WEIGHT, 42), (bucket::ORDERS_10S, 7)]);
-        let pause = Nanos::from_secs(9);
-        let bare = usage_of_headers([].into_iter(), pause);
-        assert_eq!(bare.iter().map(|usage| usage.retry_at).collect::<Vec<_>>(), [pause]);
-        assert!(usage_of_headers([].into_iter(), Nanos::ZERO).is_empty());
+        let now = Nanos::from_secs(100);
+        let until = retry_after(&headers, now);
+        assert_eq!(until, Some(Nanos::from_secs(109)));
+        let held = |headers: &[(String, String)], hold| {
+            let usage = usage_of_headers(headers, hold);
+            usage.iter().map(|usage| (usage.bucket, usage.retry_at)).collect::<Vec<_>>()
+        };
+        let weight = (bucket::REQUEST_WEIGHT, Nanos::from_secs(109));
+        assert_eq!(
+            held(&headers, Hold::of(429, -1003, until, now)),
+            [weight, (bucket::ORDERS_10S, Nanos::ZERO)]
+        );
+        assert_eq!(held(&[], Hold::of(429, -1003, until, now)), [weight]);
+        assert!(held(&[], None).is_empty() && retry_after(&[], now).is_none());
+    }
+
+    #[test]
+    fn a_refusal_closes_what_it_is_about_for_as_long_as_it_says_or_for_the_least_that_it_means() {
+        let now = Nanos::from_secs(100);
+        let until = |seconds: u64| Nanos::from_secs(100 + seconds);
+        let held =
+            |status, code, asked| Hold::of(status, code, asked, now).map(|hold| (hold.bucket, hold.until));
+        assert_eq!(held(429, -1015, None), Some((bucket::ORDERS_10S, until(10))));
+        assert_eq!(held(429, -1015, Some(until(3))), Some((bucket::ORDERS_10S, until(3))));
+        assert_eq!(held(429, -1003, None), Some((bucket::REQUEST_WEIGHT, until(10))));
+        assert_eq!(held(418, -1003, Some(until(600))), Some((bucket::REQUEST_WEIGHT, until(600))));
+        assert_eq!(held(418, -1003, None), Some((bucket::REQUEST_WEIGHT, until(120))));
+        assert_eq!(held(403, 0, None), Some((bucket::REQUEST_WEIGHT, until(120))));
+        assert_eq!(held(503, -1008, None), None);
+        assert_eq!(held(400, -2010, None), None);
+        assert_eq!(held(200, 0, None), None);
     }
 }

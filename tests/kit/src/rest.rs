@@ -38,7 +38,8 @@ impl Read for SimRest {
         let answer = venue.rest(request.method.name(), &target);
         self.clock.advance(Nanos::new(back));
         venue.advance(self.clock.now().raw());
-        self.usage = usage_of_headers(venue.headers.iter().copied(), Nanos::ZERO);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.usage = usage_of_headers(&venue.headers.iter().map(owned).collect::<Vec<_>>(), None);
         let path = request.path;
         answer.map(String::into_bytes).map_err(|status| RestError::Status {
             path,

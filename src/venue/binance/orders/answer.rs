@@ -9,7 +9,7 @@
 
 use super::super::errors;
 use super::super::json::{Json, JsonError};
-use super::super::wire::bucket;
+use super::super::wire::{Hold, bucket};
 use crate::core::event::{RateUsage, RejectReason, Verdict};
 use crate::core::instrument::Product;
 use crate::core::time::Nanos;
@@ -24,6 +24,20 @@ pub(super) struct Read {
     pub reason: RejectReason,
 }
 
+/// Our time, and how far ahead of it the venue's clock is.
+#[derive(Clone, Copy)]
+pub(super) struct VenueNow {
+    pub ours: Nanos,
+    pub offset_millis: i64,
+}
+
+impl VenueNow {
+    /// An instant of the venue's clock, by ours.
+    fn ours(self, venue_millis: u64) -> Nanos {
+        Nanos::from_millis(venue_millis.saturating_add_signed(self.offset_millis.saturating_neg()))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerId {
     Dispatch(u64),
@@ -31,13 +45,14 @@ pub(super) enum AnswerId {
     None,
 }
 
-/// Entries of `rateLimits` that are read; the rest is left.
+/// What an answer says of limits: the entries of `rateLimits` that are read, the rest of which is left, and what it closes.
 pub(super) const MOST_RATES: usize = 8;
 
-/// One text of the WebSocket API.
+/// One text of the WebSocket API, which came at `now`.
 pub(super) fn answer(
     product: Product,
     json: Json<'_, '_>,
+    now: VenueNow,
     rates: &mut Vec<RateUsage>,
 ) -> Result<Read, JsonError> {
     let id = match json.field("id") {
@@ -54,12 +69,14 @@ pub(super) fn answer(
         return Ok(Read { id: AnswerId::None, ..read });
     };
     let status = u16::try_from(json.uint("status")?).unwrap_or(0);
-    let mut retry_at = Nanos::ZERO;
+    let mut asked = None;
     if let Some(error) = json.field("error") {
         let told = refusal(product, status, error)?;
         (read.code, read.verdict, read.reason) = (told.code, told.verdict, told.reason);
-        if let Some(data) = error.field("data") {
-            retry_at = Nanos::from_millis(data.uint_or("retryAfter", 0)?);
+        if let Some(data) = error.field("data")
+            && data.has("retryAfter")
+        {
+            asked = Some(now.ours(data.uint("retryAfter")?));
         }
     } else {
         (read.verdict, read.reason) = errors::verdict(product, status, 0, "");
@@ -68,14 +85,14 @@ pub(super) fn answer(
         read.order_id = order_id(result)?;
     }
     if json.field("rateLimits").is_some() {
-        for limit in json.list("rateLimits")?.take(MOST_RATES) {
-            if let Some(usage) = rate_usage(limit, retry_at)? {
+        for limit in json.list("rateLimits")?.take(MOST_RATES - 1) {
+            if let Some(usage) = rate_usage(limit)? {
                 rates.push(usage);
             }
         }
     }
-    if rates.is_empty() && !retry_at.is_zero() {
-        rates.push(RateUsage { bucket: bucket::REQUEST_WEIGHT, used: 0, limit: 0, retry_at });
+    if let Some(hold) = Hold::of(status, read.code, asked, now.ours) {
+        hold.note(rates);
     }
     Ok(read)
 }
@@ -133,12 +150,12 @@ fn order_id(result: Json<'_, '_>) -> Result<u64, JsonError> {
     result.uint_or("orderId", 0)
 }
 
-fn rate_usage(limit: Json<'_, '_>, retry_at: Nanos) -> Result<Option<RateUsage>, JsonError> {
+fn rate_usage(limit: Json<'_, '_>) -> Result<Option<RateUsage>, JsonError> {
     let kind = limit.text("rateLimitType")?;
     let Some(bucket) = bucket::of(kind, limit.text("interval")?, limit.uint("intervalNum")?) else {
         return Ok(None);
     };
     let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     let used = small(limit.uint_or("count", 0)?);
-    Ok(Some(RateUsage { bucket, used, limit: small(limit.uint("limit")?), retry_at }))
+    Ok(Some(RateUsage { bucket, used, limit: small(limit.uint("limit")?), retry_at: Nanos::ZERO }))
 }

@@ -14,13 +14,13 @@ pub(super) mod answer;
 mod in_flight;
 pub(super) mod params;
 
-use self::answer::{AnswerId, MOST_RATES, Read};
+use self::answer::{AnswerId, MOST_RATES, Read, VenueNow};
 use self::in_flight::{InFlight, Request};
 use self::params::{JsonParams, ParamSink, QueryParams, RequestEnvelope, finish};
 use super::json::{JsonError, JsonReader};
 use super::sign::{Credentials, percent_encode};
-use super::wire::Dialect;
-use super::{errors, spot, usdm};
+use super::wire::{Dialect, Hold};
+use super::{errors, spot, usdm, wire};
 use crate::core::dispatch::Dispatch;
 use crate::core::event::{
     Body, Event, LinkChange, LinkKind, LinkReason, LinkState, RateUsage, RejectReason, RequestOutcome,
@@ -281,7 +281,8 @@ impl OrderEntry {
     ) -> Result<Answer, AnswerError> {
         self.rates.clear();
         let (product, rates) = (self.dialect.product, &mut self.rates);
-        let read = match self.reader.read(text, |json| answer::answer(product, json, rates)) {
+        let now = VenueNow { ours: received, offset_millis: self.clock_offset_millis };
+        let read = match self.reader.read(text, |json| answer::answer(product, json, now, rates)) {
             Ok(read) => read,
             Err(error) => {
                 self.counters.bad += 1;
@@ -311,8 +312,7 @@ impl OrderEntry {
             },
         };
         for usage in &self.rates {
-            let event = Event::new(received, self.config.source, Body::RateUsage(*usage));
-            out.event(Event { parsed, ..event.on(self.directory.venue(), InstrumentId::NONE) });
+            out.event(Event { parsed, ..self.usage(*usage, received) });
         }
         Ok(answer)
     }
@@ -360,6 +360,26 @@ impl OrderEntry {
         query.push_str("&signature=");
         percent_encode(signature.as_str(), &mut query);
         Ok(RestOrder { method: endpoint.verb, path: endpoint.path, query })
+    }
+
+    /// The answer to a REST request: its outcome, and what it says of our limits.
+    #[cold]
+    pub fn rest_answer<O: EventSink>(
+        &mut self,
+        dispatch: &Dispatch,
+        answer: &RestAnswer,
+        now: Nanos,
+        out: &mut O,
+    ) {
+        out.event(self.rest_outcome(dispatch, answer.status, &answer.body, now));
+        for usage in wire::usage_of_headers(&answer.headers, answer.hold()) {
+            out.event(self.usage(usage, now));
+        }
+    }
+
+    fn usage(&self, usage: RateUsage, now: Nanos) -> Event {
+        let event = Event::new(now, self.config.source, Body::RateUsage(usage));
+        event.on(self.directory.venue(), InstrumentId::NONE)
     }
 
     /// The outcome of a REST request: `status` and body as they came; status 0 with an empty body means no answer.
@@ -444,6 +464,26 @@ pub struct RestOrder {
     pub method: &'static str,
     pub path: &'static str,
     pub query: String,
+}
+
+/// What came back for a [`RestOrder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub received: Nanos,
+}
+
+impl RestAnswer {
+    /// The limit that it closes.
+    #[cold]
+    pub fn hold(&self) -> Option<Hold> {
+        let code = JsonReader::with_capacity(256).read(&self.body, |json| json.int("code"));
+        let code = code.ok().and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+        let now = self.received;
+        Hold::of(self.status, code, wire::retry_after(&self.headers, now), now)
+    }
 }
 
 /// One request of the venue, in both of its interfaces.

@@ -254,6 +254,70 @@ fn over_rest_the_same_parameters_go_as_a_signed_query() {
     }
 }
 
+#[test]
+fn an_answer_over_rest_says_what_was_counted_and_what_is_closed() {
+    let mut entry = entry(ed25519().0, OrderEntryConfig::default());
+    let headers =
+        |all: &[(&str, &str)]| all.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let counts = [("X-MBX-USED-WEIGHT-1M", "2399"), ("X-MBX-ORDER-COUNT-10S", "7")];
+    let mut told = |status, body: &[u8], all: &[(&str, &str)]| {
+        let mut out: Vec<Event> = Vec::new();
+        let answer = RestAnswer { status, headers: headers(all), body: body.to_vec(), received: NOW };
+        entry.rest_answer(&dispatch(5, RequestKind::New), &answer, NOW, &mut out);
+        assert!(matches!(out[0].body, Body::Outcome(o) if o.dispatch == 5));
+        let usage = out[1..].iter().map(|event| match event.body {
+            Body::RateUsage(u) => (u.bucket, u.used, u.retry_at.since(NOW).as_millis()),
+            _ => panic!("{event:?}"),
+        });
+        usage.collect::<Vec<_>>()
+    };
+    let (weight, orders) = (bucket::REQUEST_WEIGHT, bucket::ORDERS_10S);
+    assert_eq!(told(200, br#"{"orderId":9}"#, &counts), [(weight, 2_399, 0), (orders, 7, 0)]);
+    let much = br#"{"code":-1003,"msg":"Too much request weight used."}"#;
+    assert_eq!(
+        told(429, much, &[counts[0], counts[1], ("Retry-After", "60")]),
+        [(weight, 2_399, 60_000), (orders, 7, 0)]
+    );
+    assert_eq!(told(418, much, &[]), [(weight, 0, 120_000)]);
+    assert_eq!(told(403, b"<html>", &[]), [(weight, 0, 120_000)]);
+    let many = br#"{"code":-1015,"msg":"Too many new orders; current limit is 300 orders per 10 SECOND."}"#;
+    assert_eq!(told(429, many, &[]), [(orders, 0, 10_000)]);
+    assert_eq!(told(400, br#"{"code":-2010,"msg":"No."}"#, &[]), []);
+}
+
+#[test]
+fn a_refusal_on_the_session_closes_the_same_by_our_clock() {
+    let mut session = session_of(Product::LinearPerpetual);
+    session.set_clock_offset(60_000);
+    let mut told = |text: &str| {
+        let mut out: Vec<Event> = Vec::new();
+        session.on_message(text.as_bytes(), NOW, || NOW, &mut out).unwrap();
+        let usage = out.iter().map(|event| match event.body {
+            Body::RateUsage(u) => (u.bucket, u.retry_at.since(NOW).as_millis()),
+            _ => panic!("{event:?}"),
+        });
+        usage.collect::<Vec<_>>()
+    };
+    // Without a time: the least that it means.
+    assert_eq!(
+        told(r#"{"id":"7","status":429,"error":{"code":-1015,"msg":"Too many new orders."}}"#),
+        [(bucket::ORDERS_10S, 10_000)]
+    );
+    assert_eq!(
+        told(r#"{"id":"7","status":418,"error":{"code":-1003,"msg":"Banned."}}"#),
+        [(bucket::REQUEST_WEIGHT, 120_000)]
+    );
+    // The venue gives an instant of its own clock, which is a minute ahead.
+    let at = NOW.as_millis() + 60_000 + 9_000;
+    let limits = r#""rateLimits":[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":300,"count":2},{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":2400,"count":2400}]"#;
+    assert_eq!(
+        told(&format!(
+            r#"{{"id":"7","status":429,"error":{{"code":-1003,"msg":"","data":{{"serverTime":1,"retryAfter":{at}}}}},{limits}}}"#
+        )),
+        [(bucket::ORDERS_10S, 0), (bucket::REQUEST_WEIGHT, 9_000)]
+    );
+}
+
 /// The texts that a session of this product sends, without signatures.
 fn session_of(product: Product) -> OrderEntry {
     let credentials = Arc::new(Credentials::new("theKey", ed25519().0).unwrap());
