@@ -1,9 +1,9 @@
 //! What a person can write wrong, and the exact answer to it.
 
 use linchpin_core::id::AssetId;
-use linchpin_core::instrument::{InstrumentDefinition, InstrumentStatus, Product};
+use linchpin_core::instrument::{InstrumentDefinition, Product};
 use linchpin_core::limits::{BucketScope, LimitKey, LimitScope, LossAnswer, Unit};
-use linchpin_core::num::{CASH_UNIT, Increment, Notional, Price, Quantity};
+use linchpin_core::num::{CASH_UNIT, Notional, Quantity};
 use linchpin_core::time::Nanos;
 use proptest::prelude::*;
 
@@ -58,24 +58,8 @@ fn demo() -> Config {
 }
 
 fn definition() -> InstrumentDefinition {
-    InstrumentDefinition {
-        tick: Increment::parse(b"0.10", 2).unwrap(),
-        lot: Increment::parse(b"0.001", 3).unwrap(),
-        min_price: Price::new(1),
-        max_price: Price::new(10_000_000),
-        min_quantity: Quantity::new(1),
-        max_quantity: Quantity::new(1_000_000),
-        max_market_quantity: Quantity::new(120_000),
-        min_notional: 100 * CASH_UNIT,
-        percent_up: 10_500,
-        percent_down: 9_500,
-        maker_fee_ppm: 200,
-        taker_fee_ppm: 500,
-        base: AssetId(0),
-        quote: AssetId(1),
-        product: Product::LinearPerpetual,
-        status: InstrumentStatus::Trading,
-    }
+    let listed = crate::venue::directory::tests::definition("0.10", "0.001", Product::LinearPerpetual);
+    InstrumentDefinition { min_notional: 100 * CASH_UNIT, ..listed }
 }
 
 #[test]

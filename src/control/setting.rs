@@ -116,30 +116,13 @@ fn bad(message: String) -> Refusal {
 mod tests {
     use super::super::names::{Named, ParameterNames};
     use super::*;
-    use crate::core::id::{AssetId, VenueId};
-    use crate::core::instrument::{InstrumentStatus, Product};
-    use crate::core::num::{Increment, Price, Quantity};
+    use crate::core::id::VenueId;
+    use crate::core::instrument::Product;
     use crate::core::strategy::market_maker;
+    use crate::venue::directory::tests::definition;
 
     fn names() -> Names {
-        let definition = InstrumentDefinition {
-            tick: Increment::parse(b"0.10", 2).unwrap(),
-            lot: Increment::parse(b"0.001", 3).unwrap(),
-            min_price: Price::new(1),
-            max_price: Price::new(10_000_000),
-            min_quantity: Quantity::new(1),
-            max_quantity: Quantity::new(1_000_000),
-            max_market_quantity: Quantity::new(120_000),
-            min_notional: 0,
-            percent_up: 0,
-            percent_down: 0,
-            maker_fee_ppm: 0,
-            taker_fee_ppm: 0,
-            base: AssetId(0),
-            quote: AssetId(1),
-            product: Product::LinearPerpetual,
-            status: InstrumentStatus::Trading,
-        };
+        let definition = definition("0.10", "0.001", Product::LinearPerpetual);
         Names {
             venues: vec!["demo".into()],
             strategies: vec!["maker".into(), "own".into()],
