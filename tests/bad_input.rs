@@ -423,3 +423,21 @@ fn help_of_every_verb_says_what_it_is_and_each_of_its_flags() {
     told.says("demo.toml: mode DEMO").says("threads: ").says("full: ");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "a check writes nothing");
 }
+
+/// Margin would be weighed by a leverage that the account does not have.
+#[test]
+fn a_leverage_that_is_not_the_accounts_is_told_with_both_numbers_before_anything_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = include_str!("../src/config/default.toml");
+    let with = |leverage: &str| {
+        let said = demo.replace("leverage = \"none\"", &format!("leverage = {leverage}"));
+        assert_ne!(said, demo);
+        fs::write(folder.path().join("desk.toml"), said).expect("written");
+        run(folder.path(), &["run", "--config", "desk.toml", "--duration", "1s"])
+    };
+    with("10").expect_code(1).complains(&["instrument[0].leverage = 10", "BTCUSDT", "\"demo\"", "is 20"]);
+    for session in sessions(&folder.path().join("var")) {
+        assert!(!journal_folder(&session).exists(), "nothing began");
+    }
+    with("20").expect_code(0);
+}

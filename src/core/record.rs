@@ -15,8 +15,8 @@ use crate::time::Nanos;
 
 /// Version of the bytes of events, dispatches and decisions. The opening record says it, so that a journal of another
 /// version is refused by name and never misread. 2: conditional orders, good-till-date, wider report flags. 3: families. 4: trips, waits.
-/// 5: an incident for each invariant; the opening names the snapshot that it goes on from.
-pub const RECORDS_VERSION: u32 = 6;
+/// 5: an incident for each invariant; the opening names the snapshot that it goes on from. 7: owners that crossed.
+pub const RECORDS_VERSION: u32 = 7;
 
 coded! {
     /// The journal's record kinds. The journal itself knows only the number.
@@ -248,23 +248,25 @@ coded! {
         /// A report that contradicts what is known.
         Contradiction = 7 "contradiction",
         RecoveryExhausted = 8 "recovery_exhausted",
+        /// A flatten found owners that hold against each other: they closed with each other, so many lots, at that price.
+        OwnersCrossed = 9 "owners_crossed",
         // Broken invariants: our bug, and the kill switch trips. Both numbers are in the record. They stay the last ones.
         /// More of an order is filled than was ordered.
-        BrokenOrdered = 9 "broken_filled_within_ordered",
+        BrokenOrdered = 10 "broken_filled_within_ordered",
         /// An order's fills are more than what the venue counts.
-        BrokenCumulative = 10 "broken_fills_within_cumulative",
+        BrokenCumulative = 11 "broken_fills_within_cumulative",
         /// Less than nothing works on a side.
-        BrokenWork = 11 "broken_work_not_negative",
+        BrokenWork = 12 "broken_work_not_negative",
         /// A position is not its start and its fills.
-        BrokenPosition = 12 "broken_position_is_start_and_fills",
+        BrokenPosition = 13 "broken_position_is_start_and_fills",
         /// The account's position is not the sum of its owners'.
-        BrokenOwners = 13 "broken_owners_make_the_account",
+        BrokenOwners = 14 "broken_owners_make_the_account",
         /// A request was to go out for an order that has one in flight: the numbers of both dispatches.
-        BrokenInflight = 14 "broken_one_request_in_flight",
+        BrokenInflight = 15 "broken_one_request_in_flight",
         /// A second command waits under the key of one that was to go out.
-        BrokenPending = 15 "broken_one_command_a_key",
+        BrokenPending = 16 "broken_one_command_a_key",
         /// A request was to go out that the kill's mode forbids: the codes of the request and of the mode.
-        BrokenKill = 16 "broken_kill_lets_nothing_out",
+        BrokenKill = 17 "broken_kill_lets_nothing_out",
     }
 }
 

@@ -56,7 +56,7 @@ impl Workflow {
         outbox: &mut impl Outbox,
     ) {
         self.recovery.act(state, event, change, outbox);
-        if self.closing.act(state, configuration, event, intents) {
+        if self.closing.act(state, configuration, event, intents, outbox) {
             self.cleanup.be_silent();
         } else {
             orphans::wish_anew(state, intents);

@@ -208,6 +208,14 @@ impl Position {
         self.brought -= lots;
     }
 
+    /// All of it passes to another owner of the account, at a price.
+    pub(crate) fn hand_over(&mut self, price: Price) {
+        let lots = self.quantity;
+        let side = if lots.is_positive() { Side::Sell } else { Side::Buy };
+        self.move_lots(side, price, lots.abs());
+        self.brought -= lots;
+    }
+
     /// Lots come without a trade, or go.
     #[inline]
     pub(crate) fn bring(&mut self, lots: Quantity) {

@@ -658,6 +658,37 @@ fn a_flatten_closes_every_owner_in_its_own_book() {
     assert_eq!((first.fees, other.fees), (Cash::new(40 + 26), Cash::new(14)));
 }
 
+/// Nothing is to be sent, and nobody is left believing that he holds something: they close with each other, at no gain of anybody's.
+#[test]
+fn a_flatten_crosses_owners_that_hold_against_each_other() {
+    let mut two = configuration();
+    two.strategies.push(two.strategies[0].clone());
+    let (mut desk, second) = Desk::ready_with_second(two);
+    let bought = desk.open(limit(0, ETH, Side::Buy, 9_990, 7));
+    let fill = desk.fill(&bought, 7, 7, 1);
+    desk.tell(&bought, fill);
+    desk.settle();
+    second.trade(&mut desk, limit(0, ETH, Side::Sell, 10_020, 7), 10_020);
+    assert_eq!((lots_of(&desk, 0), lots_of(&desk, 1), desk.held(ETH)), (7, -7, 0));
+    let before = *desk.core.state().execution.total(ETH).unwrap();
+    let net = |desk: &Desk, at| desk.core.state().profit(StrategyId(at), ETH).unwrap().net();
+    let (first, other) = (net(&desk, 0), net(&desk, 1));
+
+    desk.control(ControlVerb::Flatten, 0);
+    desk.settle();
+    assert!(desk.take_dispatches().is_empty());
+    assert_eq!((lots_of(&desk, 0), lots_of(&desk, 1)), (0, 0));
+    assert_eq!((net(&desk, 0), net(&desk, 1)), (first, other), "at the price at which both were valued");
+    assert_eq!(*desk.core.state().execution.total(ETH).unwrap(), before, "the account did nothing");
+    let of = |at| *desk.core.state().execution.position(StrategyId(at), ETH).unwrap();
+    // The middle of 10,000 and 10,010.
+    assert_eq!(of(0).realised, Notional::new(7 * (10_005 - 9_990)));
+    assert_eq!(of(1).realised, Notional::new(7 * (10_020 - 10_005)));
+    assert_eq!((of(0).fills, of(0).bought, of(0).sold), (1, Quantity::new(7), Quantity::ZERO), "no trade");
+    assert_eq!(desk.incidents(IncidentKind::OwnersCrossed), 1);
+    assert!(!desk.core.state().control.is_flattening(), "and the flatten is done");
+}
+
 /// What a strategy holds of ETH.
 fn lots_of(desk: &Desk, strategy: u8) -> i64 {
     desk.core.state().execution.position(StrategyId(strategy), ETH).unwrap().quantity.raw()

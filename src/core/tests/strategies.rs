@@ -11,10 +11,10 @@ use linchpin_core::intent::Intent;
 use linchpin_core::limits::PositionMode;
 use linchpin_core::num::{Price, Quantity};
 use linchpin_core::record::IncidentKind;
-use linchpin_core::strategy::Strategy;
 use linchpin_core::strategy::bracket::{self, Bracket, Protects};
 use linchpin_core::strategy::chaser::{self, Chaser, Finish};
 use linchpin_core::strategy::dca::{self, DcaEntry};
+use linchpin_core::strategy::{Strategy, parameter_target};
 use linchpin_core::time::Nanos;
 
 /// Whom the tests are about: the scripted strategy stands before it.
@@ -285,6 +285,45 @@ fn a_growing_position_is_never_without_a_stop() {
     let cancels = floor.orders.iter().filter(|o| o.status == VenueStatus::Cancelled).count();
     assert_eq!(cancels, 1, "the old stop");
     assert_eq!(guards(&floor).0, [(20, 9_910)]);
+}
+
+/// As `ctl set` changes it; then the market moves a little, and time passes.
+fn set(desk: &mut Desk, floor: &mut Floor, name: &str, new: i64) {
+    let table = desk.core.changeable(OURS);
+    let at = table.iter().position(|parameter| parameter.name == name).expect("it may change");
+    let target = parameter_target(OURS, at as u16);
+    desk.give(Body::Control(Control { verb: ControlVerb::SetParameter, target, old: 0, new, who: 0 }));
+    for step in 0..4 {
+        desk.pass(Nanos::from_secs(1));
+        floor.market(desk, 10_000, 10_010 + step % 2);
+        floor.work(desk);
+    }
+}
+
+#[test]
+fn a_brackets_distances_change_while_it_guards_and_its_orders_follow() {
+    let (mut desk, mut floor) = run(Box::new(Bracket::new(guarded())), 8);
+    floor.market(&mut desk, 10_000, 10_010);
+    trade(&mut desk, &mut floor, Side::Buy, 10);
+    assert_eq!(guards(&floor), (vec![(10, 9_910)], vec![(10, 10_211)]));
+    set(&mut desk, &mut floor, "stop_loss", 200);
+    set(&mut desk, &mut floor, "take_profit", 300);
+    // 2% below and 3% above 10,010.
+    assert_eq!(guards(&floor), (vec![(10, 9_810)], vec![(10, 10_311)]));
+    set(&mut desk, &mut floor, "take_profit", 0);
+    assert_eq!(guards(&floor), (vec![(10, 9_810)], vec![]), "none: it is withdrawn");
+    let trails = |floor: &Floor| {
+        let live = floor.live();
+        let trailing = live.iter().filter(|order| order.order.kind == OrderKind::TrailingStop);
+        (live.len(), trailing.map(|order| order.order.callback).collect::<Vec<_>>())
+    };
+    set(&mut desk, &mut floor, "trailing", 50);
+    assert_eq!(trails(&floor), (1, vec![50]), "in the place of the one that stood");
+    set(&mut desk, &mut floor, "trailing", 100);
+    assert_eq!(trails(&floor), (1, vec![100]));
+    set(&mut desk, &mut floor, "trailing", 0);
+    assert_eq!(guards(&floor), (vec![(10, 9_810)], vec![]), "and back");
+    nothing_broke(&desk, &floor);
 }
 
 #[test]

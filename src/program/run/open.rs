@@ -54,6 +54,7 @@ impl Session {
         for at in 0..config.venues.len() {
             let mut venue = Reached::new(VenueId(at as u8), &config, demo.as_ref(), &clock, stop)?;
             let directory = venue.directory(&config, read.last().or(known.as_ref()))?;
+            venue.check_leverage(&config)?;
             read.push(directory);
             venues.push(venue);
             not_stopped(stop)?;

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use crate::config::{Addresses, Config, Mode, Paths, Venue};
 use crate::core::event::{Body, Event, RateUsage, Source};
 use crate::core::id::{InstrumentId, VenueId};
+use crate::core::limits::LimitKey;
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpOptions};
 use crate::net::tls::TlsClient;
@@ -131,6 +132,37 @@ impl<'a> Reached<'a> {
         let empty = Directory::new(self.id, self.venue.dialect.product());
         let empty = before.map_or(empty.clone(), |before| empty.sharing_assets_of(before));
         Ok(self.hydrator.list(empty, &symbols, &body)?)
+    }
+
+    /// Margin is weighed by the leverage that the configuration says: it must be what the account has at the venue. Nothing is
+    /// asked where none is said, or where nobody's account is read.
+    pub fn check_leverage(&mut self, config: &Config) -> anyhow::Result<()> {
+        let ours = config.instruments.iter().enumerate().filter(|(_, one)| VenueId(one.venue) == self.id);
+        let said = ours.filter_map(|(at, instrument)| {
+            let leverage = instrument.caps.bounds.get(LimitKey::Leverage);
+            (leverage != 0).then_some((at, instrument.symbol.as_str(), leverage))
+        });
+        let said: Vec<_> = said.collect();
+        let Some(request) = self.requests.symbol_config() else { return Ok(()) };
+        if said.is_empty() || self.credentials.is_none() {
+            return Ok(());
+        }
+        let name = &self.venue.name;
+        let unread = || format!("cannot read the account's leverage at the venue \"{name}\"");
+        let body = self.rest.read(&request).with_context(unread)?;
+        let known = self.hydrator.leverages(&body).with_context(unread)?;
+        for (at, symbol, leverage) in said {
+            let there = known.iter().find(|(listed, _)| listed == symbol).map(|(_, there)| *there);
+            match there {
+                Some(there) if i64::try_from(there) == Ok(leverage) => {}
+                Some(there) => bail!(
+                    "instrument[{at}].leverage = {leverage}: the account's leverage for {symbol} at the venue \"{name}\" is \
+                     {there}; write that, or set the other one there"
+                ),
+                None => bail!("the venue \"{name}\" says nothing of the account's leverage for {symbol}"),
+            }
+        }
+        Ok(())
     }
 
     /// The definitions and the published limits, as the core's first events.

@@ -28,6 +28,8 @@ pub struct Dialect {
     pub user_trades: &'static str,
     /// USD-M only: spot has no such rows, and opens its private stream over the WebSocket API.
     pub position_risk: Option<&'static str>,
+    /// USD-M only: what the account has set for each symbol, its leverage among it.
+    pub symbol_config: Option<&'static str>,
     pub balance: Option<&'static str>,
     pub listen_key: Option<&'static str>,
     pub websocket_api: &'static str,
@@ -59,6 +61,7 @@ pub static USD_M: Dialect = Dialect {
     account: "/fapi/v3/account",
     user_trades: "/fapi/v1/userTrades",
     position_risk: Some("/fapi/v3/positionRisk"),
+    symbol_config: Some("/fapi/v1/symbolConfig"),
     balance: Some("/fapi/v3/balance"),
     listen_key: Some("/fapi/v1/listenKey"),
     websocket_api: "/ws-fapi/v1",
@@ -79,6 +82,7 @@ pub static SPOT: Dialect = Dialect {
     account: "/api/v3/account",
     user_trades: "/api/v3/myTrades",
     position_risk: None,
+    symbol_config: None,
     balance: None,
     listen_key: None,
     websocket_api: "/ws-api/v3",

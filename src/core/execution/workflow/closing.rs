@@ -6,12 +6,14 @@
 use alloc::vec::Vec;
 
 use crate::event::{Body, ControlVerb, Event, KillMode, PositionSide, RequestKind, Side};
+use crate::execution::Outbox;
 use crate::family::Family;
 use crate::id::{InstrumentId, OrderIndex, OrderKey, StrategyId};
 use crate::instrument::Product;
 use crate::intent::{CancelIntent, Intent, Intents, NewIntent};
 use crate::limits::{Configuration, MAX_INSTRUMENTS};
 use crate::num::{Cash, Quantity};
+use crate::record::{Decision, IncidentKind};
 use crate::state::State;
 use crate::time::Nanos;
 
@@ -43,6 +45,7 @@ impl Closing {
         configuration: &Configuration,
         event: &Event,
         intents: &mut Intents,
+        outbox: &mut impl Outbox,
     ) -> bool {
         if let Body::Control(control) = &event.body {
             match control.verb {
@@ -68,7 +71,7 @@ impl Closing {
             self.again_at = state.now + CANCEL_AGAIN;
         }
         if flattening && !open {
-            let held = flatten(&mut self.tries, state, configuration, intents);
+            let held = flatten(&mut self.tries, state, configuration, intents, outbox);
             self.flatten &= held;
             if held {
                 self.again_at = state.now + CANCEL_AGAIN;
@@ -142,13 +145,19 @@ fn most_at_once(state: &State, configuration: &Configuration, instrument: Instru
 }
 
 /// What is held is sold or bought back at market, reduce-only, one order a leg at a time; true while anything is held or on
-/// its way.
-fn flatten(tries: &mut Tries, state: &State, configuration: &Configuration, intents: &mut Intents) -> bool {
+/// its way. Owners that hold against each other while the account is flat close with each other.
+fn flatten(
+    tries: &mut Tries,
+    state: &mut State,
+    configuration: &Configuration,
+    intents: &mut Intents,
+    outbox: &mut impl Outbox,
+) -> bool {
     let mut held = false;
     for at in 0..state.market.count() {
         let instrument = InstrumentId(at as u16);
         for leg in state.execution.legs_of(instrument) {
-            held |= flatten_leg(tries, state, configuration, instrument, *leg, intents);
+            held |= flatten_leg(tries, state, configuration, instrument, *leg, intents, outbox);
         }
     }
     held
@@ -156,11 +165,12 @@ fn flatten(tries: &mut Tries, state: &State, configuration: &Configuration, inte
 
 fn flatten_leg(
     tries: &mut Tries,
-    state: &State,
+    state: &mut State,
     configuration: &Configuration,
     instrument: InstrumentId,
     leg: PositionSide,
     intents: &mut Intents,
+    outbox: &mut impl Outbox,
 ) -> bool {
     let Some(definition) = state.market.instrument(instrument).and_then(|market| market.definition) else {
         return false;
@@ -172,8 +182,12 @@ fn flatten_leg(
     let key = OrderKey { strategy: StrategyId::WORKFLOW, slot };
     let under_way = state.execution.orders.live_orders().any(|(_, order)| order.key == key)
         || state.execution.queue.pending(key).is_some();
-    if under_way || held.is_zero() {
-        return under_way;
+    if under_way {
+        return true;
+    }
+    if held.is_zero() {
+        cross_owners(state, instrument, leg, outbox);
+        return false;
     }
     // A spot venue takes no order for so little: it stays.
     let mark = state.market.instrument(instrument).and_then(|market| market.mark_to());
@@ -195,6 +209,18 @@ fn flatten_leg(
     let new = NewIntent::market(instrument, side, held.abs().min(most)).reduce_only().on_leg(leg);
     intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
     true
+}
+
+/// At the price that everything is valued at: nobody gains by it. Without one nothing is crossed.
+fn cross_owners(state: &mut State, instrument: InstrumentId, leg: PositionSide, outbox: &mut impl Outbox) {
+    let price = state.market.instrument(instrument).and_then(|market| market.mark_to());
+    let Some(price) = price else { return };
+    let crossed = state.execution.cross_owners(instrument, leg, price);
+    if !crossed.is_zero() {
+        let (kind, order) = (IncidentKind::OwnersCrossed, OrderIndex::NONE);
+        let (ours, theirs) = (crossed.raw(), price.raw());
+        outbox.decision(&Decision::Incident { kind, instrument, order, ours, theirs });
+    }
 }
 
 /// The last attempt at each instrument, leg by leg. One that changed nothing is made again only after a while: the venue, risk or the sender has refused it,

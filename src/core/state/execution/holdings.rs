@@ -194,6 +194,20 @@ impl Holdings {
         }
     }
 
+    /// Owners hold against each other what the account is flat of: each closes at this price with the others, without a trade and
+    /// without a fee. Returns the lots that changed hands; the account's own row stays as it is.
+    #[cold]
+    pub(super) fn cross(&mut self, instrument: InstrumentId, leg: PositionSide, price: Price) -> Quantity {
+        let mut crossed = Quantity::ZERO;
+        for row in 0..self.account_row() {
+            self.change(row, instrument, leg, |position| {
+                crossed += position.quantity.max(Quantity::ZERO);
+                position.hand_over(price);
+            });
+        }
+        crossed
+    }
+
     /// One owner's fee. Returns the lots that a fee in the base asset has used up, and whether the fee's asset is kept apart.
     #[inline]
     fn pay_from(

@@ -1,14 +1,15 @@
-//! Money and lots that move without a trade: funding, deposits, and what a spot account holds.
+//! Money and lots that move without a trade: funding, deposits, lots between owners, and what a spot account holds.
 //!
 //! A spot account states balances and no positions. The base asset's balance is the account's holding: what the strategies'
 //! fills do not explain of it is the external owner's. Where several instruments share a base, the first of them bears it.
 //! Hot.
 
 use super::ExecutionState;
+use super::holdings::Holder;
 use crate::event::{PositionReport, PositionSide};
 use crate::id::{AssetId, InstrumentId, OrderIndex, StrategyId, VenueId};
 use crate::instrument::{InstrumentDefinition, Product};
-use crate::num::{Cash, Quantity};
+use crate::num::{Cash, Price, Quantity};
 use crate::record::IncidentKind;
 use crate::state::account::AccountState;
 use crate::state::market::MarketState;
@@ -58,6 +59,24 @@ impl ExecutionState {
         let owner = self.owner_row(StrategyId::EXTERNAL);
         self.stakes.bring(Place { owner, instrument, leg: PositionSide::Both }, lots);
         self.hold(StrategyId::EXTERNAL, instrument, PositionSide::Both);
+    }
+
+    /// Brings owners who hold against each other to flat where the account is, at this price. Returns the lots that changed hands.
+    pub(crate) fn cross_owners(
+        &mut self,
+        instrument: InstrumentId,
+        leg: PositionSide,
+        price: Price,
+    ) -> Quantity {
+        let owners = (0..self.strategies).map(|at| StrategyId(at as u8)).chain([StrategyId::EXTERNAL]);
+        let mut held = owners.filter_map(|strategy| self.holdings.leg(Holder { strategy, instrument, leg }));
+        let is_flat = self.total_leg(instrument, leg).is_some_and(|total| total.quantity.is_zero());
+        if !is_flat || held.all(|position| position.quantity.is_zero()) {
+            return Quantity::ZERO;
+        }
+        let crossed = self.holdings.cross(instrument, leg, price);
+        self.hold_all(instrument);
+        crossed
     }
 
     /// A read-back is whole: what the strategies do not explain of each base balance is the external owner's. Less there

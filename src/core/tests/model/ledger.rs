@@ -121,6 +121,8 @@ struct Entry {
     instrument: usize,
     leg: usize,
     fill: Fill,
+    /// Not a trade at the venue, but with the other owners.
+    crossed: bool,
 }
 
 pub struct Ledger {
@@ -250,11 +252,40 @@ impl Ledger {
 
     /// On one page.
     fn book(&mut self, owner: usize, instrument: InstrumentId, leg: PositionSide, fill: Fill) {
-        self.fills.push(Entry { owner, instrument: instrument.index(), leg: leg_at(leg), fill });
+        self.fills.push(Entry {
+            owner,
+            instrument: instrument.index(),
+            leg: leg_at(leg),
+            fill,
+            crossed: false,
+        });
         let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
         let page = self.page_mut(owner, instrument, leg);
         page.trade(signed, fill.price);
         page.fills += 1;
+    }
+
+    /// Who holds against whom while the account is flat: all close with each other at this price. True where anybody did.
+    pub fn cross(&mut self, instrument: InstrumentId, leg: PositionSide, price: i64) -> bool {
+        let mut crossed = false;
+        for owner in 0..self.account() {
+            let lots = self.page(owner, instrument, leg).held;
+            if lots != 0 {
+                let side = if lots > 0 { Side::Sell } else { Side::Buy };
+                let fill = Fill { side, price, quantity: lots.abs(), fee: None };
+                let instrument_at = instrument.index();
+                self.fills.push(Entry {
+                    owner,
+                    instrument: instrument_at,
+                    leg: leg_at(leg),
+                    fill,
+                    crossed: true,
+                });
+                self.page_mut(owner, instrument, leg).trade(-lots, price);
+                crossed = true;
+            }
+        }
+        crossed
     }
 
     /// The external owner holds what our fills do not explain.
@@ -338,7 +369,7 @@ impl Ledger {
                     let signed = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
                     again[entry.leg].trade(signed, fill.price);
                     paid += i128::from(fill.price) * i128::from(signed);
-                    count += 1;
+                    count += u64::from(!entry.crossed);
                 }
                 let (cost, realised) = (position.cost.raw(), position.realised.raw());
                 if cost - realised != paid {

@@ -68,6 +68,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.claimed += counts.claimed;
         sum.ghosts += counts.ghosts;
         sum.other_modes += counts.other_modes;
+        sum.crossed += counts.crossed;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -89,6 +90,7 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.claimed,
         sum.ghosts,
         sum.other_modes,
+        sum.crossed,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     // It takes a while until everything of everybody is sold, with nothing in between.
@@ -485,6 +487,22 @@ fn an_order_of_others_that_nobody_claims_although_it_must_be_is_caught() {
                 (order.claimed, order.key.strategy) = (false, linchpin_core::id::StrategyId::EXTERNAL)
             })
             .is_some()
+    });
+}
+
+#[test]
+fn owners_that_are_left_with_positions_against_each_other_after_a_flatten_are_caught() {
+    is_caught_as("position", |facts| {
+        let crossed = |out: &Out| {
+            let kind = linchpin_core::record::IncidentKind::OwnersCrossed;
+            matches!(out, Out::Decision(Decision::Incident { kind: found, .. }) if *found == kind)
+        };
+        if !facts.outs.iter().any(crossed) {
+            return false;
+        }
+        facts.owners[0][0].quantity += Quantity::new(1);
+        facts.owners[1][0].quantity += Quantity::new(-1);
+        true
     });
 }
 

@@ -273,9 +273,10 @@ impl Twin {
         ours.min(all).max(0)
     }
 
-    /// An operator's flatten is done when nothing of ours is open or waits, and nothing is held.
+    /// An operator's flatten is done when nothing of ours is open or waits, and nothing is held. Once nothing is open, owners
+    /// that hold against each other close with each other.
     pub(super) fn plan_flatten(&mut self) {
-        if !self.trading.flattening {
+        if !self.trading.is_flattening() {
             return;
         }
         let waits = |request, strategy| request != RequestKind::Cancel && strategy != WORKFLOW;
@@ -297,8 +298,38 @@ impl Twin {
                 left != 0 && !dust
             })
         });
-        self.trading.flattening = open || under_way || holds;
-        self.counts.flattened += u64::from(!self.trading.flattening);
+        if !open {
+            self.cross_owners();
+        }
+        if self.trading.flattening {
+            self.trading.flattening = open || under_way || holds;
+            self.counts.flattened += u64::from(!self.trading.flattening);
+        }
+    }
+
+    fn cross_owners(&mut self) {
+        let mut crossed = 0;
+        for at in 0..self.markets.len() {
+            let id = linchpin_core::id::InstrumentId(at as u16);
+            let market = &self.markets[at];
+            let Some(price) = market.middle().or(market.last_trade) else { continue };
+            for leg in self.legs(id).to_vec() {
+                let slot = |key: linchpin_core::id::OrderKey| {
+                    key.strategy == WORKFLOW
+                        && (super::ledger_leg(key.slot), usize::from(key.slot) % 256) == (leg, at)
+                };
+                let under_way =
+                    self.live().any(|order| slot(order.key)) || self.waiting.keys().any(|key| slot(*key));
+                let is_flat = self.ledger.page(self.ledger.account(), id, leg).held == 0;
+                if is_flat && !under_way && self.ledger.cross(id, leg, price.raw()) {
+                    crossed += 1;
+                }
+            }
+        }
+        self.counts.crossed += crossed;
+        if crossed > 0 {
+            self.measure();
+        }
     }
 
     /// The account's own word of trust, for the facts.

@@ -300,6 +300,7 @@ pub struct Counts {
     pub claimed: u64,
     pub ghosts: u64,
     pub other_modes: u64,
+    pub crossed: u64,
 }
 
 /// Request, instrument, side, price, trigger, quantity.

@@ -189,6 +189,14 @@ impl Hydrator {
         })
     }
 
+    /// What leverage the account has at the venue, by symbol.
+    pub fn leverages(&mut self, body: &[u8]) -> Result<Vec<(String, u64)>, HydrateError> {
+        self.read("symbolConfig", body, |json| {
+            let rows = json.items("symbols")?;
+            rows.map(|row| Ok((row.text("symbol")?.to_owned(), row.uint("leverage")?))).collect()
+        })
+    }
+
     /// Positions as the private stream would tell them, though nothing was in doubt: outside of any bracket, by their own stamps.
     pub fn positions(
         &mut self,

@@ -135,6 +135,10 @@ impl Requests {
         self.dialect.balance.map(|path| RestRequest::new(Method::Get, path, Security::Signed, 5))
     }
     /// `None` on spot, which has no position rows.
+    /// USD-M "Symbol Configuration (USER_DATA)": weight 5.
+    pub fn symbol_config(&self) -> Option<RestRequest> {
+        self.dialect.symbol_config.map(|path| RestRequest::new(Method::Get, path, Security::Signed, 5))
+    }
     pub fn position_risk(&self) -> Option<RestRequest> {
         self.dialect.position_risk.map(|path| RestRequest::new(Method::Get, path, Security::Signed, 5))
     }

@@ -165,6 +165,16 @@ fn fills_are_read_as_trades_alone() {
     assert!(report.flags.has(ReportFlags::TRADE_ONLY) && report.flags.has(ReportFlags::MAKER));
 }
 
+/// The venue's own example: USD-M "Symbol Configuration (USER_DATA)".
+#[test]
+fn leverages_are_read_by_symbol() {
+    let body = r#"[{"symbol":"BTCUSDT","marginType":"CROSSED","isAutoAddMargin":false,"leverage":21,"maxNotionalValue":"1000000"}]"#;
+    let mut hydrator = Hydrator::default();
+    assert_eq!(hydrator.leverages(body.as_bytes()), Ok(vec![("BTCUSDT".to_owned(), 21)]));
+    assert!(hydrator.leverages(br#"[{"symbol":"BTCUSDT"}]"#).is_err());
+    assert!(hydrator.leverages(br#"{"code":-2015,"msg":"Invalid API-key"}"#).is_err());
+}
+
 #[test]
 fn requests_have_their_paths_and_are_signed_over_what_is_sent() {
     let requests = Requests::of(Product::LinearPerpetual);
