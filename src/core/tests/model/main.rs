@@ -16,6 +16,7 @@ mod accounts;
 mod desk;
 mod ledger;
 mod market;
+mod rates;
 mod restless;
 mod shadow;
 mod twin;
@@ -24,6 +25,7 @@ mod world;
 use std::time::Instant;
 
 use accounts::Agreement;
+use linchpin_core::limits::{BucketLimit, BucketScope, Configuration};
 use linchpin_core::num::{Cash, Notional, Quantity};
 use linchpin_core::record::{Admission, Decision, RiskReason};
 use linchpin_core::state::order::{Confirmation, OrderState};
@@ -69,6 +71,8 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.ghosts += counts.ghosts;
         sum.other_modes += counts.other_modes;
         sum.crossed += counts.crossed;
+        sum.usages += counts.usages;
+        sum.ratio_trips += counts.ratio_trips;
     }
     println!("{steps} steps in {:.1} s: {sum:?}", from.elapsed().as_secs_f64());
     // Against a world that has quietly become empty.
@@ -91,6 +95,8 @@ fn the_core_agrees_with_its_naive_twin_at_every_step() {
         sum.ghosts,
         sum.other_modes,
         sum.crossed,
+        sum.usages,
+        sum.ratio_trips,
     ];
     assert!(reached.iter().all(|count| *count > 0), "{sum:?}");
     // It takes a while until everything of everybody is sold, with nothing in between.
@@ -513,6 +519,52 @@ fn an_account_that_is_trusted_too_soon_is_caught() {
         let asked = |trust: &&mut AccountTrust| matches!(trust, AccountTrust::Hydrating { .. });
         facts.trust.iter_mut().find(asked).map(|trust| *trust = AccountTrust::Trusted).is_some()
     });
+}
+
+/// The core is made with this word less in its configuration, and the twin is not.
+fn deaf_to(deafen: impl Fn(&mut Configuration), group: &str) {
+    let differs = |seed| World::deaf(seed, &deafen).run(EPISODE).is_err_and(|why| why.contains(group));
+    assert!((900..940).any(differs), "{group} was never heard of");
+}
+
+#[test]
+fn messages_without_fills_that_stop_nobody_are_caught() {
+    deaf_to(
+        |configuration| {
+            configuration.strategies.iter_mut().for_each(|limits| limits.max_messages_per_fill = 0);
+        },
+        "[MessageRatio",
+    );
+}
+
+#[test]
+fn what_the_venue_has_counted_and_nobody_heeds_is_caught() {
+    deaf_to(|configuration| buckets(configuration).for_each(|bucket| bucket.counted_as = None), "rate: ");
+}
+
+#[test]
+fn an_instruments_bucket_that_all_of_them_have_to_themselves_is_caught() {
+    let of_each = |bucket: &mut BucketLimit| {
+        if bucket.per == BucketScope::Instrument {
+            (bucket.burst, bucket.refill) = (bucket.burst + 3, bucket.refill + 3);
+        }
+    };
+    deaf_to(|configuration| buckets(configuration).for_each(of_each), "rate: ");
+}
+
+#[test]
+fn a_bucket_that_waits_where_only_another_instruments_is_empty_is_caught() {
+    // One for all where each has its own: what could go waits.
+    let shared = |bucket: &mut BucketLimit| {
+        if bucket.per == BucketScope::Instrument {
+            bucket.per = BucketScope::Venue;
+        }
+    };
+    deaf_to(|configuration| buckets(configuration).for_each(shared), "prefix: ");
+}
+
+fn buckets(configuration: &mut Configuration) -> impl Iterator<Item = &mut BucketLimit> {
+    configuration.venues.iter_mut().flat_map(|venue| &mut venue.buckets)
 }
 
 #[test]

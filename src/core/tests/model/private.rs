@@ -172,6 +172,9 @@ impl Twin {
                     order.paid.push(report.trade_id);
                 }
                 self.counts.fills += 1;
+                if let Some(traffic) = self.traffic.get_mut(order.key.strategy.index()) {
+                    traffic.fills += 1;
+                }
                 let fill = Fill { side: order.side, price: price.raw(), quantity: part, fee };
                 if order.key.strategy == StrategyId::WORKFLOW {
                     self.ledger.close(order.instrument, order.leg, fill, &definition);

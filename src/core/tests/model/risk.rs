@@ -78,12 +78,15 @@ impl Twin {
             return (if known { vec![] } else { vec![R::NoSuchOrder] }, None);
         }
         let bound = self.configuration.strategies.get(strategy.index()).cloned();
-        let mut too_many = false;
+        let (mut too_many, mut too_much) = (false, false);
         if let Some(limits) = &bound {
             let second = self.now.raw() / 1_000_000_000;
-            let rate = self.rates.entry(strategy).or_default();
+            let rate = self.intents.entry(strategy).or_default();
             *rate = if rate.0 == second { (second, rate.1 + 1) } else { (second, 1) };
             too_many = limits.max_intents_per_second != 0 && rate.1 > limits.max_intents_per_second;
+            let traffic = &mut self.traffic[strategy.index()];
+            traffic.wish(self.now, limits.message_window);
+            too_much = traffic.is_too_much(limits);
         }
         let folds = waiting.as_ref().and_then(|waiting| waiting.new);
         let terms = match (new, folds, &live) {
@@ -153,6 +156,7 @@ impl Twin {
         object(trading.kill.is_some_and(|mode| mode != KillMode::Flatten || !reducing), R::Killed);
         object(trading.draining && !flattens, R::Draining);
         object(too_many, R::IntentRate);
+        object(too_much, R::MessageRatio);
         let everybody = trading.everybody.state;
         let disabled =
             if flattens { trading.flattening && !reducing } else { everybody == TradingState::Halted };

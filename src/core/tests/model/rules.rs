@@ -13,6 +13,8 @@ use linchpin_core::time::Nanos;
 use super::families::Wish;
 use super::private::lowers;
 use super::trading::Standing;
+use crate::rates::{Lack, Sent};
+
 use super::{Check, Doubt, Facts, Trust, Twin, TwinOrder, Waiting, ledger_leg, take_wish};
 
 /// What closes at market is nobody's slot.
@@ -42,7 +44,7 @@ impl Twin {
         if !allowed {
             hold!("risk", objections.contains(&record.verdict), "{record:?}: only {objections:?} objects");
             hold!("risk", record.admission == Admission::None, "{record:?} was admitted");
-            if let (RiskReason::IntentRate, Some(ran)) =
+            if let (RiskReason::IntentRate | RiskReason::MessageRatio, Some(ran)) =
                 (record.verdict, self.trading.ran_away.get_mut(record.key.strategy.index()))
             {
                 *ran = Some(record.verdict);
@@ -269,8 +271,13 @@ impl Twin {
             return Err(format!("gate: {sent:?} went out while {gate} was closed"));
         }
         let venue = sent.venue;
-        hold!("rate", self.draw(venue, sent.request).is_ok(), "{sent:?} without tokens");
-        self.window_holds(venue, sent)?;
+        let (at, request, number) = (self.now, sent.request, sent.number);
+        let drawn =
+            self.venues[venue.index()].rates.draw(Sent { at, instrument: sent.instrument, request, number });
+        hold!("rate", drawn.is_ok(), "{sent:?}: {}", drawn.unwrap_err());
+        if let Some(traffic) = self.traffic.get_mut(sent.key.strategy.index()) {
+            traffic.messages += 1;
+        }
         match sent.request {
             RequestKind::New => {
                 let fresh = self.ids_used.insert(sent.client_order_id)
@@ -361,18 +368,6 @@ impl Twin {
         ages && waiting.looked && self.now.since(waiting.since) > Nanos::from_millis(500)
     }
 
-    /// What never left has used nothing up.
-    pub(super) fn give_back(&mut self, venue: VenueId, not_sent: &NotSent) {
-        let at = venue.index();
-        self.venues[at].sent.retain(|sent| sent.2 != not_sent.dispatch);
-        let limits = &self.configuration.venues[at].buckets;
-        for (bucket, limit) in self.venues[at].buckets.iter_mut().zip(limits) {
-            let unit = i128::from(limit.interval.raw());
-            let cost = i128::from(limit.costs[usize::from(not_sent.request.code())]);
-            bucket.0 = (bucket.0 + cost * unit).min(i128::from(limit.burst) * unit);
-        }
-    }
-
     /// The first gate that holds this command.
     fn gate(&self, key: &OrderKey, waiting: &Waiting) -> Option<Gate> {
         let venue = &self.venues[self.configuration.instruments[waiting.instrument.index()].venue.index()];
@@ -418,46 +413,6 @@ impl Twin {
         closed.iter().find(|(closed, _)| *closed).map(|(_, gate)| *gate)
     }
 
-    /// Tokens by the definition: full at first, `refill` an interval, never above `burst`.
-    fn draw(&mut self, venue: VenueId, request: RequestKind) -> Result<(), ()> {
-        self.tokens(venue, request)?;
-        let limits = &self.configuration.venues[venue.index()].buckets;
-        for (bucket, limit) in self.venues[venue.index()].buckets.iter_mut().zip(limits) {
-            let cost = i128::from(limit.costs[usize::from(request.code())]);
-            bucket.0 -= cost * i128::from(limit.interval.raw());
-        }
-        Ok(())
-    }
-
-    fn tokens(&mut self, venue: VenueId, request: RequestKind) -> Result<(), ()> {
-        let limits = &self.configuration.venues[venue.index()].buckets;
-        let mut room = self.now >= self.venues[venue.index()].held_until;
-        for (bucket, limit) in self.venues[venue.index()].buckets.iter_mut().zip(limits) {
-            let unit = i128::from(limit.interval.raw());
-            let passed = i128::from(self.now.raw() - bucket.1.raw());
-            bucket.0 = (bucket.0 + passed * i128::from(limit.refill)).min(i128::from(limit.burst) * unit);
-            bucket.1 = self.now;
-            let cost = i128::from(limit.costs[usize::from(request.code())]);
-            let kept = if request == RequestKind::Cancel { 0 } else { i128::from(limit.cancel_reserve) };
-            room &= cost == 0 || bucket.0 >= (cost + kept) * unit;
-        }
-        if room { Ok(()) } else { Err(()) }
-    }
-
-    /// In no window of a bucket's interval more than its burst and one refill.
-    fn window_holds(&mut self, venue: VenueId, sent: &linchpin_core::dispatch::Dispatch) -> Check {
-        let at = venue.index();
-        self.venues[at].sent.push((self.now, sent.request, sent.number));
-        for limit in &self.configuration.venues[at].buckets {
-            let recent = self.venues[at].sent.iter().rev();
-            let within = recent.take_while(|(time, ..)| *time + limit.interval > self.now);
-            let used: u64 = within.map(|(_, r, _)| u64::from(limit.costs[usize::from(r.code())])).sum();
-            let most = u64::from(limit.burst) + u64::from(limit.refill);
-            hold!("rate", used <= most, "{used} of {most} in one window at venue {at}");
-        }
-        Ok(())
-    }
-
     /// The maximal sendable prefix has gone: what is left is held by a gate, a request, or tokens.
     pub(super) fn nothing_waits_without_reason(&mut self) -> Check {
         let mut left: Vec<(OrderKey, Waiting)> = self.waiting.iter().map(|(k, w)| (*k, w.clone())).collect();
@@ -482,12 +437,15 @@ impl Twin {
             if self.gate(&key, &waiting).is_some() || inflight {
                 continue;
             }
-            if self.tokens(venue, self.sends(key, &waiting)).is_err() {
-                exhausted[venue.index()] = true;
-                continue;
+            let request = self.sends(key, &waiting);
+            match self.venues[venue.index()].rates.room(self.now, waiting.instrument, request) {
+                Err(Lack::Common) => exhausted[venue.index()] = true,
+                Err(Lack::Own) => {}
+                Ok(()) => {
+                    let behind = exhausted[venue.index()];
+                    hold!("prefix", behind, "{waiting:?} of {key:?} waits for nothing");
+                }
             }
-            let behind = exhausted[venue.index()];
-            hold!("prefix", behind, "{waiting:?} of {key:?} waits for nothing");
         }
         Ok(())
     }

@@ -150,6 +150,7 @@ impl Twin {
             strategy => {
                 let losses = &mut trading.losses[strategy as usize];
                 losses.best = losses.now;
+                self.traffic[strategy as usize].forgive(self.now);
             }
         }
     }
@@ -203,10 +204,13 @@ impl Twin {
             if let Some(why) = trading.ran_away[at]
                 && standing.state != TradingState::Halted
             {
-                let wished = self.rates.get(&strategy).copied().unwrap_or_default().1;
-                let bound = i64::from(limits.max_intents_per_second);
+                let wished = self.intents.get(&strategy).copied().unwrap_or_default().1;
+                let (reached, bound) = match why {
+                    RiskReason::IntentRate => (i64::from(wished), limits.max_intents_per_second),
+                    _ => (self.traffic[at].counted().0 as i64, limits.max_messages_per_fill),
+                };
                 let from_now_on = TradingState::Halted;
-                return Some(Trip { strategy, why, from_now_on, reached: i64::from(wished), bound });
+                return Some(Trip { strategy, why, from_now_on, reached, bound: i64::from(bound) });
             }
             if standing.state != TradingState::Active {
                 continue;
@@ -227,6 +231,7 @@ impl Twin {
         let expected = self.next_trip();
         hold!("trip", expected.as_ref() == Some(trip), "{trip:?}, expected {expected:?}");
         self.counts.trips += 1;
+        self.counts.ratio_trips += u64::from(trip.why == RiskReason::MessageRatio);
         let trading = &mut self.trading;
         let tripped = |before: Standing| Standing {
             state: if before.state.code() > trip.from_now_on.code() {

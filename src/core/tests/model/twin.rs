@@ -23,6 +23,7 @@ use linchpin_core::time::Nanos;
 use crate::accounts::{Accounts, Agreement, Balance};
 use crate::ledger::Ledger;
 use crate::market::{Market, Moved};
+use crate::rates::{Rates, Traffic};
 use families::Wish;
 use money::{AssetStake, Worth};
 use trading::{Standing, Trading};
@@ -237,11 +238,7 @@ struct Venue {
     as_of: Nanos,
     /// The bracket that is being told answers no present ask.
     ignored: bool,
-    /// Every dispatch that was not taken back: when, what it was, its number.
-    sent: Vec<(Nanos, RequestKind, u64)>,
-    buckets: Vec<(i128, Nanos)>,
-    /// Until when the venue wants to hear nothing.
-    held_until: Nanos,
+    rates: Rates,
 }
 
 pub struct Twin {
@@ -262,7 +259,9 @@ pub struct Twin {
     venues: Vec<Venue>,
     dispatched: u64,
     admissions: u64,
-    rates: HashMap<StrategyId, (u64, u32)>,
+    intents: HashMap<StrategyId, (u64, u32)>,
+    /// By strategy.
+    traffic: Vec<Traffic>,
     /// The last wish of each key that was allowed, and when.
     allowed: HashMap<OrderKey, (LastWish, Nanos)>,
     trading: Trading,
@@ -301,6 +300,8 @@ pub struct Counts {
     pub ghosts: u64,
     pub other_modes: u64,
     pub crossed: u64,
+    pub usages: u64,
+    pub ratio_trips: u64,
 }
 
 /// Request, instrument, side, price, trigger, quantity.
@@ -318,13 +319,7 @@ impl Twin {
             buffered: Vec::new(),
             ignored: false,
             as_of: Nanos::ZERO,
-            sent: Vec::new(),
-            held_until: Nanos::ZERO,
-            buckets: limits
-                .buckets
-                .iter()
-                .map(|b| (i128::from(b.burst) * i128::from(b.interval.raw()), Nanos::ZERO))
-                .collect(),
+            rates: Rates::new(&limits.buckets, configuration.instruments.len()),
         };
         let instruments = configuration.instruments.len();
         Self {
@@ -341,7 +336,8 @@ impl Twin {
             venues: configuration.venues.iter().map(venue).collect(),
             dispatched: 0,
             admissions: 0,
-            rates: HashMap::new(),
+            intents: HashMap::new(),
+            traffic: configuration.strategies.iter().map(|_| Traffic::new()).collect(),
             allowed: HashMap::new(),
             trading: Trading::new(configuration.trading_enabled, configuration.strategies.len()),
             held: HashSet::new(),
@@ -480,8 +476,9 @@ impl Twin {
                 }
             }
             Body::RateUsage(usage) => {
-                let venue = &mut self.venues[event.venue.index()];
-                venue.held_until = venue.held_until.max(usage.retry_at);
+                let stamp = if event.event_time.is_zero() { self.now } else { event.event_time };
+                self.venues[event.venue.index()].rates.hear(usage, self.now, stamp);
+                self.counts.usages += 1;
             }
             Body::Outcome(outcome) => self.outcome(outcome),
             Body::NotSent(not_sent) => {
@@ -493,10 +490,15 @@ impl Twin {
                 if order.inflight.is_none_or(|i| i.1 != not_sent.dispatch) {
                     return;
                 }
+                let instrument = order.instrument;
                 if not_sent.request == RequestKind::New && order.filled > 0 {
                     order.doubts();
                     self.incidents.push(IncidentKind::Contradiction);
-                    self.give_back(event.venue, not_sent);
+                    self.venues[event.venue.index()].rates.give_back(
+                        not_sent.dispatch,
+                        instrument,
+                        not_sent.request,
+                    );
                     return;
                 }
                 order.inflight = None;
@@ -506,7 +508,11 @@ impl Twin {
                 if not_sent.request == RequestKind::New {
                     order.state = OrderState::Rejected;
                 }
-                self.give_back(event.venue, not_sent);
+                self.venues[event.venue.index()].rates.give_back(
+                    not_sent.dispatch,
+                    instrument,
+                    not_sent.request,
+                );
             }
             Body::Link(link) => {
                 let venue = &mut self.venues[event.venue.index()];
@@ -515,6 +521,9 @@ impl Twin {
                     LinkState::Down => venue.up.insert(link.link, false),
                     _ => None,
                 };
+                if link.link == LinkKind::OrderEntry && link.state == LinkState::Up {
+                    venue.rates.begin_session(self.now);
+                }
                 if link.link == LinkKind::Private && link.state == LinkState::Down {
                     venue.trust = Trust::Doubtful;
                     venue.buffered.clear();

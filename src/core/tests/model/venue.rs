@@ -258,6 +258,13 @@ impl World {
             let usage = RateUsage { bucket: u8::MAX, used: 1, limit: 2, retry_at };
             return self.give_at(venue, InstrumentId::NONE, stamp, Body::RateUsage(usage));
         }
+        if self.dice.percent(25) {
+            // What it has counted in its window, others' included; now and then with its limit.
+            let limit = if self.dice.percent(30) { self.dice.between(10, 80) as u32 } else { 0 };
+            let (bucket, used) = (self.dice.below(u64::from(COUNTS)) as u8, self.dice.below(40) as u32);
+            let usage = RateUsage { bucket, used, limit, retry_at: Nanos::ZERO };
+            return self.give_at(venue, InstrumentId::NONE, stamp, Body::RateUsage(usage));
+        }
         if venue == SPOT && self.dice.percent(50) {
             let change = self.dice.between(-3 * LOT, 5 * LOT).max(-self.coins);
             let cause = if change > 0 { BalanceCause::Deposit } else { BalanceCause::Withdrawal };

@@ -44,6 +44,8 @@ const LOT: i64 = 100_000;
 const DAY: LimitChoice = LimitChoice::Money(1_000_000, 60_000_000);
 const STRATEGIES: u8 = 3;
 pub const SLOTS: u64 = 10;
+/// What a venue counts: so many things.
+pub const COUNTS: u8 = 2;
 
 /// What leaves a turn, in its order.
 #[derive(Default)]
@@ -170,7 +172,13 @@ fn configuration(dice: &mut Dice) -> Configuration {
         interval: Nanos::from_millis(dice.between(100, 2_000) as u64),
         costs: [1, dice.between(1, 2) as u16, dice.below(2) as u16],
         cancel_reserve: dice.below(3) as u32,
-        ..BucketLimit::default()
+        per: dice.one_of(&[
+            BucketScope::Venue,
+            BucketScope::Venue,
+            BucketScope::Instrument,
+            BucketScope::Session,
+        ]),
+        counted_as: dice.percent(60).then(|| dice.below(u64::from(COUNTS)) as u8),
     };
     let strategy = |instruments: Vec<u16>, dice: &mut Dice| StrategyLimits {
         instruments,
@@ -182,7 +190,9 @@ fn configuration(dice: &mut Dice) -> Configuration {
         max_net: money(dice, &EXPOSURE, 30),
         duplicate_within: Nanos::from_millis(dice.one_of(&[0, 0, 500])),
         max_order_age: Nanos::from_millis(dice.one_of(&[0, 0, 400, 3_000])),
-        ..StrategyLimits::default()
+        max_messages_per_fill: dice.one_of(&[0, 0, 8, 15]),
+        message_window: Nanos::from_millis(dice.one_of(&[500, 2_000])),
+        message_minimum: dice.between(10, 30) as u32,
     };
     let venue = |hedged: bool, dice: &mut Dice| VenueLimits {
         buckets: (0..dice.below(3)).map(|_| bucket(dice)).collect(),
@@ -235,14 +245,21 @@ fn with_claims(mut configuration: Configuration, dice: &mut Dice) -> Configurati
 
 impl World {
     pub fn new(seed: u64) -> Self {
+        Self::deaf(seed, |_| {})
+    }
+
+    /// The core's configuration lacks something that the twin's has.
+    pub fn deaf(seed: u64, deafen: impl Fn(&mut Configuration)) -> Self {
         let mut dice = Dice::new(seed);
-        let configuration = configuration(&mut dice);
+        let honest = configuration(&mut dice);
+        let mut configuration = honest.clone();
+        deafen(&mut configuration);
         let dice_of = |at: u8| Dice::new(dice.roll() ^ u64::from(at));
         let recipe = Recipe { strategies: (0..STRATEGIES).map(dice_of).collect(), configuration };
         let instruments = usize::from(INSTRUMENTS);
         let wished = Wished::default();
         Self {
-            twin: Twin::new(&recipe.configuration),
+            twin: Twin::new(&honest),
             core: recipe.core(&wished),
             recipe,
             wished,
