@@ -546,6 +546,36 @@ fn what_a_spot_account_holds_beside_our_fills_is_the_external_owners() {
     assert_eq!((external(&desk), desk.held(BTC), own(&desk).quantity.raw()), (30, 40, 10));
 }
 
+/// It was counted on both: as what a stranger bought there, and as a part of the wallet that our fills do not explain.
+#[test]
+fn what_others_hold_through_a_second_market_of_a_base_is_counted_once() {
+    let mut desk = spot();
+    buy(&mut desk, 9_990, 10);
+    // By hand, 3 lots through the other market of the same base.
+    let sent = desk.send(limit(1, BTC, Side::Buy, 9_980, 3));
+    let id = ClientOrderId::from_text(b"by-hand");
+    desk.on(ETH, Body::Order(OrderReport { client_order_id: id, ..desk.fill(&sent, 3, 3, 77) }));
+    desk.settle();
+    let external = |desk: &Desk, id| {
+        desk.core.state().execution.position(StrategyId::EXTERNAL, id).unwrap().quantity.raw()
+    };
+    assert_eq!((external(&desk, BTC), external(&desk, ETH)), (0, 3));
+    // The wallet has 35 lots: 10 ours, 3 of the hand's, and 22 that nobody explains.
+    for _ in 0..2 {
+        desk.link(LinkKind::Private, LinkState::Down);
+        desk.link(LinkKind::Private, LinkState::Up);
+        desk.hydrate(|desk| base_balance(desk, 3_500_000, BalanceCause::ReadBack, 0, true));
+        assert_eq!((external(&desk, BTC), external(&desk, ETH)), (22, 3));
+        assert_eq!(desk.held(BTC) + desk.held(ETH), 35);
+        assert!(!desk.core.state().execution.is_inconsistent(BTC));
+    }
+    // Twelve leave, whoever's they were: the first market bears it, and the wallet is what is held.
+    desk.link(LinkKind::Private, LinkState::Down);
+    desk.link(LinkKind::Private, LinkState::Up);
+    desk.hydrate(|desk| base_balance(desk, 2_300_000, BalanceCause::ReadBack, 0, true));
+    assert_eq!((external(&desk, BTC), external(&desk, ETH), desk.held(BTC) + desk.held(ETH)), (10, 3, 23));
+}
+
 #[test]
 fn a_wallet_with_less_than_the_strategies_believe_to_hold_is_an_inconsistency() {
     let mut desk = spot();

@@ -1,7 +1,8 @@
 //! Money and lots that move without a trade: funding, deposits, lots between owners, and what a spot account holds.
 //!
 //! A spot account states balances and no positions. The base asset's balance is the account's holding: what the strategies'
-//! fills do not explain of it is the external owner's. Where several instruments share a base, the first of them bears it.
+//! fills do not explain of it is the external owner's. Where several instruments share a base, the first of them bears what others have
+//! not bought or sold through the rest.
 //! Hot.
 
 use super::ExecutionState;
@@ -97,9 +98,14 @@ impl ExecutionState {
             let ours =
                 sharing().fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of_strategies(id, other));
             let rest = definition.lot.whole_steps(balance.wallet - ours);
+            // What others hold through the other markets is theirs there already.
+            let elsewhere = sharing()
+                .filter(|(id, _)| *id != instrument)
+                .fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of(StrategyId::EXTERNAL, id, other));
+            let here = rest.max(0) - definition.lot.whole_steps(elsewhere);
             let external = self.position(StrategyId::EXTERNAL, instrument);
             let before = external.map_or(Quantity::ZERO, |position| position.quantity);
-            self.transfer(instrument, Quantity::new(rest.max(0)) - before);
+            self.transfer(instrument, Quantity::new(here) - before);
             for (id, _) in sharing() {
                 if rest >= 0 {
                     self.trust(id);
@@ -140,9 +146,18 @@ impl ExecutionState {
 
     /// The base asset that the strategies hold through an instrument, less the fees that they owe of it.
     fn base_of_strategies(&self, instrument: InstrumentId, definition: &InstrumentDefinition) -> Cash {
-        (0..self.strategies)
-            .filter_map(|at| self.position(StrategyId(at as u8), instrument))
-            .fold(Cash::ZERO, |sum, own| sum + definition.lot.cash(own.quantity.raw()) - own.base_owed)
+        let strategies = (0..self.strategies).map(|at| StrategyId(at as u8));
+        strategies.fold(Cash::ZERO, |sum, strategy| sum + self.base_of(strategy, instrument, definition))
+    }
+
+    fn base_of(
+        &self,
+        owner: StrategyId,
+        instrument: InstrumentId,
+        definition: &InstrumentDefinition,
+    ) -> Cash {
+        let own = self.position(owner, instrument);
+        own.map_or(Cash::ZERO, |own| definition.lot.cash(own.quantity.raw()) - own.base_owed)
     }
 
     fn holds(&self, instrument: InstrumentId) -> bool {

@@ -404,7 +404,7 @@ impl Twin {
     }
 
     /// A spot account was read back: what our fills do not explain of a base balance is somebody else's, and is booked on the
-    /// first instrument of that base; less than our strategies believe to hold cannot be.
+    /// first instrument of that base, but for what he has traded through the others; less than our strategies believe to hold cannot be.
     fn hold_spot_balances(&mut self, venue: VenueId) {
         let spots = self.spots(venue);
         for (id, base) in &spots {
@@ -423,7 +423,8 @@ impl Twin {
             let rest = ((wallet - ours) / LOT) as i64;
             let before = self.ledger.page(self.ledger.external(), *id, PositionSide::Both).held;
             let mark = self.markets[id.index()].valued.raw();
-            self.ledger.bring(*id, rest.max(0) - before, mark);
+            let others = sharing[1..].iter().map(|id| of(self.ledger.external(), id)).sum::<i128>();
+            self.ledger.bring(*id, rest.max(0) - (others / LOT) as i64 - before, mark);
             for id in sharing {
                 if rest >= 0 {
                     self.accounts.trust(id);
