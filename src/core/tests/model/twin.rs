@@ -400,7 +400,8 @@ impl Twin {
         hold!("wishes", self.wishes.is_empty(), "nobody answered {:?}", self.wishes);
         self.no_bound_is_passed_over()?;
         self.trading.cancel_all = false;
-        self.nothing_waits_without_reason()?;
+        self.nothing_waits_without_reason()
+            .map_err(|why| format!("{why}; the core holds {:?}", facts.queue))?;
         self.compare(facts)?;
         self.obligation(facts)
     }
