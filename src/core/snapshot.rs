@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// The form's version: raised by every change of what is saved.
-pub const VERSION: u64 = 9;
+pub const VERSION: u64 = 10;
 
 /// Where words go: into a hash, or into bytes.
 pub trait Sink {

@@ -155,8 +155,18 @@ impl AccountState {
         }
     }
 
-    /// A hydration replaces its scope: a position that it does not name is flat.
-    pub(crate) fn begin_hydration(&mut self, instruments: impl Iterator<Item = InstrumentId>) {
+    /// A hydration replaces its scope: a position that it does not name is flat, and an asset that it does not name is not there.
+    pub(crate) fn begin_hydration(
+        &mut self,
+        venue: VenueId,
+        instruments: impl Iterator<Item = InstrumentId>,
+    ) {
+        let from = venue.index() * MAX_ASSETS;
+        for balance in self.balances.iter_mut().skip(from).take(MAX_ASSETS).filter(|balance| balance.known) {
+            balance.wallet = Cash::ZERO;
+            balance.available = None;
+            balance.updated = Nanos::ZERO;
+        }
         for instrument in instruments {
             if let Some(sides) = self.positions.get_mut(instrument.index()) {
                 sides.fill(VenuePosition { known: true, ..VenuePosition::default() });

@@ -77,6 +77,10 @@ pub struct ExecutionState {
     buffered: Vec<Event>,
     /// How far each instrument's trades are known.
     newest_trades: Vec<TradeMark>,
+    /// The venue's stamp of each instrument's newest booked trade.
+    traded_at: Vec<Nanos>,
+    /// Spot instruments whose wallets were read back and are not held against ours yet; of those that share a base, the first.
+    unjudged: Vec<InstrumentId>,
     pub warm_start: WarmStart,
     /// Orders that never came to be, and are to be wished anew.
     orphans: Vec<OrderIndex>,
@@ -105,6 +109,7 @@ crate::saved! {
         in_other_mode,
         hydrations,
         newest_trades,
+        traded_at,
         warm_start,
         stakes,
         open,
@@ -113,7 +118,7 @@ crate::saved! {
         throttle,
         counters,
     }
-    lists { buffered, orphans }
+    lists { buffered, orphans, unjudged }
     kept { strategies, instruments, instrument_venues, claimants, hedged, visibility_delay, broken }
 }
 
@@ -250,6 +255,8 @@ impl ExecutionState {
                 .collect(),
             buffered: Vec::with_capacity(BUFFERED_EVENTS),
             newest_trades: alloc::vec![TradeMark::default(); instruments],
+            traded_at: alloc::vec![Nanos::ZERO; instruments],
+            unjudged: Vec::with_capacity(instruments),
             warm_start: WarmStart::default(),
             orphans: Vec::with_capacity(warm_start::ORPHANS),
             stakes: Stakes::new(configuration),

@@ -149,6 +149,9 @@ impl State {
     #[inline]
     pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
         let change = self.advance(event, findings);
+        if self.execution.has_unjudged_wallets() {
+            self.execution.judge_wallets(&self.market, &self.account, findings);
+        }
         if let Change::Top(id) | Change::Book(id) | Change::Trade(id) = change {
             let price = self.market.instrument(id).and_then(|market| market.mark_to());
             self.execution.stakes.mark_to(id, self.now, price);
@@ -312,7 +315,7 @@ impl State {
                         && market.definition.is_none_or(|definition| definition.product != Product::Spot)
                 };
                 let own = self.market.iter().filter(|(_, market)| has_positions(market));
-                self.account.begin_hydration(own.map(|(instrument, _)| instrument));
+                self.account.begin_hydration(venue, own.map(|(instrument, _)| instrument));
                 Change::None
             }
             (HydrationScope::Account, HydrationPhase::End) => {
@@ -321,7 +324,7 @@ impl State {
                     // Private events were lost while it ran: it must be read again.
                     control.account = if whole { AccountTrust::Trusted } else { AccountTrust::Doubtful };
                 }
-                self.execution.hold_spot_balances(venue, &self.market, &self.account, findings);
+                self.execution.judge_wallets_of(venue, &self.market);
                 let as_of = self.execution.read_back_as_of(venue);
                 let mut traded_since = [false; MAX_INSTRUMENTS];
                 while let Some(event) = self.execution.take_buffered(venue) {
@@ -450,6 +453,12 @@ impl State {
             _ => {}
         }
         self.account.apply_balance(venue, report, event.event_time);
+        // The fill that it counts may be told after it: a wallet is judged by what has settled.
+        if !report.hydrated
+            && let Some(instrument) = self.execution.waits_for_wallet(venue, report.asset, &self.market)
+        {
+            self.account.disturb(instrument, self.now);
+        }
     }
 
     fn apply_buffered(&mut self, event: &Event, findings: &mut Findings) {

@@ -1,5 +1,5 @@
-//! What is believed of the venue, and from when: orders that live although they had ended, accounts in another mode, and
-//! read-backs that fail.
+//! What is believed of the venue, and from when: orders that live although they had ended, accounts in another mode, read-backs that
+//! fail, and spot wallets, which say what was held at one moment and no more.
 
 mod desk;
 
@@ -7,13 +7,18 @@ use desk::*;
 use linchpin_core::dispatch::Dispatch;
 use linchpin_core::event::*;
 use linchpin_core::id::*;
+use linchpin_core::instrument::{InstrumentDefinition, Product};
 use linchpin_core::intent::Intent;
-use linchpin_core::limits::MAX_SLOTS;
+use linchpin_core::limits::{Configuration, MAX_SLOTS, VenueLimits};
 use linchpin_core::num::*;
 use linchpin_core::record::{Ask, IncidentKind};
 use linchpin_core::state::execution::Agreement;
 use linchpin_core::state::order::OrderState;
 use linchpin_core::time::Nanos;
+
+const BASE: AssetId = AssetId(1);
+/// A lot of the base asset, at eight decimals.
+const LOT: i64 = 100_000;
 
 fn bid(slot: u16, quantity: i64) -> linchpin_core::intent::NewIntent {
     limit(slot, BTC, Side::Buy, 9_990, quantity)
@@ -27,12 +32,17 @@ fn last_order_ask(desk: &Desk) -> Ask {
     *asks(desk, HydrationScope::Order).last().expect("a question about an order")
 }
 
-/// The venue answers a question about an order: as it stands there.
+/// The venue answers a question about an order: as it has stood there since its last change, which was long ago.
 fn answer_with(desk: &mut Desk, of: &Dispatch, report: OrderReport) {
     let ask = last_order_ask(desk);
     assert_eq!(ask.client_order_id, of.client_order_id);
     let flags = report.flags.with(ReportFlags::HYDRATED, true);
-    desk.tell(of, OrderReport { flags, execution: Execution::Status, ..report });
+    let stamp = desk.order(of).reported;
+    desk.stamped(
+        stamp,
+        of.instrument,
+        Body::Order(OrderReport { flags, execution: Execution::Status, ..report }),
+    );
     desk.answer(&ask, HydrationPhase::End);
 }
 
@@ -220,4 +230,214 @@ fn balances_that_come_in_do_not_postpone_the_read_back_of_the_account() {
         wallet(&mut desk, AssetId(0), 5_000, BalanceCause::Order, false);
     }
     assert!(desk.account_ask().unwrap().number > first, "half a second after the failure");
+}
+
+#[test]
+fn a_read_back_replaces_the_balances_too() {
+    let mut desk = Desk::ready();
+    wallet(&mut desk, AssetId(2), 5_000, BalanceCause::Order, false);
+    desk.link(LinkKind::Private, LinkState::Down);
+    desk.link(LinkKind::Private, LinkState::Up);
+    desk.hydrate(|desk| wallet(desk, AssetId(0), 700, BalanceCause::ReadBack, true));
+    let of = |asset| desk.core.state().account.balance(VenueId(0), asset).unwrap().wallet;
+    assert_eq!(
+        (of(AssetId(0)), of(AssetId(2))),
+        (Cash::new(700), Cash::ZERO),
+        "what is not named is not there"
+    );
+}
+
+// ---- spot wallets ----
+
+fn spot_definition() -> InstrumentDefinition {
+    InstrumentDefinition { product: Product::Spot, ..definition() }
+}
+
+fn spot() -> Desk {
+    Desk::ready_with(configuration(), spot_definition())
+}
+
+fn break_private(desk: &mut Desk) {
+    desk.link(LinkKind::Private, LinkState::Down);
+    desk.link(LinkKind::Private, LinkState::Up);
+}
+
+fn read_back_wallet(desk: &mut Desk, lots: i64) {
+    let as_of = desk.now;
+    let request = desk.account_ask().expect("an account ask").number;
+    for phase in [HydrationPhase::Begin, HydrationPhase::End] {
+        let (scope, client_order_id) = (HydrationScope::Account, ClientOrderId::NONE);
+        if phase == HydrationPhase::End {
+            wallet(desk, BASE, lots * LOT, BalanceCause::ReadBack, true);
+        }
+        desk.give(Body::Hydration(Hydration { scope, phase, client_order_id, request, as_of }));
+    }
+}
+
+fn holds(desk: &Desk) -> (i64, i64) {
+    let of = |owner| desk.core.state().execution.position(owner, BTC).unwrap().quantity.raw();
+    (of(StrategyId(0)), of(StrategyId::EXTERNAL))
+}
+
+fn is_inconsistent(desk: &Desk) -> bool {
+    desk.core.state().execution.is_inconsistent(BTC)
+}
+
+fn filled(desk: &Desk, sent: &Dispatch) -> OrderReport {
+    OrderReport {
+        cumulative_quantity: sent.quantity,
+        last_price: sent.price,
+        ..desk.report(sent, Execution::Status, VenueStatus::Filled)
+    }
+}
+
+#[test]
+fn a_sale_that_fills_while_the_private_stream_is_down_leaves_a_spot_account_consistent() {
+    let mut desk = spot();
+    let bought = desk.open(bid(0, 10));
+    let fill = desk.fill(&bought, 10, 10, 1);
+    desk.tell(&bought, fill);
+    desk.settle();
+    let sale = desk.open(limit(1, BTC, Side::Sell, 10_020, 10));
+    break_private(&mut desk);
+    read_back_wallet(&mut desk, 0);
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0, "the sale is in doubt: nobody knows yet");
+    let whole = filled(&desk, &sale);
+    answer_with(&mut desk, &sale, whole);
+    desk.settle();
+    assert_eq!(holds(&desk), (0, 0));
+    assert!(!is_inconsistent(&desk));
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0);
+}
+
+#[test]
+fn a_purchase_that_fills_while_the_private_stream_is_down_is_counted_once() {
+    let mut desk = spot();
+    let bought = desk.open(bid(0, 10));
+    break_private(&mut desk);
+    read_back_wallet(&mut desk, 10);
+    let whole = filled(&desk, &bought);
+    answer_with(&mut desk, &bought, whole);
+    desk.settle();
+    assert_eq!((holds(&desk), desk.held(BTC)), ((10, 0), 10));
+}
+
+#[test]
+fn what_a_spot_wallet_lacks_after_the_doubt_is_an_inconsistency() {
+    let mut desk = spot();
+    let bought = desk.open(bid(0, 10));
+    break_private(&mut desk);
+    read_back_wallet(&mut desk, 6);
+    let whole = filled(&desk, &bought);
+    answer_with(&mut desk, &bought, whole);
+    desk.settle();
+    assert!(is_inconsistent(&desk));
+    assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 2, "of each instrument of that base");
+}
+
+#[test]
+fn a_fill_told_after_the_wallet_was_read_waits_for_the_wallets_own_news() {
+    for balance_first in [true, false] {
+        let mut desk = spot();
+        let bought = desk.open(bid(0, 10));
+        break_private(&mut desk);
+        let as_of = desk.now;
+        let request = desk.account_ask().unwrap().number;
+        let bracket = |phase| {
+            let (scope, client_order_id) = (HydrationScope::Account, ClientOrderId::NONE);
+            Body::Hydration(Hydration { scope, phase, client_order_id, request, as_of })
+        };
+        desk.give(bracket(HydrationPhase::Begin));
+        let listed = desk.report(&bought, Execution::Status, VenueStatus::New);
+        let flags = listed.flags.with(ReportFlags::HYDRATED, true);
+        desk.stamped(as_of, BTC, Body::Order(OrderReport { flags, ..listed }));
+        let report = BalanceReport {
+            asset: BASE,
+            wallet: 0,
+            available: i64::MIN,
+            change: 0,
+            cause: BalanceCause::ReadBack,
+            hydrated: true,
+        };
+        desk.stamped(as_of, InstrumentId::NONE, Body::Balance(report));
+        // Bought after the list was made: both words of it wait for the end of the read-back, in either order.
+        let fill = desk.fill(&bought, 10, 10, 1);
+        let stamp = desk.now + Nanos::from_millis(1);
+        let news = BalanceReport { wallet: 10 * LOT, cause: BalanceCause::Order, hydrated: false, ..report };
+        if balance_first {
+            desk.stamped(stamp, InstrumentId::NONE, Body::Balance(news));
+            desk.give(bracket(HydrationPhase::End));
+            desk.stamped(stamp, BTC, Body::Order(fill));
+        } else {
+            desk.stamped(stamp, BTC, Body::Order(fill));
+            desk.give(bracket(HydrationPhase::End));
+            desk.stamped(stamp, InstrumentId::NONE, Body::Balance(news));
+        }
+        desk.settle();
+        assert_eq!(holds(&desk), (10, 0), "balance first: {balance_first}");
+        assert!(!is_inconsistent(&desk));
+        assert_eq!(desk.incidents(IncidentKind::PositionMismatch), 0);
+    }
+}
+
+#[test]
+fn a_strangers_trade_of_the_time_before_a_warm_start_is_counted_once() {
+    let mut desk = spot();
+    break_private(&mut desk);
+    read_back_wallet(&mut desk, 3);
+    assert_eq!(holds(&desk), (0, 3));
+    desk.give(Body::Control(Control {
+        verb: ControlVerb::WarmStart,
+        target: u32::from(Orphans::Close.code()),
+        old: 0,
+        new: 0,
+        who: 0,
+    }));
+    // Somebody has bought two while nobody looked: the wallet has five.
+    for link in [LinkKind::Market, LinkKind::OrderEntry, LinkKind::Private] {
+        desk.link(link, LinkState::Up);
+    }
+    read_back_wallet(&mut desk, 5);
+    let trades = asks(&desk, HydrationScope::Trades);
+    for ask in trades {
+        if ask.instrument == BTC {
+            let stranger = Dispatch { client_order_id: ClientOrderId::NONE, ..Desk::ready().send(bid(5, 2)) };
+            let flags = ReportFlags(ReportFlags::TRADE_ONLY).with(ReportFlags::HYDRATED, true);
+            let trade = OrderReport { flags, ..desk.fill(&stranger, 2, 2, 900) };
+            desk.stamped(Nanos::ZERO, BTC, Body::Order(trade));
+        }
+        desk.on(
+            ask.instrument,
+            Body::Hydration(Hydration {
+                scope: HydrationScope::Trades,
+                phase: HydrationPhase::End,
+                client_order_id: ClientOrderId::NONE,
+                request: ask.number,
+                as_of: Nanos::ZERO,
+            }),
+        );
+    }
+    desk.settle();
+    assert_eq!(holds(&desk), (0, 5), "a wallet of five holds five");
+    assert!(!is_inconsistent(&desk));
+}
+
+/// Two venues, so that one's wallets are not the other's.
+#[test]
+fn a_read_back_of_one_venue_leaves_the_balances_of_another() {
+    let with = Configuration { venues: vec![VenueLimits::default(); 2], ..configuration() };
+    let mut desk = Desk::ready_with(with, definition());
+    let report = BalanceReport {
+        asset: AssetId(2),
+        wallet: 5_000,
+        available: i64::MIN,
+        change: 0,
+        cause: BalanceCause::Order,
+        hydrated: false,
+    };
+    desk.at(VenueId(1), InstrumentId::NONE, Body::Balance(report));
+    break_private(&mut desk);
+    desk.hydrate(|_| {});
+    let known = desk.core.state().account.balance(VenueId(1), AssetId(2)).unwrap().wallet;
+    assert_eq!(known, Cash::new(5_000));
 }

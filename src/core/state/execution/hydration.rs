@@ -23,6 +23,7 @@ impl ExecutionState {
             progress.as_of = as_of;
             progress.seen.clear();
         }
+        self.forget_wallets_of(venue);
         // It will say again what is held in another mode than configured.
         for (other, _) in
             self.in_other_mode.iter_mut().zip(&self.instrument_venues).filter(|(_, of)| **of == venue)
@@ -208,6 +209,7 @@ impl ExecutionState {
     /// What was kept of this venue is older than a break of its private stream: the next read-back has it.
     pub(crate) fn forget_buffered(&mut self, venue: VenueId) {
         self.buffered.retain(|event| event.venue != venue);
+        self.forget_wallets_of(venue);
         if let Some(progress) = self.hydrations.get_mut(venue.index()) {
             progress.lost = false;
             progress.running = false;

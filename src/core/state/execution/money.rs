@@ -2,7 +2,8 @@
 //!
 //! A spot account states balances and no positions. The base asset's balance is the account's holding: what the strategies'
 //! fills do not explain of it is the external owner's. Where several instruments share a base, the first of them bears what others have
-//! not bought or sold through the rest.
+//! not bought or sold through the rest. A wallet that was read back is believed once nothing of its base is in doubt, and no trade is
+//! booked that is later than it: else a fill would be counted twice.
 //! Hot.
 
 use super::ExecutionState;
@@ -16,6 +17,7 @@ use crate::state::account::AccountState;
 use crate::state::market::MarketState;
 use crate::state::stakes::Place;
 use crate::state::{Finding, Findings};
+use crate::time::Nanos;
 
 impl ExecutionState {
     /// Books funding to those who hold what it was paid for. Where the venue names no instrument, it is the one perpetual of
@@ -80,47 +82,117 @@ impl ExecutionState {
         crossed
     }
 
-    /// A read-back is whole: what the strategies do not explain of each base balance is the external owner's. Less there
-    /// than the strategies together believe to hold is a data inconsistency.
-    pub(crate) fn hold_spot_balances(
-        &mut self,
+    /// A trade was booked that happened at `stamp`, by the venue's clock.
+    #[inline]
+    pub(super) fn note_traded(&mut self, instrument: InstrumentId, stamp: Nanos) {
+        if let Some(traded) = self.traded_at.get_mut(instrument.index()) {
+            *traded = traded.later(stamp);
+        }
+    }
+
+    /// A spot account was read back: its wallets are to be held against what we hold, once both say the same moment.
+    pub(crate) fn judge_wallets_of(&mut self, venue: VenueId, market: &MarketState) {
+        self.forget_wallets_of(venue);
+        for (instrument, definition) in spot(market, venue) {
+            let mut sharing = spot(market, venue).filter(|(_, other)| other.base == definition.base);
+            let is_first = sharing.next().is_some_and(|(first, _)| first == instrument);
+            if is_first && self.unjudged.len() < self.unjudged.capacity() {
+                self.unjudged.push(instrument);
+            }
+        }
+    }
+
+    /// What was read back is about to be read back anew, or the stream that would go on from it has broken.
+    pub(super) fn forget_wallets_of(&mut self, venue: VenueId) {
+        let venues = &self.instrument_venues;
+        self.unjudged.retain(|instrument| venues.get(instrument.index()) != Some(&venue));
+    }
+
+    /// As a rule there is none.
+    #[inline]
+    pub(crate) fn has_unjudged_wallets(&self) -> bool {
+        !self.unjudged.is_empty()
+    }
+
+    /// The instrument that waits for this wallet to be judged, if one does.
+    pub(crate) fn waits_for_wallet(
+        &self,
         venue: VenueId,
+        asset: AssetId,
+        market: &MarketState,
+    ) -> Option<InstrumentId> {
+        let is_of = |instrument: &&InstrumentId| {
+            let definition = market.instrument(**instrument).and_then(|market| market.definition.as_ref());
+            self.venue_of(**instrument) == Some(venue) && definition.is_some_and(|of| of.base == asset)
+        };
+        self.unjudged.iter().find(is_of).copied()
+    }
+
+    /// Judges the wallets whose time has come.
+    #[cold]
+    pub(crate) fn judge_wallets(
+        &mut self,
         market: &MarketState,
         account: &AccountState,
         findings: &mut Findings,
     ) {
-        for (instrument, definition) in spot(market, venue) {
-            let sharing = || spot(market, venue).filter(|(_, other)| other.base == definition.base);
-            let Some(balance) = account.balance(venue, definition.base) else { continue };
-            if sharing().next().is_none_or(|(first, _)| first != instrument) {
-                continue;
-            }
-            let ours =
-                sharing().fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of_strategies(id, other));
-            let rest = definition.lot.whole_steps(balance.wallet - ours);
-            // What others hold through the other markets is theirs there already.
-            let elsewhere = sharing()
-                .filter(|(id, _)| *id != instrument)
-                .fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of(StrategyId::EXTERNAL, id, other));
-            let here = rest.max(0) - definition.lot.whole_steps(elsewhere);
-            let external = self.position(StrategyId::EXTERNAL, instrument);
-            let before = external.map_or(Quantity::ZERO, |position| position.quantity);
-            self.transfer(instrument, Quantity::new(here) - before);
-            for (id, _) in sharing() {
-                if rest >= 0 {
-                    self.trust(id);
-                } else if !self.is_inconsistent(id) {
-                    self.distrust(id, PositionSide::Both);
-                    findings.add(Finding {
-                        kind: IncidentKind::PositionMismatch,
-                        instrument: id,
-                        order: OrderIndex::NONE,
-                        ours: definition.lot.whole_steps(ours),
-                        theirs: definition.lot.whole_steps(balance.wallet),
-                    });
-                }
+        let mut at = 0;
+        while let Some(instrument) = self.unjudged.get(at).copied() {
+            if self.judge_wallet(instrument, market, account, findings) {
+                self.unjudged.remove(at);
+            } else {
+                at += 1;
             }
         }
+    }
+
+    /// What the strategies do not explain of a base balance is the external owner's; less there than the strategies together believe
+    /// to hold is a data inconsistency. False while that cannot be said: an order of that base is in doubt, trades are still read,
+    /// private events are coming in, or the newest trade is later than the newest word about the wallet.
+    fn judge_wallet(
+        &mut self,
+        instrument: InstrumentId,
+        market: &MarketState,
+        account: &AccountState,
+        findings: &mut Findings,
+    ) -> bool {
+        let definition = market.instrument(instrument).and_then(|market| market.definition.as_ref());
+        let (Some(venue), Some(definition)) = (self.venue_of(instrument), definition) else { return true };
+        let Some(balance) = account.balance(venue, definition.base) else { return true };
+        let sharing = || spot(market, venue).filter(|(_, other)| other.base == definition.base);
+        let as_of = balance.updated.later(self.read_back_as_of(venue));
+        let is_ready = |id: InstrumentId| {
+            let traded = self.traded_at.get(id.index()).is_none_or(|traded| *traded <= as_of);
+            traded && account.is_settled(id) && !self.is_in_recovery(id)
+        };
+        if !sharing().all(|(id, _)| is_ready(id)) {
+            return false;
+        }
+        let ours = sharing().fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of_strategies(id, other));
+        let rest = definition.lot.whole_steps(balance.wallet - ours);
+        // What others hold through the other markets is theirs there already.
+        let elsewhere = sharing()
+            .filter(|(id, _)| *id != instrument)
+            .fold(Cash::ZERO, |sum, (id, other)| sum + self.base_of(StrategyId::EXTERNAL, id, other));
+        let here = rest.max(0) - definition.lot.whole_steps(elsewhere);
+        let external = self.position(StrategyId::EXTERNAL, instrument);
+        let before = external.map_or(Quantity::ZERO, |position| position.quantity);
+        self.transfer(instrument, Quantity::new(here) - before);
+        for (id, _) in sharing() {
+            if rest >= 0 {
+                self.trust(id);
+            } else if !self.is_inconsistent(id) {
+                self.distrust(id, PositionSide::Both);
+                findings.add(Finding {
+                    kind: IncidentKind::PositionMismatch,
+                    instrument: id,
+                    order: OrderIndex::NONE,
+                    ours: definition.lot.whole_steps(ours),
+                    theirs: definition.lot.whole_steps(balance.wallet),
+                });
+            }
+        }
+        true
     }
 
     /// The account is in another position mode than configuration says: nothing here can be believed until a read-back shows the

@@ -43,6 +43,7 @@ impl ExecutionState {
             // What traded says nothing about an order that we never heard of, least of all that it is open.
             None if trade_only => {
                 self.take_foreign_trade(event.instrument, report, definition, findings);
+                self.note_traded(event.instrument, event.event_time);
                 return;
             }
             None => match self.adopt(now, event, report, findings) {
@@ -65,7 +66,11 @@ impl ExecutionState {
         if self.contradicts_itself(index, now, report, findings) {
             return;
         }
+        let fills = self.counters.fills;
         self.apply_fill(index, now, report, definition, findings);
+        if self.counters.fills != fills {
+            self.note_traded(event.instrument, event.event_time);
+        }
         if !trade_only {
             self.apply_status(index, now, event.event_time, report, findings);
         }

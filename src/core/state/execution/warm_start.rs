@@ -84,6 +84,7 @@ impl ExecutionState {
         }
         self.claim_anew(findings);
         self.buffered.clear();
+        self.unjudged.clear();
         for progress in &mut self.hydrations {
             progress.running = false;
             progress.ignored = false;

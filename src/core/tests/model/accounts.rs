@@ -92,6 +92,19 @@ impl Accounts {
         self.balances.get(&(venue, asset))?.balance.map(|balance| balance.wallet)
     }
 
+    /// The stamp of the newest word about a wallet.
+    pub fn told(&self, venue: VenueId, asset: AssetId) -> Nanos {
+        self.balances.get(&(venue, asset)).map_or(Nanos::ZERO, |known| known.updated)
+    }
+
+    /// A read-back begins: what it will not name is not there.
+    pub fn forget_balances(&mut self, venue: VenueId) {
+        for ((_, _), known) in self.balances.iter_mut().filter(|((of, _), _)| *of == venue) {
+            known.balance = known.balance.map(|_| Balance::default());
+            known.updated = Nanos::ZERO;
+        }
+    }
+
     /// By venue, then asset.
     pub fn all_balances(&self) -> Vec<(VenueId, AssetId, Balance)> {
         let known = self.balances.iter().filter_map(|((venue, asset), known)| {

@@ -175,6 +175,8 @@ impl Twin {
                 if let Some(traffic) = self.traffic.get_mut(order.key.strategy.index()) {
                     traffic.fills += 1;
                 }
+                let traded = self.traded_at.entry(order.instrument).or_default();
+                *traded = (*traded).max(event.event_time);
                 let fill = Fill { side: order.side, price: price.raw(), quantity: part, fee };
                 if order.key.strategy == StrategyId::WORKFLOW {
                     self.ledger.close(order.instrument, order.leg, fill, &definition);
@@ -368,6 +370,16 @@ impl Twin {
             _ => {}
         }
         self.accounts.balance(venue, report, event.event_time);
+        // The fill that it counts may come after it.
+        if !report.hydrated && self.unjudged.contains(&(venue, report.asset)) {
+            let first = self.spots(venue).into_iter().find(|(_, base)| *base == report.asset).unwrap().0;
+            self.disturb(first);
+        }
+    }
+
+    /// What was read back holds no more: the stream broke, or it is being read anew.
+    pub(super) fn forget_wallets(&mut self, venue: VenueId) {
+        self.unjudged.retain(|(of, _)| *of != venue);
     }
 
     /// To those who hold the one perpetual that it can be for.
@@ -403,16 +415,25 @@ impl Twin {
         all.filter_map(|id| definition(&id).map(|d| (id, d.base))).collect()
     }
 
-    /// A spot account was read back: what our fills do not explain of a base balance is somebody else's, and is booked on the
-    /// first instrument of that base, but for what he has traded through the others; less than our strategies believe to hold cannot be.
-    fn hold_spot_balances(&mut self, venue: VenueId) {
-        let spots = self.spots(venue);
-        for (id, base) in &spots {
-            let sharing: Vec<InstrumentId> =
-                spots.iter().filter(|(_, b)| b == base).map(|(id, _)| *id).collect();
-            let Some(wallet) = self.accounts.wallet(venue, *base).filter(|_| sharing[0] == *id) else {
+    /// Wallets that were read back are held against our books when all that is known of a base speaks of the same moment: what our
+    /// fills do not explain is somebody else's, and is booked on the first instrument of that base, but for what he has traded
+    /// through the others; less than our strategies believe to hold cannot be.
+    pub(super) fn judge_wallets(&mut self) {
+        for (venue, base) in self.unjudged.clone() {
+            let Some(wallet) = self.accounts.wallet(venue, base) else {
+                self.unjudged.retain(|of| *of != (venue, base));
                 continue;
             };
+            let spots = self.spots(venue);
+            let sharing: Vec<InstrumentId> =
+                spots.iter().filter(|(_, b)| *b == base).map(|(id, _)| *id).collect();
+            let moment = self.accounts.told(venue, base).max(self.venues[venue.index()].as_of);
+            let open = |id: &InstrumentId| self.windows.iter().any(|window| window.0 == *id);
+            let later = |id: &InstrumentId| self.traded_at.get(id).is_some_and(|traded| *traded > moment);
+            if sharing.iter().any(|id| open(id) || later(id) || self.doubts_on(*id) > 0) {
+                continue;
+            }
+            self.unjudged.retain(|of| *of != (venue, base));
             let strategies = 0..self.ledger.external();
             let of = |owner: usize, id: &InstrumentId| {
                 let page = self.ledger.page(owner, *id, PositionSide::Both);
@@ -421,10 +442,11 @@ impl Twin {
             let ours: i128 =
                 strategies.map(|owner| sharing.iter().map(|id| of(owner, id)).sum::<i128>()).sum();
             let rest = ((wallet - ours) / LOT) as i64;
-            let before = self.ledger.page(self.ledger.external(), *id, PositionSide::Both).held;
-            let mark = self.markets[id.index()].valued.raw();
+            let first = sharing[0];
+            let before = self.ledger.page(self.ledger.external(), first, PositionSide::Both).held;
+            let mark = self.markets[first.index()].valued.raw();
             let others = sharing[1..].iter().map(|id| of(self.ledger.external(), id)).sum::<i128>();
-            self.ledger.bring(*id, rest.max(0) - (others / LOT) as i64 - before, mark);
+            self.ledger.bring(first, rest.max(0) - (others / LOT) as i64 - before, mark);
             for id in sharing {
                 if rest >= 0 {
                     self.accounts.trust(id);
@@ -483,6 +505,8 @@ impl Twin {
                 self.venues[at].seen.clear();
                 let as_of = hydration.as_of;
                 self.venues[at].as_of = as_of;
+                self.forget_wallets(venue);
+                self.accounts.forget_balances(venue);
                 // It says anew in which mode positions are held.
                 for id in self.instruments_of(venue) {
                     self.accounts.other_mode.remove(&id);
@@ -501,7 +525,9 @@ impl Twin {
                 }
                 self.venues[at].trust = Trust::Trusted;
                 self.venues[at].hydrated_before = true;
-                self.hold_spot_balances(venue);
+                let mut bases: Vec<AssetId> = self.spots(venue).into_iter().map(|(_, base)| base).collect();
+                bases.dedup();
+                self.unjudged.extend(bases.into_iter().map(|base| (venue, base)));
                 let as_of = self.venues[at].as_of;
                 let mut traded_since = BTreeSet::new();
                 for event in std::mem::take(&mut self.venues[at].buffered) {

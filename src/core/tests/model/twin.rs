@@ -271,6 +271,10 @@ pub struct Twin {
     turn_wishes: Vec<Wish>,
     incidents: Vec<IncidentKind>,
     accounts: Accounts,
+    /// Spot wallets that were read back, and nobody has held against our books yet.
+    unjudged: Vec<(VenueId, AssetId)>,
+    /// The venue's stamp of the newest trade that was booked.
+    traded_at: HashMap<InstrumentId, Nanos>,
     pub counts: Counts,
 }
 
@@ -345,6 +349,8 @@ impl Twin {
             turn_wishes: Vec::new(),
             incidents: Vec::new(),
             accounts: Accounts::new(instruments),
+            unjudged: Vec::new(),
+            traded_at: HashMap::new(),
             counts: Counts::default(),
             configuration: configuration.clone(),
         }
@@ -360,6 +366,7 @@ impl Twin {
         self.alive.retain(|id| orders.get(id).is_some_and(TwinOrder::is_live));
         self.counts.terminal += (before - self.alive.len()) as u64;
         self.derive(event);
+        self.judge_wallets();
         self.let_go(facts)?;
         let found: Vec<IncidentKind> = facts.outs.iter().filter_map(derived_incident).collect();
         let contradicts = |kind: &&IncidentKind| **kind == IncidentKind::Contradiction;
@@ -528,6 +535,7 @@ impl Twin {
                 if link.link == LinkKind::Private && link.state == LinkState::Down {
                     venue.trust = Trust::Doubtful;
                     venue.buffered.clear();
+                    self.forget_wallets(event.venue);
                 }
                 if link.link == LinkKind::Market && link.state == LinkState::Down {
                     for (at, limits) in self.configuration.instruments.iter().enumerate() {
