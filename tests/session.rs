@@ -14,9 +14,10 @@ use linchpin::core::num::Price;
 use linchpin::core::record::RecordKind;
 use linchpin::journal::journal_folder;
 use linchpin::journal::snapshot::newest_first;
+use serde_json::Value;
 use support::{
     Dice, Kept, Running, Told, died_of, expect_gone, knob, linchpin, number_before, records, replay, run,
-    session, sessions, write_journal,
+    session, sessions, wait_until, write_journal,
 };
 
 const LONG: &[&str] = &["run", "--duration", "none", "--home", "home"];
@@ -56,18 +57,43 @@ fn a_session_trades_fills_and_its_replay_is_identical() {
     again.says("replay identical").says("journal sealed: nothing is missing");
 }
 
+/// The demo on spot: everything embedded. `rest` is what stands behind its venue.
+fn spot(folder: &Path, rest: &str) {
+    let addresses = ["rest", "market", "private", "order_entry"].map(|key| format!("{key} = \"embedded\"\n"));
+    let text = format!(
+        "mode = \"DEMO\"\n[[venue]]\nname = \"demo\"\ndialect = \"binance-spot\"\n{}[venue.key]\nid = \"embedded\"\nsecret = \"embedded\"\n{rest}",
+        addresses.concat()
+    );
+    std::fs::write(folder.join("spot.toml"), text).expect("written");
+}
+
+const SPOT: &[&str] = &["run", "--config", "spot.toml", "--duration", "none", "--home", "home"];
+
+/// A strategy that buys, on an account that holds ten coins already.
+const BUYER: &str = r#"
+[[instrument]]
+venue = "demo"
+symbol = "BTCUSDT"
+max_order_quantity = "1"
+max_order_notional = "50000"
+max_position = "20"
+[[strategy]]
+name = "buyer"
+kind = "dca-entry"
+instruments = ["BTCUSDT"]
+[strategy.parameters]
+side = "buy"
+base_quantity = "0.01"
+safety_quantity = "0.005"
+max_position = "0.05"
+"#;
+
 /// Spot in earnest: the private stream is a subscription, a replacement is a cancellation and a new order, and there are no position rows.
 #[test]
 fn a_spot_session_trades_replaces_and_its_replay_is_identical() {
     let folder = tempfile::tempdir().expect("a folder");
-    let addresses = ["rest", "market", "private", "order_entry"].map(|key| format!("{key} = \"embedded\"\n"));
-    let text = format!(
-        "mode = \"DEMO\"\n[[venue]]\nname = \"demo\"\ndialect = \"binance-spot\"\n{}[venue.key]\nid = \"embedded\"\nsecret = \"embedded\"\n",
-        addresses.concat()
-    );
-    std::fs::write(folder.path().join("spot.toml"), text).expect("written");
-    let arguments = ["run", "--config", "spot.toml", "--duration", "none", "--home", "home"];
-    let mut demo = Running::start(linchpin(folder.path(), &arguments));
+    spot(folder.path(), "");
+    let mut demo = Running::start(linchpin(folder.path(), SPOT));
     demo.wait_for("a fill", |line| line.contains("fills") && !line.contains("fills 0"));
     std::thread::sleep(Duration::from_secs(2));
     demo.signal_group("-INT");
@@ -78,6 +104,35 @@ fn a_spot_session_trades_replaces_and_its_replay_is_identical() {
         assert!(!told.stdout.contains(serious), "{told}");
     }
     assert!(number_before(&told.stdout, " sent, ", " replaces") > 0, "{told}");
+}
+
+/// A kill that flattens must not sell the coins that a person keeps on the account, and must get past the sender's gate.
+#[test]
+fn a_kill_that_flattens_on_spot_sells_what_the_strategy_holds_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    spot(folder.path(), BUYER);
+    let demo = Running::start(linchpin(folder.path(), SPOT));
+    let ctl = |words: &[&str]| run(folder.path(), &[&["ctl", "--home", "home"], words, &["--json"]].concat());
+    let held = |owner: &str| -> f64 {
+        let told: Value = serde_json::from_str(&ctl(&["positions"]).stdout).unwrap_or_default();
+        let rows = told["positions"].as_array().cloned().unwrap_or_default();
+        let row = rows.into_iter().find(|row| row["owner"] == owner && row["symbol"] == "BTCUSDT");
+        row.and_then(|row| {
+            row["quantity"].as_str().map(|text| text.trim_start_matches('+').parse().expect("a number"))
+        })
+        .unwrap_or(0.0)
+    };
+    let home = folder.path().join("home");
+    wait_until(&home, "the buyer holds something", || held("buyer") > 0.004);
+    let kept = held("external");
+    assert!(kept > 1.0, "the wallet has coins of its own: {kept}");
+    ctl(&["kill", "--mode", "flatten", "--reason", "a test"]).expect_code(0);
+    wait_until(&home, "the buyer holds nothing", || held("buyer").abs() < 0.001);
+    assert!((held("external") - kept).abs() < 0.001, "{} of {kept} are left", held("external"));
+    demo.signal_group("-INT");
+    let told = demo.ended().expect_code(0);
+    assert!(!told.stdout.contains("not sent"), "nothing was wished that the gate stops: {told}");
+    told.says("replay                 identical");
 }
 
 #[test]
