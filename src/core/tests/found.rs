@@ -600,7 +600,7 @@ fn spot_wallet() -> Desk {
     desk.link(LinkKind::Private, LinkState::Down);
     desk.link(LinkKind::Private, LinkState::Up);
     desk.hydrate(|desk| {
-        for (asset, wallet) in [(AssetId(1), 20 * 100_000), (AssetId(0), 1_000_000 * CASH_UNIT as i64)] {
+        for (asset, wallet) in [(AssetId(1), 20 * 100_000), (AssetId(0), 1_000_000 * CASH_UNIT)] {
             let (available, cause) = (wallet, BalanceCause::ReadBack);
             let report = BalanceReport { asset, wallet, available, change: 0, cause, hydrated: true };
             desk.give(Body::Balance(report));
