@@ -187,6 +187,8 @@ impl Mode {
 pub struct Run {
     pub home: PathBuf,
     pub duration: RunLength,
+    /// For how long the start asks a venue that does not answer; `None`: for ever.
+    pub start_within: Option<Nanos>,
     pub trading_enabled: bool,
     pub state_hash_every: u64,
     pub verify: bool,

@@ -118,9 +118,12 @@ fn run(section: &Section<'_>, overrides: &Overrides, mode: Mode, demo: &Demo) ->
         _ => Err(Wrong::new("expected true, false or \"auto\"")),
     });
     let by_mode = matches!(mode, Mode::Demo | Mode::DryRun);
+    let (second, day) = (Nanos::from_secs(1), Nanos::from_secs(24 * 3600));
     Run {
         home: overrides.home.clone().unwrap_or_else(|| section.read("home", text(path))),
         duration: overrides.duration.unwrap_or(duration),
+        start_within: section
+            .read("start_within", unless_none(text(|text| span_within(text, &(second..=day))))),
         trading_enabled: overrides.trading_enabled.or(enabled).unwrap_or(by_mode),
         state_hash_every: section.count("state_hash_every", 0..=1_000_000_000),
         verify: overrides.verify.unwrap_or_else(|| section.flag("verify")),

@@ -31,6 +31,10 @@ impl Config {
         out.table("[run]");
         out.local("home", toml_text(&self.run.home.display().to_string()));
         out.local("duration", format!("\"{}\"", self.run.duration));
+        out.local(
+            "start_within",
+            format!("\"{}\"", self.run.start_within.map_or("none".to_owned(), show_span)),
+        );
         out.bare("trading_enabled", self.run.trading_enabled);
         out.bare("state_hash_every", self.run.state_hash_every);
         out.local("verify", self.run.verify);

@@ -84,6 +84,9 @@ impl HttpResponse {
 pub enum HttpError {
     #[error("the request was not sent: {why}")]
     NeverSent { why: String },
+    /// Nor will it be by trying again.
+    #[error("the request was not sent, because the server's certificate is refused: {why}")]
+    Distrusted { why: String },
     /// The status is known if the head of an answer came, but not all of its body.
     #[error("the request left and its outcome is unknown: {why}")]
     Unknown { status: Option<u16>, why: String },
@@ -181,8 +184,22 @@ impl HttpClient {
             ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => "the address is refused".to_owned(),
             other => other.to_string(),
         };
-        if self.written.is_zero() { HttpError::NeverSent { why } } else { HttpError::Unknown { status, why } }
+        match self.written.is_zero() {
+            true if is_about_the_certificate(error) => HttpError::Distrusted { why },
+            true => HttpError::NeverSent { why },
+            false => HttpError::Unknown { status, why },
+        }
     }
+}
+
+/// TLS's own errors come as they are, or inside one of input.
+fn is_about_the_certificate(error: &ureq::Error) -> bool {
+    let tls = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        _ => None,
+    };
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// How often HTTP bytes were handed to a connection since the reset. A lock, because ureq's connections must be `Sync`;

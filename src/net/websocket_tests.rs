@@ -573,7 +573,7 @@ fn http_over_tls_trusts_the_authority_of_the_file_and_no_other() {
             assert_eq!(answer.unwrap().body, b"true");
             assert!(head.starts_with("GET /fapi/v1/ping HTTP/1.1\r\n"), "{head}");
         } else {
-            assert!(matches!(answer, Err(HttpError::NeverSent { why }) if why.contains("certificate")));
+            assert!(matches!(answer, Err(HttpError::Distrusted { why }) if why.contains("certificate")));
             assert_eq!(head, "");
         }
     }

@@ -9,6 +9,7 @@ mod calendar;
 mod directories;
 mod folder;
 mod open;
+mod patience;
 mod people;
 mod sum_up;
 mod trade;

@@ -143,7 +143,9 @@ fn ask_https(
     match client.send(&asked) {
         Ok(answer) => serde_json::from_slice(&answer.body)
             .map_err(|_| format!("HTTP {} and no JSON: is this the engine's port?", answer.status)),
-        Err(HttpError::NeverSent { why }) => Err(format!("no engine answers: {why}")),
+        Err(HttpError::NeverSent { why } | HttpError::Distrusted { why }) => {
+            Err(format!("no engine answers: {why}"))
+        }
         Err(HttpError::Unknown { why, .. }) => {
             Err(format!("no answer within {} s, or it was cut off: {why}", timeout.as_secs_f64()))
         }

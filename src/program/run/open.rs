@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::directories::Directories;
 use super::folder::SessionFolder;
+use super::patience::Patience;
 use super::people::{People, earlier_kill};
 use super::venue::{Reached, not_stopped};
 use super::{Session, names, warm};
@@ -47,12 +48,17 @@ impl Session {
     ) -> anyhow::Result<Self> {
         let clock = Clock::new();
         let counters = Counters::new();
+        let options = LogOptions { file: Some(folder.path.join("log.jsonl")), ..LogOptions::default() };
+        let mut log_lanes = LogBuilder::new(options, &counters);
         let mut venues = Vec::new();
         let mut read: Vec<Directory> = Vec::new();
         // Assets keep the numbers that the earlier session's state has them under.
         let known = earlier.as_ref().map(warm::Earlier::asset_numbers).transpose()?;
         for at in 0..config.venues.len() {
-            let mut venue = Reached::new(VenueId(at as u8), &config, demo.as_ref(), &clock, stop)?;
+            let id = VenueId(at as u8);
+            let (within, log) = (config.run.start_within, log_lanes.lane("start"));
+            let patience = Patience::new(&config.venues[at], within, folder.created, &clock, stop, log);
+            let mut venue = Reached::new(id, &config, demo.as_ref(), &clock, patience)?;
             let directory = venue.directory(&config, read.last().or(known.as_ref()))?;
             venue.check_leverage(&config)?;
             read.push(directory);
@@ -77,8 +83,6 @@ impl Session {
         let journal = open_journal(&config, &folder, &directories, killed.is_some(), reset_kill, opening)?;
         let snapshots = Shelf::spawn(&folder.path, room_for_state(&core, &config))?;
 
-        let options = LogOptions { file: Some(folder.path.join("log.jsonl")), ..LogOptions::default() };
-        let mut log_lanes = LogBuilder::new(options, &counters);
         let mut log = log_lanes.lane("main");
         let begins = if earlier.is_some() { LogEvent::WarmStart } else { LogEvent::ColdStart };
         let mut parts = Vec::new();

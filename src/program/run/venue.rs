@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::patience::Patience;
 use crate::config::{Addresses, Config, Mode, Paths, Venue};
 use crate::core::event::{Body, Event, RateUsage, Source};
 use crate::core::id::{InstrumentId, VenueId};
@@ -43,6 +44,7 @@ pub(super) struct Reached<'a> {
     rest: Rest<Clock>,
     requests: Requests,
     hydrator: Hydrator,
+    patience: Patience<'a>,
     pub clock_offset: i64,
     /// The limits that it publishes.
     published: Vec<RateUsage>,
@@ -50,13 +52,13 @@ pub(super) struct Reached<'a> {
 }
 
 impl<'a> Reached<'a> {
-    /// Reaches the venue over REST. A raised `stop` ends it between two questions.
+    /// Reaches the venue over REST, with patience. A raised stop ends it between two questions.
     pub fn new(
         id: VenueId,
         config: &'a Config,
         demo: Option<&DemoVenues>,
         clock: &Clock,
-        stop: &StopFlag,
+        patience: Patience<'a>,
     ) -> anyhow::Result<Self> {
         let venue = config.venues.get(id.index()).context("no such venue")?;
         let tls = trust(venue, demo)?;
@@ -76,19 +78,31 @@ impl<'a> Reached<'a> {
             rest,
             requests,
             hydrator: Hydrator::default(),
+            patience,
             clock_offset: 0,
             published: Vec::new(),
             clock: clock.clone(),
         };
         reached
-            .set_clock()
+            .patiently(Self::set_clock)
             .with_context(|| format!("cannot ask the venue \"{}\" for its time", venue.name))?;
-        not_stopped(stop)?;
         if reached.credentials.is_some() {
-            reached.check_key()?;
-            not_stopped(stop)?;
+            reached.patiently(Self::check_key)?;
         }
         Ok(reached)
+    }
+
+    /// Asks again after a pause, where that may help, until it is answered.
+    fn patiently<T>(&mut self, mut ask: impl FnMut(&mut Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        loop {
+            match ask(self) {
+                Ok(answer) => {
+                    self.patience.succeeded()?;
+                    return Ok(answer);
+                }
+                Err(error) => self.patience.wait(error, self.rest.paused_until())?,
+            }
+        }
     }
 
     /// The quickest of a few answers is the truest: the first one has the connection's making in its time.
@@ -125,7 +139,7 @@ impl<'a> Reached<'a> {
         let ours = config.instruments.iter().enumerate().filter(|(_, one)| VenueId(one.venue) == self.id);
         let symbols: Vec<(InstrumentId, &str)> =
             ours.map(|(at, instrument)| (InstrumentId(at as u16), instrument.symbol.as_str())).collect();
-        let body = self.rest.read(&self.requests.exchange_info());
+        let body = self.patiently(|this| Ok(this.rest.read(&this.requests.exchange_info())?));
         let body =
             body.with_context(|| format!("cannot read the filters of the venue \"{}\"", self.venue.name))?;
         self.published = self.hydrator.rate_limits(&body)?;

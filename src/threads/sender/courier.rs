@@ -108,7 +108,7 @@ impl<C: Clock> Courier<C> {
                 self.note(&answer);
                 Fate::Answered(answer)
             }
-            Err(HttpError::NeverSent { why }) => Fate::NeverSent(why),
+            Err(HttpError::NeverSent { why } | HttpError::Distrusted { why }) => Fate::NeverSent(why),
             Err(HttpError::Unknown { why, .. }) => Fate::Unknown(why),
         }
     }
