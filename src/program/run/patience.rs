@@ -74,6 +74,8 @@ impl<'a> Patience<'a> {
         self.backoff.failed(now);
         self.backoff.not_before(held.raw());
         let next = self.backoff.next_at();
+        // The time of a pause that the venue asks for is not ours to count.
+        self.until = self.until.map(|until| until + held.since(Nanos::new(now)));
         if self.until.is_some_and(|until| next > until.raw()) && held.raw() <= now {
             return Err(error.context("the venue did not answer within run.start_within"));
         }
