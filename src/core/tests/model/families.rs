@@ -118,7 +118,9 @@ impl Twin {
             let known = order.doubt != Doubt::Unknown && order.inflight.is_none();
             // What lives although it had ended has nobody who stands behind it.
             let ghost = order.family == Family::Cleanup;
-            hold!("family", (old || ghost) && known, "cleaned up for nothing: {order:?}");
+            // What a strategy claims it sees, and may cancel itself; that it was the workflow, nobody can tell then.
+            let own = order.claimed;
+            hold!("family", (old || ghost) && known || own, "cleaned up for nothing: {order:?}");
         }
         if record.key.strategy == WORKFLOW {
             let leg = super::ledger_leg(record.key.slot);
