@@ -149,12 +149,13 @@ impl State {
     #[inline]
     pub fn apply(&mut self, event: &Event, findings: &mut Findings) -> Change {
         let change = self.advance(event, findings);
-        if self.execution.has_unjudged_wallets() {
-            self.execution.judge_wallets(&self.market, &self.account, findings);
-        }
         if let Change::Top(id) | Change::Book(id) | Change::Trade(id) = change {
             let price = self.market.instrument(id).and_then(|market| market.mark_to());
             self.execution.stakes.mark_to(id, self.now, price);
+        }
+        // What comes to light of a wallet comes at the newest price.
+        if self.execution.has_unjudged_wallets() {
+            self.execution.judge_wallets(&self.market, &self.account, findings);
         }
         change
     }
