@@ -122,7 +122,8 @@ fn every_verb_does_what_it_says_before_it_answers() {
     assert_eq!((limit.1, limit.2), (10, 6));
     assert!(limit.3.contains("\"reason\":\"smaller\"") && limit.3.contains("uid "), "{}", limit.3);
     assert!(of(ControlVerb::Kill).3.contains("\"reason\":\"a test\""));
-    assert!(of(ControlVerb::Stop).3.contains("the run ends"));
+    let stop = &of(ControlVerb::Stop).3;
+    assert!(stop.contains("\"reason\":\"the test is over\"") && stop.contains("uid "), "{stop}");
     replay(&session).expect_code(0).says("replay identical");
 }
 

@@ -39,7 +39,7 @@ pub(super) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
     config.check_kinds(&strategies.kinds())?;
     check_files(&config).map_err(Failure::Usage)?;
     let earlier = warm::earlier(&config, strategies)?;
-    let folder = SessionFolder::create(&config.run.home)?;
+    let folder = SessionFolder::create(&config.run.home, config.mode)?;
     let place = folder.path.clone();
     let session = begin_or_stop(config, folder, earlier, &stop, strategies, args.reset_kill.clone())
         .map_err(|error| {

@@ -93,6 +93,8 @@ pub struct Operator<C: Clock> {
     wants_stop: StopFlag,
     /// Who waits for the end of the run.
     stoppers: Vec<(Who, SyncSender<Answer>)>,
+    /// Who wanted the end of the run first, and why: the note before the commands by which it ends.
+    stop_note: Option<String>,
     log: Logger,
 }
 
@@ -192,6 +194,7 @@ impl<C: Clock> Operator<C> {
             },
             wants_stop: wiring.wants_stop,
             stoppers: Vec::new(),
+            stop_note: None,
             log: wiring.log,
         }
     }
@@ -247,6 +250,7 @@ impl<C: Clock> Operator<C> {
                 };
                 let mut job = Job::of(Request::Plain(verb_of, String::new()), who, reply, now);
                 job.sights.clear();
+                let why = self.stop_note.as_deref().unwrap_or(why);
                 job.number = self.line.command(Control { verb, target, ..PLAIN }, why);
                 if job.number.is_none() {
                     let gone = "the core's thread is gone: nobody takes the command";
@@ -268,6 +272,8 @@ impl<C: Clock> Operator<C> {
             return job.answer(refused(&refusal, Map::new()));
         }
         if job.request.verb() == Verb::Stop {
+            self.note_operator(&job);
+            self.stop_note.get_or_insert_with(|| job.note());
             self.wants_stop.raise();
             return self.stoppers.push((job.who, job.reply));
         }
@@ -305,12 +311,7 @@ impl<C: Clock> Operator<C> {
                 _ => return Ok(()),
             },
         };
-        let note = json!({
-            "who": job.who.as_str(),
-            "command": job.request.verb().name(),
-            "reason": job.request.reason(),
-        });
-        job.number = self.line.command(control, &note.to_string());
+        job.number = self.line.command(control, &job.note());
         let is_kill = matches!(job.request, Request::Kill { .. });
         if job.number.is_none() && !is_kill {
             return Err(no_room());
@@ -644,6 +645,12 @@ impl Watch {
 }
 
 impl Job {
+    /// What stands in the journal before its command.
+    fn note(&self) -> String {
+        let (who, command) = (self.who.as_str(), self.request.verb().name());
+        json!({ "who": who, "command": command, "reason": self.request.reason() }).to_string()
+    }
+
     fn of(request: Request, who: Who, reply: SyncSender<Answer>, begun: Nanos) -> Self {
         let sights = show::sights(request.verb()).iter().copied().collect();
         Self {

@@ -1,9 +1,11 @@
 //! Where one session's files are: `<home>/sessions/<stamp>-<tag>`, made once and never shared by two runs.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::config::Mode;
 use crate::journal::SessionId;
 use crate::telemetry::utc::Utc;
 
@@ -13,14 +15,17 @@ pub(super) struct SessionFolder {
     pub tag: [u8; 5],
     pub id: SessionId,
     pub created: u64,
+    /// Held as long as the session lives, where nobody else may trade from the same home.
+    _alone: Option<File>,
 }
 
 impl SessionFolder {
-    pub fn create(home: &Path) -> anyhow::Result<Self> {
+    pub fn create(home: &Path, mode: Mode) -> anyhow::Result<Self> {
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let sessions = home.join("sessions");
         std::fs::create_dir_all(&sessions)
             .with_context(|| format!("cannot create {}", sessions.display()))?;
+        let mut alone = matches!(mode, Mode::Testnet | Mode::Live).then(|| lock(home)).transpose()?;
         let mut nanos = created.as_nanos() as u64;
         loop {
             let tag = tag_of(nanos);
@@ -31,7 +36,7 @@ impl SessionFolder {
                     let mut id = [0; 16];
                     id[..8].copy_from_slice(&nanos.to_le_bytes());
                     id[8..12].copy_from_slice(&std::process::id().to_le_bytes());
-                    return Ok(Self { path, tag, id: SessionId(id), created: nanos });
+                    return Ok(Self { path, tag, id: SessionId(id), created: nanos, _alone: alone.take() });
                 }
                 // Two runs in one tick of the tag: the later one takes the next.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => nanos += TAG_TICK,
@@ -39,6 +44,21 @@ impl SessionFolder {
                     return Err(error).with_context(|| format!("cannot create {}", path.display()));
                 }
             }
+        }
+    }
+}
+
+/// Two engines that trade one account from one home would cancel each other's orders, and one `ctl kill` would stop one of them.
+fn lock(home: &Path) -> anyhow::Result<File> {
+    let file = File::open(home).with_context(|| format!("cannot open {}", home.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another engine trades from {0}: stop it (linchpin ctl --home {0} stop), or give this one a home of its own (--home, or run.home)",
+            home.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", home.display()))
         }
     }
 }
@@ -72,4 +92,26 @@ fn stamp(seconds: u64) -> String {
     let text = Utc(seconds * 1_000_000_000).to_string();
     let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     format!("{}Z", digits.get(..15).unwrap_or(&digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_money_is_at_stake_a_home_has_one_engine_at_a_time() {
+        let home = tempfile::tempdir().expect("a folder");
+        let first = SessionFolder::create(home.path(), Mode::Live).expect("the first");
+        for mode in [Mode::Live, Mode::Testnet] {
+            let refused = SessionFolder::create(home.path(), mode).err().expect("refused").to_string();
+            assert!(
+                refused.contains("another engine trades from") && refused.contains("--home"),
+                "{refused}"
+            );
+        }
+        let beside = SessionFolder::create(home.path(), Mode::DryRun).expect("it sends nothing");
+        assert_ne!(first.path, beside.path);
+        drop(first);
+        SessionFolder::create(home.path(), Mode::Live).expect("after the first has ended");
+    }
 }

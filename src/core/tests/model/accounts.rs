@@ -141,7 +141,9 @@ impl Accounts {
         ours: i64,
         judges: impl Fn(Nanos) -> bool,
     ) -> bool {
-        let Some((theirs, stamp)) = self.positions[instrument.index()][leg_at(leg)] else { return false };
+        // Of what is no instrument, nobody says anything.
+        let word = self.positions.get(instrument.index()).and_then(|legs| legs[leg_at(leg)]);
+        let Some((theirs, stamp)) = word else { return false };
         let agreement = &mut self.agreement[instrument.index()][leg_at(leg)];
         *agreement = match *agreement {
             _ if ours == theirs => Agreement::Agrees,
