@@ -41,6 +41,7 @@ use crate::threads::operator::{Asked, Operator, OperatorOptions, OperatorWiring}
 use crate::threads::paper::PaperLoop;
 use crate::threads::receiver::{Receiver, ReceiverEnd, ReceiverOptions, ReceiverWiring};
 use crate::threads::requester::{Requester, RequesterOptions, RequesterWiring, Rest};
+use crate::threads::resolver::Resolver;
 use crate::threads::sender::courier::Courier;
 use crate::threads::sender::fallback::Fallback;
 use crate::threads::sender::{Door, Sender, SenderEnd, SenderOptions, SenderWiring};
@@ -220,6 +221,8 @@ pub struct VenueParts {
     /// Positions and open orders are read back so often though nothing is in doubt; `None`: never.
     pub heartbeat: Option<Nanos>,
     pub audit: Option<Nanos>,
+    /// Request weight a minute, as the venue publishes it.
+    pub weight_limit: Option<u32>,
 }
 
 /// Where a venue's requests go.
@@ -535,6 +538,7 @@ impl House<'_> {
                 heartbeat: parts.heartbeat,
                 audit: parts.audit,
                 has_account,
+                weight_limit: parts.weight_limit,
             },
             parts.directory,
             parts.rest,
@@ -830,13 +834,15 @@ pub fn socket_options(connection: &crate::config::Connection) -> WebSocketOption
     }
 }
 
-/// A dial of one address.
+/// A dial of one address, whose name is resolved now, and again when it gets nowhere.
 pub fn dial(
     endpoint: &crate::net::Endpoint,
+    resolver: &Resolver,
     tls: &TlsClient,
     options: WebSocketOptions,
     clock: &Clock,
 ) -> Result<NetDial, crate::net::tcp::ResolveError> {
     let addresses = crate::net::tcp::resolve(endpoint.host(), endpoint.port())?;
+    let addresses = resolver.name(endpoint, addresses);
     Ok(NetDial::new(endpoint.clone(), addresses, Some(tls.clone()), options, clock.clone()))
 }

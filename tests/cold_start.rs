@@ -5,7 +5,7 @@ mod support;
 
 use std::fs::{File, read_to_string};
 use support::faulty::Venue;
-use support::{Running, linchpin, session};
+use support::{Running, linchpin, session, sessions};
 use tempfile::TempDir;
 
 /// A venue that has been killed, and a configuration that names it. `run` goes into the table of that name.
@@ -86,6 +86,8 @@ fn a_venue_that_stays_away_ends_the_start_when_its_time_is_over() {
     for words in ["try 1", "run.start_within", "\"demo\"", "refused"] {
         assert!(told.contains(words), "{words} in\n{told}");
     }
+    let home = folder.path().join("home");
+    assert_eq!(sessions(&home), Vec::<std::path::PathBuf>::new(), "a start that failed leaves no session");
 }
 
 #[test]

@@ -206,14 +206,3 @@ fn ctrl_c_is_heard_while_the_venue_does_not_answer() {
     told.complains(&["stopped before the session began"]);
     assert_eq!(sessions(&home), Vec::<std::path::PathBuf>::new(), "a half-made session is left");
 }
-
-#[test]
-fn a_start_that_fails_leaves_no_session() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let venue = Venue::start(folder.path(), &[]);
-    let config = ["mode = \"DEMO\"\n", HEAD, &venue.table("demo", "binance-usdm", "")].concat();
-    drop(venue);
-    std::fs::write(folder.path().join("desk.toml"), config).expect("written");
-    run(folder.path(), &["run", "--config", "desk.toml"]).expect_code(1).complains(&["demo", "time"]);
-    assert_eq!(sessions(&folder.path().join("home")), Vec::<std::path::PathBuf>::new());
-}

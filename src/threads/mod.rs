@@ -10,6 +10,7 @@ pub mod operator;
 pub mod paper;
 pub mod receiver;
 pub mod requester;
+pub mod resolver;
 pub mod sender;
 pub mod talk;
 pub mod wait;

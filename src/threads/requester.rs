@@ -1,16 +1,19 @@
 //! The requester: the cold path. It asks the venue over REST what the core or the receiver must know at a trust boundary,
 //! and hands the answers on as events (to the core) or as bodies (to the receiver's feed). It may block; nobody waits for it.
 //!
-//! Between questions it makes its rounds: the heartbeat and the audit (`heartbeat`).
+//! Between questions it makes its rounds: the heartbeat and the audit (`heartbeat`). What it asks for draws on a budget of request weight
+//! (`budget`); what finds no room there waits in its ring, in order.
 //!
 //! It holds no type that can place an order: read requests and listen keys are all that it can make. It also keeps the time: the venue's
 //! clock against ours, measured at an interval and whenever the venue has refused a request for its time.
 
+mod budget;
 mod heartbeat;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::budget::{Budget, Purpose};
 use self::heartbeat::Rounds;
 use crate::core::event::{Body, Event, HydrationScope, RateUsage, Source};
 use crate::core::id::InstrumentId;
@@ -222,6 +225,8 @@ pub struct RequesterOptions {
     pub audit: Option<Nanos>,
     /// Without one every account is read back as empty: there is none (DRY_RUN without a key).
     pub has_account: bool,
+    /// Request weight a minute, as the venue publishes it.
+    pub weight_limit: Option<u32>,
 }
 
 pub struct RequesterWiring {
@@ -250,6 +255,7 @@ pub struct Requester<C: Clock, R: Read> {
     renew_key_at: Nanos,
     measure_at: Nanos,
     rounds: Rounds,
+    budget: Budget,
     /// The quickest answer to the question for the time so far: a slow one says little.
     quickest: Nanos,
 }
@@ -266,6 +272,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
         let rounds = |every: Option<Nanos>| every.filter(|_| options.has_account);
         Self {
             rounds: Rounds::new(rounds(options.heartbeat), rounds(options.audit), clock.now()),
+            budget: Budget::new(options.weight_limit),
             measure_at: clock.now() + options.clock_every,
             quickest: Nanos::MAX,
             clock,
@@ -281,7 +288,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
         }
     }
 
-    /// One question at most: the core's before the receiver's.
+    /// One question at most: the core's before the receiver's. A key and the time are little, and are always asked for.
     pub fn pass(&mut self) -> Pass {
         if !self.hand_on() {
             return Pass::Idle;
@@ -294,15 +301,19 @@ impl<C: Clock, R: Read> Requester<C, R> {
         }
         if let Some(want) = self.wiring.sender_wants.pop() {
             self.answer_receiver(want);
-        } else if let Some(ask) = self.wiring.asks.pop() {
+        } else if self.budget.allows(Purpose::Doubt, now)
+            && let Some(ask) = self.wiring.asks.pop()
+        {
             self.answer_core(&ask);
-        } else if let Some(want) = self.wiring.wants.pop() {
+        } else if self.budget.allows(Purpose::Snapshot, now)
+            && let Some(want) = self.wiring.wants.pop()
+        {
             self.answer_receiver(want);
         } else if now >= self.renew_key_at {
             self.renew_key();
         } else if now >= self.measure_at {
             self.measure_clock();
-        } else if !self.make_rounds(now) {
+        } else if !(self.budget.allows(Purpose::Round, now) && self.make_rounds(now)) {
             return Pass::Idle;
         }
         self.hand_on();
@@ -451,6 +462,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
         self.measure_at = self.clock.now() + self.options.clock_every;
         self.wiring.counters.rest_requests.one();
         let before = self.rest.venue_time().as_millis() as i64 - self.clock.now().as_millis() as i64;
+        self.budget.spend(u32::from(self.requests.time().weight), self.clock.now());
         let measured = measure_clock(&mut self.rest, &self.clock, self.requests, &mut self.hydrator);
         // In a healthy session nothing else is read: what others use of the limits is heard of here.
         self.tell_usage();
@@ -493,6 +505,7 @@ impl<C: Clock, R: Read> Requester<C, R> {
 
     /// One request; the limits that its answer states are for the core to hear.
     fn read(&mut self, request: &RestRequest) -> Result<Vec<u8>, RestError> {
+        self.budget.spend(u32::from(request.weight), self.clock.now());
         let answer = self.rest.read(request);
         self.tell_usage();
         answer
@@ -500,6 +513,9 @@ impl<C: Clock, R: Read> Requester<C, R> {
 
     fn tell_usage(&mut self) {
         for usage in self.rest.rate_usage() {
+            if usage.bucket == wire::bucket::REQUEST_WEIGHT {
+                self.budget.told(usage.used, self.clock.now());
+            }
             let event = Event::new(self.clock.now(), Source::Requester, Body::RateUsage(usage));
             self.backlog.push_back(event.on(self.directory.venue(), InstrumentId::NONE));
         }

@@ -1,11 +1,10 @@
 //! The world as loops see it: a clock and sockets. Real in production, seeded in the simulator; never chosen by the loop.
 
-use std::net::SocketAddr;
-
 use crate::core::time::Nanos;
 use crate::net::tls::TlsClient;
 use crate::net::websocket::{Closed, Message, Phase, SendError, WebSocket, WebSocketOptions};
 use crate::net::{Endpoint, EndpointError};
+use crate::threads::resolver::Addresses;
 
 pub trait Clock: Clone + Send {
     fn now(&self) -> Nanos;
@@ -60,12 +59,11 @@ impl Socket for WebSocket {
     }
 }
 
-/// Dials the kernel. Names are resolved before, off the hot threads; addresses are tried in turn.
+/// Dials the kernel. Names are resolved off the hot threads (`resolver`); addresses are tried in turn.
 #[derive(Clone, Debug)]
 pub struct NetDial {
     endpoint: Endpoint,
-    addresses: Vec<SocketAddr>,
-    next: usize,
+    addresses: Addresses,
     tls: Option<TlsClient>,
     options: WebSocketOptions,
     clock: crate::sys::clock::Clock,
@@ -74,13 +72,12 @@ pub struct NetDial {
 impl NetDial {
     pub fn new(
         endpoint: Endpoint,
-        addresses: Vec<SocketAddr>,
+        addresses: impl Into<Addresses>,
         tls: Option<TlsClient>,
         options: WebSocketOptions,
         clock: crate::sys::clock::Clock,
     ) -> Self {
-        assert!(!addresses.is_empty(), "resolving a name gives at least one address or an error");
-        Self { endpoint, addresses, next: 0, tls, options, clock }
+        Self { endpoint, addresses: addresses.into(), tls, options, clock }
     }
 }
 
@@ -89,8 +86,7 @@ impl Dial for NetDial {
 
     fn dial(&mut self, path: &str, now: Nanos) -> Result<WebSocket, EndpointError> {
         let endpoint = self.endpoint.with_path(path)?;
-        let address = self.addresses[self.next % self.addresses.len()];
-        self.next = self.next.wrapping_add(1);
+        let address = self.addresses.next_to_try();
         let (tls, clock) = (self.tls.as_ref(), self.clock.clone());
         Ok(WebSocket::connect(&endpoint, address, tls, self.options, clock, now.raw()))
     }

@@ -14,6 +14,7 @@ use crate::core::id::{InstrumentId, VenueId};
 use crate::core::limits::LimitKey;
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpOptions};
+use crate::net::tcp;
 use crate::net::tls::TlsClient;
 use crate::program::demo::Venues as DemoVenues;
 use crate::program::trust::{credentials, trust};
@@ -21,6 +22,7 @@ use crate::sys::clock::Clock;
 use crate::sys::signal::StopFlag;
 use crate::threads::connection::Upkeep;
 use crate::threads::requester::{Read, Rest, measure_clock};
+use crate::threads::resolver::Resolver;
 use crate::topology::{Orders, OverRest, VenueParts, dial, socket_options};
 use crate::venue::Directory;
 use crate::venue::binance::feed::MarketFeed;
@@ -28,6 +30,7 @@ use crate::venue::binance::hydrate::{Hydrator, Requests, is_refused_for_time};
 use crate::venue::binance::orders::{OrderEntry, OrderEntryConfig};
 use crate::venue::binance::private::PrivateStream;
 use crate::venue::binance::sign::{Credentials, Signer};
+use crate::venue::binance::wire;
 
 /// How often the venue's clock is looked at before a run.
 const CLOCK_LOOKS: usize = 3;
@@ -195,8 +198,11 @@ impl<'a> Reached<'a> {
         seed: u64,
     ) -> anyhow::Result<VenueParts> {
         let options = socket_options(&self.venue.connection);
-        let dialled = |endpoint| dial(endpoint, &self.tls, options, &self.clock);
+        let resolver = Resolver::start(tcp::resolve).context("no thread for the resolver")?;
+        let dialled = |endpoint| dial(endpoint, &resolver, &self.tls, options, &self.clock);
         let sends = self.mode.sends();
+        let weighs = |usage: &&RateUsage| usage.bucket == wire::bucket::REQUEST_WEIGHT;
+        let weight_limit = self.published.iter().find(weighs).map(|usage| usage.limit);
         let signs = match &self.credentials {
             Some(credentials) => credentials.clone(),
             None => Arc::new(nobody()?),
@@ -232,6 +238,7 @@ impl<'a> Reached<'a> {
                 seed: seed.wrapping_add(u64::from(self.id.0) << 32),
             },
             clock_every: connection.clock_interval,
+            weight_limit,
             heartbeat: connection.heartbeat,
             audit: connection.audit,
         })

@@ -256,6 +256,7 @@ impl World {
                 heartbeat: plan.heartbeat,
                 audit: plan.audit,
                 has_account: true,
+                weight_limit: None,
             },
             directory.clone(),
             rest,
