@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use crate::config::{Cpu, Layout, Rings, Threads, Wait};
 use crate::control::names::Names;
 use crate::core::event::Event;
+use crate::core::limits::PositionMode;
 use crate::core::time::Nanos;
 use crate::core::turn::Core;
 use crate::journal::Writer;
@@ -223,6 +224,7 @@ pub struct VenueParts {
     pub audit: Option<Nanos>,
     /// Request weight a minute, as the venue publishes it.
     pub weight_limit: Option<u32>,
+    pub position_mode: PositionMode,
 }
 
 /// Where a venue's requests go.
@@ -539,6 +541,7 @@ impl House<'_> {
                 audit: parts.audit,
                 has_account,
                 weight_limit: parts.weight_limit,
+                position_mode: parts.position_mode,
             },
             parts.directory,
             parts.rest,

@@ -17,6 +17,7 @@ use self::budget::{Budget, Purpose};
 use self::heartbeat::Rounds;
 use crate::core::event::{Body, Event, HydrationScope, RateUsage, Source};
 use crate::core::id::InstrumentId;
+use crate::core::limits::PositionMode;
 use crate::core::record::Ask;
 use crate::core::time::Nanos;
 use crate::net::http::{HttpClient, HttpError, HttpRequest};
@@ -227,6 +228,8 @@ pub struct RequesterOptions {
     pub has_account: bool,
     /// Request weight a minute, as the venue publishes it.
     pub weight_limit: Option<u32>,
+    /// Which rows a position has.
+    pub position_mode: PositionMode,
 }
 
 pub struct RequesterWiring {

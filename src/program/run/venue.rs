@@ -239,6 +239,7 @@ impl<'a> Reached<'a> {
             },
             clock_every: connection.clock_interval,
             weight_limit,
+            position_mode: self.venue.position_mode,
             heartbeat: connection.heartbeat,
             audit: connection.audit,
         })

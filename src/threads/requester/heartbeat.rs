@@ -2,7 +2,8 @@
 //! else to do.
 //!
 //! ```text
-//! heartbeat   the positions (spot: the account)      they enter as the private stream's own words would: an older one changes nothing
+//! heartbeat   the positions (spot: that the account  they enter as the private stream's own words would: an older one changes nothing,
+//!             answers)                               and what is not named is empty
 //! audit       one instrument's open orders, in turn   a bracket of the scope `Instrument`
 //! ```
 //! What they find is the core's to judge. Two heartbeats missing in a row are an alert, whatever the reason.
@@ -17,6 +18,9 @@ use crate::threads::world::Clock;
 use crate::venue::binance::hydrate::Conversation;
 
 use super::Read;
+
+/// Our notion of the venue's time may be off by a little: what changed so shortly before the question is left to the private stream.
+const CLOCK_MARGIN: Nanos = Nanos::from_secs(1);
 
 /// When what is due, and what came of it.
 pub(super) struct Rounds {
@@ -98,8 +102,10 @@ impl<C: Clock, R: Read> Requester<C, R> {
         let mut events = Vec::new();
         match self.requests.position_risk() {
             Some(request) => {
+                let asked = self.rest.venue_time() - CLOCK_MARGIN;
                 let body = self.call(&request)?;
-                self.hydrator.positions(&self.directory, self.clock.now(), &body, &mut events)?;
+                let (now, mode) = (self.clock.now(), self.options.position_mode);
+                self.hydrator.positions(&self.directory, now, asked, mode, &body, &mut events)?;
             }
             // Spot has no positions: that the account answers is what there is to know.
             None => {

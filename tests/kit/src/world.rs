@@ -13,7 +13,7 @@ use linchpin::control::names::Names;
 use linchpin::core::event::{Body, Control, ControlVerb, Event, KillMode, Source};
 use linchpin::core::id::{InstrumentId, VenueId};
 use linchpin::core::instrument::{InstrumentDefinition, Product};
-use linchpin::core::limits::LimitKey;
+use linchpin::core::limits::{LimitKey, PositionMode};
 use linchpin::core::record::{Ask, RECORDS_VERSION, RecordKind};
 use linchpin::core::state::State;
 use linchpin::core::time::Nanos;
@@ -257,6 +257,7 @@ impl World {
                 audit: plan.audit,
                 has_account: true,
                 weight_limit: None,
+                position_mode: PositionMode::OneWay,
             },
             directory.clone(),
             rest,

@@ -30,10 +30,12 @@ use super::wire;
 use super::{spot, usdm};
 use crate::core::event::{
     BalanceCause, BalanceReport, Body, Event, Execution, Hydration, HydrationPhase, HydrationScope,
-    OrderKind, OrderReport, PositionReport, RateUsage, ReportFlags, Side, Source, TimeInForce, VenueStatus,
+    OrderKind, OrderReport, PositionReport, PositionSide, RateUsage, ReportFlags, Side, Source, TimeInForce,
+    VenueStatus,
 };
 use crate::core::id::{AssetId, ClientOrderId, InstrumentId, VenueId, VenueOrderId};
 use crate::core::instrument::Product;
+use crate::core::limits::PositionMode;
 use crate::core::num::{CASH_DECIMALS, Price, Quantity};
 use crate::core::time::Nanos;
 use crate::venue::{Directory, DirectoryError, EventSink, Listing};
@@ -197,15 +199,34 @@ impl Hydrator {
         })
     }
 
-    /// Positions as the private stream would tell them, though nothing was in doubt: outside of any bracket, by their own stamps.
+    /// Positions as the private stream would tell them, though nothing was in doubt: outside of any bracket, by their own stamps. The
+    /// venue leaves out a symbol without a position or an order (USD-M "Position Information V3"): that is empty as of `asked`, its time
+    /// before the question.
     pub fn positions(
         &mut self,
         directory: &Directory,
         now: Nanos,
+        asked: Nanos,
+        mode: PositionMode,
         body: &[u8],
         out: &mut Vec<Event>,
     ) -> Result<(), HydrateError> {
-        self.position_reports(directory, now, body, false, out).map(|_| ())
+        let before = out.len();
+        self.position_reports(directory, now, body, false, out)?;
+        let named: Vec<InstrumentId> = out.iter().skip(before).map(|event| event.instrument).collect();
+        let sides: &[PositionSide] = match mode {
+            PositionMode::OneWay => &[PositionSide::Both],
+            PositionMode::Hedge => &[PositionSide::Long, PositionSide::Short],
+        };
+        for listing in directory.listings().iter().filter(|listing| !named.contains(&listing.id)) {
+            for side in sides {
+                let (quantity, side) = (Quantity::ZERO, *side);
+                let report =
+                    PositionReport { quantity, entry_price: 0, unrealised: 0, side, hydrated: false };
+                out.push(report_event(directory.venue(), listing.id, now, asked, Body::Position(report)));
+            }
+        }
+        Ok(())
     }
 
     /// The account: balances, positions, open orders, in their bracket.

@@ -1,7 +1,6 @@
 //! Read-backs: every body gives its bracket whole, or says that it failed; every request is what the documents say.
 
 use super::*;
-use crate::core::event::PositionSide;
 use crate::core::instrument::{InstrumentDefinition, InstrumentStatus};
 use crate::core::num::Increment;
 use crate::venue::binance::sign::Credentials;
@@ -355,4 +354,37 @@ fn an_account_of_usd_m_has_its_waiting_orders_and_spots_has_none() {
     let order = about(HydrationScope::Order);
     let nameless = crate::core::record::Ask { client_order_id: ClientOrderId::NONE, ..order };
     assert!(Conversation::of(&directory(Product::Spot), &nameless, ASK.as_of).is_err());
+}
+
+#[test]
+fn what_a_list_of_positions_does_not_name_is_empty_as_of_the_question() {
+    let directory = directory(Product::LinearPerpetual);
+    let (now, asked) = (Nanos::from_secs(9), Nanos::from_secs(8));
+    let told = |mode, body: &str| {
+        let (mut hydrator, mut events) = (Hydrator::default(), Vec::new());
+        hydrator.positions(&directory, now, asked, mode, body.as_bytes(), &mut events).unwrap();
+        let row = |event: &Event| match event.body {
+            Body::Position(report) => {
+                assert!(!report.hydrated);
+                (event.instrument, report.side, report.quantity.raw(), event.event_time)
+            }
+            ref other => panic!("{other:?}"),
+        };
+        events.iter().map(row).collect::<Vec<_>>()
+    };
+    let [first, ..] = directory.listings() else { panic!("no listing") };
+    let symbol = first.symbol();
+    let others: Vec<InstrumentId> = directory.listings().iter().skip(1).map(|listing| listing.id).collect();
+    let row = format!(
+        r#"[{{"symbol":"{symbol}","positionSide":"BOTH","positionAmt":"-0.005","entryPrice":"1","unRealizedProfit":"0","updateTime":9}}]"#
+    );
+    let mut expected = vec![(first.id, PositionSide::Both, -5, Nanos::from_millis(9))];
+    expected.extend(others.iter().map(|id| (*id, PositionSide::Both, 0, asked)));
+    assert_eq!(told(PositionMode::OneWay, &row), expected);
+    let both: Vec<_> = directory
+        .listings()
+        .iter()
+        .flat_map(|of| [PositionSide::Long, PositionSide::Short].map(|side| (of.id, side, 0, asked)))
+        .collect();
+    assert_eq!(told(PositionMode::Hedge, "[]"), both, "a hedged position has its two legs");
 }
