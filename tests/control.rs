@@ -97,6 +97,10 @@ fn every_verb_does_what_it_says_before_it_answers() {
     ctl(here, &["reset-kill", "--reason", "again"]).expect_code(1).complains(&["nothing to reset"]);
     assert_eq!(control(&["cancel-all"])["kill"], Value::Null);
     assert_eq!(control(&["flatten"])["kill"], Value::Null);
+    // Everything is read back on a person's word, and the answer waits for the venue's.
+    let told = answer(here, &["read-back", "--reason", "to be sure"]);
+    assert_eq!((&told["ok"], &told["venues"][0]["account"]), (&true.into(), &"trusted".into()), "{told}");
+    ctl(here, &["read-back"]).expect_code(0).says("read back (event ").says("trusted");
     let drained = control(&["drain"]);
     assert_eq!((&drained["draining"], &drained["idle"]), (&true.into(), &true.into()));
     ctl(here, &["enable"]).expect_code(0).says("trading enabled, draining until the next start");

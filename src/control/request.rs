@@ -12,7 +12,7 @@ use crate::core::event::KillMode;
 pub enum Request {
     /// One that only looks.
     Look(Verb),
-    /// One that needs nothing but its reason: enable, disable, cancel-all, flatten, drain, stop.
+    /// One that needs nothing but its reason: enable, disable, cancel-all, flatten, read-back, drain, stop.
     Plain(Verb, String),
     Kill {
         mode: KillMode,
@@ -191,9 +191,13 @@ impl Request {
                 Self::Set { key: line.key.unwrap_or_default(), value: line.value.unwrap_or_default(), reason }
             }
             Verb::Status | Verb::Orders | Verb::Positions | Verb::Gates | Verb::Links => Self::Look(row.verb),
-            Verb::Enable | Verb::Disable | Verb::CancelAll | Verb::Flatten | Verb::Drain | Verb::Stop => {
-                Self::Plain(row.verb, reason)
-            }
+            Verb::Enable
+            | Verb::Disable
+            | Verb::CancelAll
+            | Verb::Flatten
+            | Verb::ReadBack
+            | Verb::Drain
+            | Verb::Stop => Self::Plain(row.verb, reason),
         })
     }
 

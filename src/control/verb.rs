@@ -83,6 +83,8 @@ verbs! {
         [WHY] "the core has queued the cancels";
     Flatten   "flatten"    "Cancel, then close every position with reduce-only orders; new risk waits until it is flat"
         [WHY] "the core is flattening";
+    ReadBack  "read-back"  "Read every account back from its venue, though nothing is in doubt: balances, positions, open orders"
+        [WHY] "every account is trusted again; meanwhile nothing new goes out there";
     Set       "set"        "Change a limit or a strategy's parameter that is declared changeable"
         [KEY, VALUE, WHY] "the core uses the new value; the journal has the old and the new one";
     Drain     "drain"      "No new intents, cancel what is open; the engine stays up to be looked at"

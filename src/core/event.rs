@@ -645,6 +645,8 @@ coded! {
         SetTradingState = 12 "set_trading_state",
         /// The trading day begins: daily limits count from here.
         BeginDay = 13 "begin_day",
+        /// Every account is read back, though nothing is in doubt.
+        ReadBack = 14 "read_back",
         /// The run goes on from an earlier one's state: its first event. `target`: what becomes of orphans; `new`: 1 where
         /// trading starts enabled; `old`: the earlier run's last moment.
         WarmStart = 16 "warm_start",

@@ -27,6 +27,7 @@ use crate::control::names::Names;
 use crate::control::request::{done, refused};
 use crate::control::{Answer, Refusal, Refused, Request, Verb, Who};
 use crate::core::event::{Control, ControlVerb, KillMode};
+use crate::core::state::control::AccountTrust;
 use crate::core::time::Nanos;
 use crate::kill_flag::{KillFlag, Killed};
 use crate::kill_gate::{Epoch, GateControl, GateState};
@@ -307,6 +308,7 @@ impl<C: Clock> Operator<C> {
                 Verb::Disable => Control { verb: ControlVerb::DisableTrading, ..PLAIN },
                 Verb::CancelAll => Control { verb: ControlVerb::CancelAll, ..PLAIN },
                 Verb::Flatten => Control { verb: ControlVerb::Flatten, ..PLAIN },
+                Verb::ReadBack => Control { verb: ControlVerb::ReadBack, ..PLAIN },
                 Verb::Drain => Control { verb: ControlVerb::Drain, ..PLAIN },
                 _ => return Ok(()),
             },
@@ -443,18 +445,24 @@ impl<C: Clock> Operator<C> {
             Verb::ResetKill => Some(self.reset(job)),
             Verb::Set => Some(set(job)),
             Verb::Drain if !is_idle(&job.rows) && !job.rows.is_empty() => {
-                if waited > DRAIN_PATIENCE {
-                    let refusal =
-                        Refusal::new(Refused::NoAnswer, "draining, but orders of ours are still open");
-                    return Some(refused(&refusal, self.facts(job)));
-                }
-                // Look again until nothing is open.
-                job.rows.clear();
-                job.sights.push_back(Sight::Control);
-                None
+                self.look_again(job, Sight::Control, "draining, but orders of ours are still open")
+            }
+            Verb::ReadBack if !is_trusted(&job.rows) && !job.rows.is_empty() => {
+                let why = "asked for, but not every account has been read back yet: see links";
+                self.look_again(job, Sight::Venues, why)
             }
             _ => Some(done(verb, self.facts(job))),
         }
+    }
+
+    /// Not yet: looks again, until patience ends with `why`.
+    fn look_again(&self, job: &mut Job, sight: Sight, why: &'static str) -> Option<Answer> {
+        if self.clock.now().since(job.begun) > DRAIN_PATIENCE {
+            return Some(refused(&Refusal::new(Refused::NoAnswer, why), self.facts(job)));
+        }
+        job.rows.clear();
+        job.sights.push_back(sight);
+        None
     }
 
     /// One look at a time is with the core: the next one that a job needs, or a pulse.
@@ -693,6 +701,10 @@ fn set(job: &Job) -> Answer {
             Refusal::new(Refused::BadArgument, "the core does not take this value; nothing has changed");
         refused(&refusal, facts)
     }
+}
+
+fn is_trusted(rows: &[Row]) -> bool {
+    rows.iter().all(|row| !matches!(row, Row::Venue(venue) if venue.account != AccountTrust::Trusted))
 }
 
 fn is_idle(rows: &[Row]) -> bool {

@@ -506,6 +506,11 @@ impl State {
             ControlVerb::ResetKill => self.control.kill = None,
             ControlVerb::Drain => self.control.drain(control.target == SCHEDULE),
             ControlVerb::Stop => self.control.stopped = true,
+            ControlVerb::ReadBack => {
+                for venue in 0..self.control.venues().count() {
+                    self.doubt_account(VenueId(venue as u8));
+                }
+            }
             ControlVerb::WarmStart => self.start_again(control, findings),
             ControlVerb::CloseGate | ControlVerb::OpenGate => {
                 let closed = control.verb == ControlVerb::CloseGate;

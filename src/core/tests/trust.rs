@@ -11,7 +11,7 @@ use linchpin_core::instrument::{InstrumentDefinition, Product};
 use linchpin_core::intent::Intent;
 use linchpin_core::limits::{Configuration, MAX_SLOTS, VenueLimits};
 use linchpin_core::num::*;
-use linchpin_core::record::{Ask, IncidentKind};
+use linchpin_core::record::{Ask, Gate, IncidentKind};
 use linchpin_core::state::execution::Agreement;
 use linchpin_core::state::order::OrderState;
 use linchpin_core::time::Nanos;
@@ -440,4 +440,17 @@ fn a_read_back_of_one_venue_leaves_the_balances_of_another() {
     desk.hydrate(|_| {});
     let known = desk.core.state().account.balance(VenueId(1), AssetId(2)).unwrap().wallet;
     assert_eq!(known, Cash::new(5_000));
+}
+
+#[test]
+fn a_person_has_an_account_read_back_though_nothing_is_in_doubt() {
+    let mut desk = Desk::ready();
+    let before = desk.seen.asks.len();
+    desk.control(ControlVerb::ReadBack, 0);
+    let asked: Vec<_> = desk.seen.asks[before..].iter().map(|ask| ask.scope).collect();
+    assert_eq!(asked, [HydrationScope::Account]);
+    assert_eq!(desk.core.state().control.closed_gate(VenueId(0)), Some(Gate::Account));
+    desk.hydrate(|desk| desk.position(BTC, 0, true));
+    assert_eq!(desk.core.state().control.closed_gate(VenueId(0)), None, "and trades on");
+    assert_eq!(desk.seen.asks.len(), before + 1, "once");
 }

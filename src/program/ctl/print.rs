@@ -35,6 +35,7 @@ pub(super) fn answer(verb: Verb, answer: &Value) -> String {
             )
         }
         Verb::Stop => "stopped".to_owned(),
+        Verb::ReadBack => format!("read back{}\n\n{}", at(answer), links(answer)),
         Verb::Enable | Verb::Disable | Verb::CancelAll | Verb::Flatten | Verb::Drain => {
             format!("done{}: {}", at(answer), control(&answer["control"]))
         }

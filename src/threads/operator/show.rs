@@ -29,7 +29,7 @@ pub(super) fn sights(verb: Verb) -> &'static [Sight] {
         Verb::Orders => &[Sight::Orders, Sight::Waiting, Sight::Strategies],
         Verb::Positions => &[Sight::Positions],
         Verb::Gates => &[Sight::Control, Sight::Venues, Sight::Markets],
-        Verb::Links => &[Sight::Venues],
+        Verb::Links | Verb::ReadBack => &[Sight::Venues],
         Verb::Enable | Verb::Disable | Verb::CancelAll | Verb::Flatten | Verb::Drain => &[Sight::Control],
         Verb::Kill | Verb::ResetKill | Verb::Set | Verb::Stop => &[],
     }

@@ -137,6 +137,11 @@ impl Twin {
             ControlVerb::Drain => trading.draining = true,
             ControlVerb::CancelAll => trading.cancel_all = true,
             ControlVerb::Flatten => trading.flattening = true,
+            ControlVerb::ReadBack => {
+                for venue in self.venues.iter_mut().filter(|venue| venue.trust == Trust::Trusted) {
+                    venue.trust = Trust::Doubtful;
+                }
+            }
             _ => {}
         }
     }

@@ -676,6 +676,7 @@ impl World {
             79..80 if self.dice.percent(40) => (ControlVerb::Drain, 0),
             80..85 => return self.change_limit(),
             85..88 => (ControlVerb::CloseGate, self.gate()),
+            88..89 => (ControlVerb::ReadBack, 0),
             _ => {
                 for gate in GATES {
                     self.control(ControlVerb::OpenGate, u32::from(gate.code()))?;
