@@ -196,6 +196,16 @@ impl AccountState {
         }
     }
 
+    /// A private event that names no scope: windows that are open go on, and none opens.
+    #[inline]
+    pub(crate) fn prolong(&mut self, now: Nanos, is_meant: impl Fn(InstrumentId) -> bool) {
+        for instrument in self.open.iter().filter(|instrument| is_meant(**instrument)) {
+            if let Some(window) = self.windows.get_mut(instrument.index()) {
+                window.latest = now;
+            }
+        }
+    }
+
     /// This scope gets another settled pass at `at`, if nothing settles it before.
     pub(crate) fn revisit(&mut self, instrument: InstrumentId, at: Nanos) {
         let known = self.revisits.iter().any(|known| known.instrument == instrument);

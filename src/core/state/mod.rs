@@ -454,6 +454,11 @@ impl State {
             _ => {}
         }
         self.account.apply_balance(venue, report, event.event_time);
+        if !report.hydrated {
+            // What comes beside a fill belongs to it: nothing is planned before.
+            let execution = &self.execution;
+            self.account.prolong(self.now, |instrument| execution.venue_of(instrument) == Some(venue));
+        }
         // The fill that it counts may be told after it: a wallet is judged by what has settled.
         if !report.hydrated
             && let Some(instrument) = self.execution.waits_for_wallet(venue, report.asset, &self.market)

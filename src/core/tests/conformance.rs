@@ -248,6 +248,33 @@ fn private_events_without_end_still_settle_at_the_maximum() {
 }
 
 #[test]
+fn a_balance_keeps_an_open_window_open_and_opens_none() {
+    let mut desk = Desk::ready();
+    let balance = |desk: &mut Desk| {
+        let (available, cause) = (i64::MIN, BalanceCause::Order);
+        let wallet = desk.now.raw() as i64;
+        let report =
+            BalanceReport { asset: AssetId(0), wallet, available, change: 0, cause, hydrated: false };
+        desk.give(Body::Balance(report));
+    };
+    balance(&mut desk);
+    assert!(desk.core.state().account.is_settled(BTC), "of which scope it speaks, it does not say");
+    let sent = desk.open(limit(0, BTC, Side::Buy, 9_990, 50));
+    let fill = desk.fill(&sent, 1, 1, 1);
+    desk.tell(&sent, fill);
+    // Two milliseconds of quiet end it; the fill's balance comes in between.
+    desk.pass(Nanos::from_micros(1_500));
+    balance(&mut desk);
+    desk.pass(Nanos::from_micros(1_500));
+    assert!(
+        !desk.core.state().account.is_settled(BTC),
+        "nothing is planned before what belongs to it is there"
+    );
+    desk.pass(Nanos::from_micros(1_000));
+    assert!(desk.core.state().account.is_settled(BTC));
+}
+
+#[test]
 fn ten_private_events_in_one_window_give_one_pass_and_no_ask() {
     use linchpin_core::snapshot::{Sink, SnapshotError, Words};
     use linchpin_core::strategy::{Strategy, View, Wakes};

@@ -370,6 +370,11 @@ impl Twin {
             _ => {}
         }
         self.accounts.balance(venue, report, event.event_time);
+        if !report.hydrated {
+            let (now, limits) = (self.now, &self.configuration.instruments);
+            let here = |window: &&mut (InstrumentId, Nanos, Nanos)| limits[window.0.index()].venue == venue;
+            self.windows.iter_mut().filter(here).for_each(|window| window.2 = now);
+        }
         // The fill that it counts may come after it.
         if !report.hydrated && self.unjudged.contains(&(venue, report.asset)) {
             let first = self.spots(venue).into_iter().find(|(_, base)| *base == report.asset).unwrap().0;
