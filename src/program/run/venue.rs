@@ -166,7 +166,7 @@ impl<'a> Reached<'a> {
         }
         let name = &self.venue.name;
         let unread = || format!("cannot read the account's leverage at the venue \"{name}\"");
-        let body = self.rest.read(&request).with_context(unread)?;
+        let body = self.patiently(|this| Ok(this.rest.read(&request)?)).with_context(unread)?;
         let known = self.hydrator.leverages(&body).with_context(unread)?;
         for (at, symbol, leverage) in said {
             let there = known.iter().find(|(listed, _)| listed == symbol).map(|(_, there)| *there);
