@@ -57,7 +57,7 @@ pub(super) fn control(section: &Section<'_>, mode: Mode) -> Control {
             })
         }),
     );
-    if socket == ControlSocket::None && matches!(mode, Mode::Testnet | Mode::Live) {
+    if socket == ControlSocket::None && mode.reaches_an_exchange() {
         section.wrong("socket", "a run that sends to a venue needs a kill switch that people can reach");
     }
     Control {

@@ -181,6 +181,11 @@ impl Mode {
     pub fn sends(self) -> bool {
         !matches!(self, Self::DryRun)
     }
+
+    /// Whether what it sends may be taken by somebody who is not ours.
+    pub fn reaches_an_exchange(self) -> bool {
+        matches!(self, Self::Testnet | Self::Live)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cpu;
 pub mod gaps;
 pub mod host;
+pub mod lock;
 pub mod mapping;
 pub mod memory;
 pub mod peer;

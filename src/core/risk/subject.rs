@@ -105,14 +105,11 @@ impl<'a> Subject<'a> {
         let displaced = waiting.filter(same_place);
         // A spot account makes no promise that an order only reduces.
         let only_reduces = terms.only_closes && definition.product != Product::Spot;
-        let adds = if only_reduces {
-            Quantity::ZERO
-        } else {
-            match terms.replaced {
-                Some(order) => (quantity - order.filled) - order.working(),
-                None => quantity,
-            }
+        let grows = match terms.replaced {
+            Some(order) => (quantity - order.filled) - order.working(),
+            None => quantity,
         };
+        let adds = if only_reduces { Quantity::ZERO } else { grows };
         let goes = waiting.map(|new| Gone {
             instrument: new.instrument,
             leg: new.position_side,
@@ -135,21 +132,15 @@ impl<'a> Subject<'a> {
             more.is_negative() && !keener
         });
         // The venue holds an order to closing the account's position, and nobody holds it to closing the strategy's.
-        let own = if terms.closes_position {
-            execution
-                .leg(key.strategy, instrument, terms.leg)
-                .map_or(Quantity::ZERO, |own| side.signed(own.quantity))
+        let lowers_own = if terms.closes_position {
+            let own = execution.leg(key.strategy, instrument, terms.leg);
+            own.is_some_and(|own| side.signed(own.quantity).is_negative())
         } else {
-            let comes = match terms.replaced {
-                Some(order) => (quantity - order.filled) - order.working(),
-                None => quantity,
-            };
             let waits = execution
                 .waiting_replaces(key, |order| same_page(order) && order.key.strategy == key.strategy);
-            let with = Swap { comes: Work { quantity: comes, ..Work::default() }, goes };
-            execution.stakes.swapped(place, side, &with).worst(side) + waits
+            let with = Swap { comes: Work { quantity: grows, ..Work::default() }, goes };
+            !(execution.stakes.swapped(place, side, &with).worst(side) + waits).is_positive()
         };
-        let lowers_own = if terms.closes_position { own.is_negative() } else { !own.is_positive() };
         let reduces = Reduces {
             account: only_reduces || only_shrinks || !worst.is_positive(),
             own: only_shrinks || lowers_own,

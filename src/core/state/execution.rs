@@ -144,6 +144,8 @@ impl Agreement {
     }
 }
 
+crate::saved! { choice Agreement { Agrees = 0, DiffersSince(since) = 1, Inconsistent = 2 } }
+
 /// Whose word about a position ours is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -154,8 +156,6 @@ pub(crate) enum Word {
     /// A read-back's, and something was told that happened after it: its other half may be under way.
     AfterReadBack,
 }
-
-crate::saved! { choice Agreement { Agrees = 0, DiffersSince(since) = 1, Inconsistent = 2 } }
 
 #[derive(Clone, Debug, Default)]
 struct HydrationProgress {

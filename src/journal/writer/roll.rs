@@ -256,10 +256,6 @@ pub fn is_being_written(session_folder: &Path) -> bool {
 
 /// Keeps other writers out, as long as the file lives.
 pub(in crate::journal) fn lock(folder: &Path) -> Result<File, JournalError> {
-    let file = File::open(folder).map_err(JournalError::io("open", folder))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse { path: folder.to_owned() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::io("lock", folder)(error)),
-    }
+    let held = crate::sys::lock::hold(folder).map_err(JournalError::io("lock", folder))?;
+    held.ok_or_else(|| JournalError::InUse { path: folder.to_owned() })
 }

@@ -1,6 +1,6 @@
 //! Where one session's files are: `<home>/sessions/<stamp>-<tag>`, made once and never shared by two runs.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ impl SessionFolder {
         let sessions = home.join("sessions");
         std::fs::create_dir_all(&sessions)
             .with_context(|| format!("cannot create {}", sessions.display()))?;
-        let mut alone = matches!(mode, Mode::Testnet | Mode::Live).then(|| lock(home)).transpose()?;
+        let mut alone = mode.reaches_an_exchange().then(|| lock(home)).transpose()?;
         let mut nanos = created.as_nanos() as u64;
         loop {
             let tag = tag_of(nanos);
@@ -50,17 +50,13 @@ impl SessionFolder {
 
 /// Two engines that trade one account from one home would cancel each other's orders, and one `ctl kill` would stop one of them.
 fn lock(home: &Path) -> anyhow::Result<File> {
-    let file = File::open(home).with_context(|| format!("cannot open {}", home.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
+    let held = crate::sys::lock::hold(home).with_context(|| format!("cannot lock {}", home.display()))?;
+    held.with_context(|| {
+        format!(
             "another engine trades from {0}: stop it (linchpin ctl --home {0} stop), or give this one a home of its own (--home, or run.home)",
             home.display()
-        ),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", home.display()))
-        }
-    }
+        )
+    })
 }
 
 /// A start that failed leaves no folder that looks like a session: one without a journal goes, and one with a journal says what happened.

@@ -144,7 +144,7 @@ impl Session {
 /// Tables, rings and stacks are made: from here on no page of them is met for the first time.
 fn lock_memory(mode: Mode) {
     if let Err(error) = memory::lock_present()
-        && matches!(mode, Mode::Testnet | Mode::Live)
+        && mode.reaches_an_exchange()
     {
         complain!(
             "linchpin: memory is not locked: {error} (`ulimit -l unlimited`, LimitMEMLOCK=infinity in the unit, or lock_memory = false); it trades without"

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use super::directories::Directories;
 use super::folder::SessionFolder;
-use crate::config::{Config, ControlSocket, Mode, Strategy};
+use crate::config::{Config, ControlSocket, Strategy};
 use crate::control::names::{Named, Names, ParameterNames};
 use crate::control::{Refused, Who};
 use crate::core::event::ControlVerb;
@@ -135,7 +135,7 @@ fn open_door(
     };
     match opened {
         Ok(door) => Ok(Some(door)),
-        Err(error) if matches!(config.mode, Mode::Testnet | Mode::Live) => Err(error.into()),
+        Err(error) if config.mode.reaches_an_exchange() => Err(error.into()),
         Err(error) => {
             complain!("linchpin: {error}; this run can be commanded by signals only");
             Ok(None)

@@ -204,8 +204,6 @@ fn flatten_leg(
     }
     let side = if held.is_positive() { Side::Sell } else { Side::Buy };
     let most = most_at_once(state, configuration, instrument);
-    let limits = configuration.instruments.get(instrument.index());
-    let most = limits.map_or(most, |limits| most.min(limits.max_order_quantity));
     let new = NewIntent::market(instrument, side, held.abs().min(most)).reduce_only().on_leg(leg);
     intents.push(Intent::New(NewIntent { family: Family::Closing, ..new.keyed(key) }));
     true
@@ -223,8 +221,8 @@ fn cross_owners(state: &mut State, instrument: InstrumentId, leg: PositionSide, 
     }
 }
 
-/// The last attempt at each instrument, leg by leg. One that changed nothing is made again only after a while: the venue, risk or the sender has refused it,
-/// and would again.
+/// The last attempt at each instrument, leg by leg. One that changed nothing is made again only after a while: the venue, risk or the
+/// sender has refused it, and would again.
 #[derive(Clone, Debug)]
 struct Tries {
     last: Vec<[Try; 3]>,

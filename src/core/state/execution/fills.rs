@@ -48,7 +48,9 @@ impl ExecutionState {
                     && order.state != OrderState::Filled
                     && ceiling > order.cumulative;
                 self.note_fill(index, report, price, quantity, ceiling);
-                self.book(index, report, definition, &fill, findings);
+                if let Some(holder) = self.holder_of(index, report) {
+                    self.book(holder, index, &fill, definition, findings);
+                }
                 if is_late {
                     self.note_late_fill(index, now, quantity, findings);
                 } else if report.flags.has(ReportFlags::TRADE_ONLY) {
@@ -129,20 +131,20 @@ impl ExecutionState {
         }
     }
 
+    /// The position's part of a trade, whatever order made it.
     #[inline]
-    fn book(
+    pub(super) fn book(
         &mut self,
-        index: OrderIndex,
-        report: &OrderReport,
-        definition: Option<&InstrumentDefinition>,
+        holder: Holder,
+        order: OrderIndex,
         fill: &Fill,
+        definition: Option<&InstrumentDefinition>,
         findings: &mut Findings,
     ) {
-        let Some(holder) = self.holder_of(index, report) else { return };
         let kept = self.holdings.book(holder, fill, definition);
         self.hold_for(holder);
         if let (false, Some((asset, _))) = (kept, fill.fee) {
-            findings.add(no_room_for_fee(holder.instrument, index, asset));
+            findings.add(no_room_for_fee(holder.instrument, order, asset));
         }
     }
 

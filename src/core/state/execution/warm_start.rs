@@ -11,9 +11,8 @@ use super::holdings::{Fill, Holder};
 use crate::event::{OrderReport, Orphans, RejectReason, ReportFlags};
 use crate::id::{InstrumentId, OrderIndex};
 use crate::instrument::InstrumentDefinition;
-use crate::record::IncidentKind;
+use crate::state::Findings;
 use crate::state::order::{Confirmation, Order, OrderState};
-use crate::state::{Finding, Findings};
 use crate::time::Nanos;
 
 /// Orphans that wait to be wished anew; more are closed for good.
@@ -163,16 +162,7 @@ impl ExecutionState {
             maker: report.flags.has(ReportFlags::MAKER),
             fee: report.fee_told(),
         };
-        if !self.holdings.book(holder, &fill, definition) {
-            findings.add(Finding {
-                kind: IncidentKind::CapacityExhausted,
-                instrument,
-                order: OrderIndex::NONE,
-                ours: 0,
-                theirs: i64::from(report.fee_asset.0),
-            });
-        }
-        self.hold(holder.strategy, holder.instrument, holder.leg);
+        self.book(holder, OrderIndex::NONE, &fill, definition, findings);
     }
 
     /// The venue knows nothing of an order of the time before: it never was, or it ended so long ago that it is forgotten there.
